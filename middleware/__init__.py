@@ -1,0 +1,32 @@
+"""The request path. Read the files in the order of ``CHAIN``: that is the order in which a request meets them.
+
+edge → auth → parse → token_count → routing → streaming
+"""
+
+from starlette.types import ASGIApp
+
+from proxy.local import tokens
+from proxy.services import Services
+from proxy.wire.endpoints import MODELS, REALTIME, TOKENS, Endpoint
+
+from . import auth, edge, models, parse, realtime, routing, streaming, token_count
+
+CHAIN: tuple[edge.Link, ...] = (edge.link, auth.link, parse.link, token_count.link, routing.link)
+"""The core links, outermost first; ``streaming`` is the application inside them."""
+
+
+def build_chain(endpoint: Endpoint, path: str | None, services: Services) -> ASGIApp:
+    """The chain of one endpoint. ``path`` is fixed for listed paths, ``None`` where it comes with the request."""
+    links = CHAIN
+    if endpoint is MODELS:
+        links = (edge.link, auth.link, models.link, routing.link)
+    if endpoint is TOKENS:
+        app = tokens.app(services.counter)
+    elif endpoint is REALTIME:
+        app = realtime.app(endpoint, services)
+    else:
+        app = streaming.app(endpoint, services)
+    for link in reversed(links):
+        cls, args, kwargs = link(endpoint, path, services)
+        app = cls(app, *args, **kwargs)
+    return app

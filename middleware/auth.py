@@ -1,0 +1,51 @@
+"""Second link: whose request is this? Looks in the four headers where SDKs put their key."""
+
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from proxy.context import Receive, Scope, Send, context_of
+from proxy.protocols import Authenticator, Clock
+from proxy.services import Services
+from proxy.wire.endpoints import Endpoint
+from proxy.wire.headers import CREDENTIALS
+
+SUBPROTOCOL = b"openai-insecure-api-key."
+
+
+class AuthMiddleware:
+    """Turns credentials into a principal. Raises ``AuthenticationFailed`` (401) or ``RateLimited`` for a guesser."""
+
+    def __init__(self, app: ASGIApp, *, authenticator: Authenticator, clock: Clock) -> None:
+        self.app = app
+        self._authenticator = authenticator
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ctx = context_of(scope)
+        ctx.principal = self._authenticator.identify(presented_in(ctx.headers), ctx.client)
+        ctx.timings.append(("auth", self._clock() - ctx.started))
+        await self.app(scope, receive, send)
+
+
+def presented_in(headers: dict[bytes, bytes]) -> list[bytes]:
+    """Credentials in the order they are tried; spaces inside a key are part of it."""
+    found = []
+    for name in CREDENTIALS:
+        value = headers.get(name)
+        if value is not None:
+            if name == b"authorization":
+                scheme, _, rest = value.partition(b" ")
+                value = rest.strip() if scheme.lower() == b"bearer" else value
+            if value:
+                found.append(value)
+    # Browsers cannot set headers on a WebSocket; OpenAI's convention is a subprotocol.
+    for offer in headers.get(b"sec-websocket-protocol", b"").split(b","):
+        offer = offer.strip()
+        if offer.startswith(SUBPROTOCOL):
+            found.append(offer[len(SUBPROTOCOL) :])
+    return found
+
+
+def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:
+    """What the link is built from."""
+    return Middleware(AuthMiddleware, authenticator=services.authenticator, clock=services.clock)

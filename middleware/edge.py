@@ -1,0 +1,242 @@
+"""Outermost link: opens the context, guards request and response, gives every ending one name, settles once.
+
+Nothing inside wraps ``send`` or catches cancellation; whatever happens there ends here.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from random import getrandbits
+
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from proxy.context import SCOPE_KEY, Outcome, Receive, RequestContext, Scope, Send
+from proxy.errors import (
+    ClientError,
+    ClientGone,
+    GatewayDraining,
+    InternalError,
+    InvalidRequest,
+    RateLimited,
+    TollwayError,
+    UpstreamError,
+    UpstreamTimeout,
+    answer_headers,
+    envelope,
+    sse_event,
+)
+from proxy.protocols import Clock, Settlement, Tasks, Telemetry
+from proxy.relay.guard import ResponseGuard
+from proxy.services import Services
+from proxy.wire.endpoints import PASSTHROUGH, PREFIXES, Endpoint
+from proxy.wire.paths import carried
+
+METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._\-]{1,128}")
+_HOST = re.compile(rb"[A-Za-z0-9.\-_~%!$&'()*+,;=\[\]:]{1,255}")
+_SINGLE = (b"host", b"authorization", b"content-type", b"content-length")
+_OURS = re.compile(rb"authorization|content[-_]|host|x[-_](?:api|tollway|goog)|api[-_]key|cookie|transfer[-_]|connection")
+
+
+class EdgeMiddleware:
+    """Makes the context of one request and the one definition of its end."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        endpoint: Endpoint,
+        path: str | None,
+        clock: Clock,
+        tasks: Tasks,
+        telemetry: Telemetry,
+        settlement: Settlement,
+    ) -> None:
+        self.app = app
+        self._endpoint = endpoint
+        self._path = path
+        self._clock = clock
+        self._tasks = tasks
+        self._telemetry = telemetry
+        self._settlement = settlement
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ctx = self._open(scope)
+        scope[SCOPE_KEY] = ctx
+        socket = scope["type"] == "websocket"
+        guarded = send if socket else ResponseGuard(send, ctx, ctx.method)
+        self._tasks.enter(ctx)
+        try:
+            check_request(scope, ctx)
+            await self.app(scope, receive, guarded)
+            if ctx.error is not None:
+                ctx.outcome = outcome_of(ctx.error)
+            elif ctx.status >= 400:
+                ctx.outcome = "upstream_error"
+        except asyncio.CancelledError:
+            interruption = ctx.interruption
+            if interruption is None:
+                ctx.outcome = "client_closed"
+                raise
+            if ctx.task is not None:
+                ctx.task.uncancel()
+            await self._fail(ctx, interruption, guarded, socket=socket)
+        except TollwayError as error:
+            await self._absorb_cancellation(ctx)
+            await self._fail(ctx, ctx.interruption or error, guarded, socket=socket)
+        except Exception as error:  # noqa: BLE001 - the edge is where our own bugs end: 500, logged, process alive
+            self._telemetry.unexpected(ctx, error)
+            await self._fail(ctx, InternalError(detail=type(error).__name__), guarded, socket=socket)
+        finally:
+            self._tasks.leave(ctx)
+            self._settle(ctx)
+
+    def _open(self, scope: Scope) -> RequestContext:
+        raw: list[tuple[bytes, bytes]] = scope["headers"]
+        headers = dict(raw)
+        given = headers.get(b"x-request-id")
+        if given is not None and _SANE_ID.fullmatch(given) is not None:
+            request_id = given.decode()
+        else:
+            request_id = f"req_{getrandbits(128):032x}"
+        peer = scope.get("client")
+        return RequestContext(
+            request_id=request_id,
+            endpoint=self._endpoint,
+            started=self._clock(),
+            raw_headers=raw,
+            headers=headers,
+            method=scope.get("method", "GET"),
+            path=self._path if self._path is not None else surface_path(scope),
+            query=scope["query_string"],
+            client=peer[0] if peer else "",
+            task=asyncio.current_task(),
+        )
+
+    async def _fail(self, ctx: RequestContext, error: TollwayError, send: Send, *, socket: bool) -> None:
+        """Answers ``error`` as far as the answer can still be changed: JSON, one SSE event, or a visible abort."""
+        ctx.error = error
+        ctx.outcome = outcome_of(error)
+        if isinstance(error, ClientGone) and (ctx.client_gone or ctx.response_started):
+            return
+        if socket:
+            await self._refuse_socket(ctx, error, send)
+            return
+        if not ctx.response_started:
+            headers = [*answer_headers(error, ctx.request_id), *ctx.response_headers]
+            if self._tasks.draining or body_may_follow(ctx, error):
+                headers.append((b"connection", b"close"))
+            if isinstance(send, ResponseGuard):
+                send.restart()
+            body = envelope(error, ctx.request_id)
+            await send({"type": "http.response.start", "status": error.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+        elif ctx.insertion is not None:
+            event = ctx.insertion + sse_event(error, ctx.request_id)
+            # A gateway that leaves on purpose ends its stream properly; a broken answer must look broken.
+            final = isinstance(error, GatewayDraining)
+            ctx.complete = True
+            await send({"type": "http.response.body", "body": event, "more_body": not final})
+
+    async def _absorb_cancellation(self, ctx: RequestContext) -> None:
+        """An interruption may still be on its way when its consequence arrives first as an error."""
+        if ctx.interruption is not None and ctx.task is not None and ctx.task.cancelling():
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                ctx.task.uncancel()
+
+    async def _refuse_socket(self, ctx: RequestContext, error: TollwayError, send: Send) -> None:
+        if ctx.response_started:
+            code = 1012 if isinstance(error, GatewayDraining) else 1011
+            await send({"type": "websocket.close", "code": code, "reason": error.message[:120]})
+            return
+        ctx.status = error.status
+        await send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
+
+    def _settle(self, ctx: RequestContext) -> None:
+        """Once, after the end, never inside the request's own task when there is anything to wait for."""
+        ended = self._clock()
+        if ctx.settlers or self._settlement.needs_count(ctx):
+            self._tasks.spawn(self._settlement.settle(ctx, ended))
+        else:
+            self._telemetry.record(ctx, ended)
+
+
+def surface_path(scope: Scope) -> str:
+    """The path below the surface's prefix, as the client encoded it."""
+    path = raw_path(scope).decode("latin-1")
+    for prefix in PREFIXES:
+        if path.startswith(prefix + "/"):
+            return path[len(prefix) :]
+    return path
+
+
+def raw_path(scope: Scope) -> bytes:
+    """The path as the client encoded it, without the query."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.partition(b"?")[0]
+
+
+def check_request(scope: Scope, ctx: RequestContext) -> None:
+    """The request guard: what two parsers could read differently is refused. Raises ``InvalidRequest`` or ``NotFound``."""
+    if ctx.method not in METHODS:
+        raise InvalidRequest(f"Method {ctx.method[:20]!r} is not supported here.", code="method_not_supported")
+    if ctx.endpoint is PASSTHROUGH:
+        carried(ctx.method, raw_path(scope))
+    raw, headers = ctx.raw_headers, ctx.headers
+    host = headers.get(b"host")
+    if host is None or _HOST.fullmatch(host) is None:
+        raise InvalidRequest("The request needs one valid Host header.", code="invalid_host")
+    if len(raw) != len(headers):
+        names = [name for name, _ in raw]
+        for name in _SINGLE:
+            if names.count(name) > 1:
+                raise InvalidRequest(f"Header {name.decode()!r} is sent more than once.", code="duplicate_header")
+    if b"_" in b"".join(headers):
+        for name in headers:
+            if b"_" in name and _OURS.match(name) is not None:
+                raise InvalidRequest(
+                    "A header name with an underscore imitates one that the gateway acts on; write it with hyphens.",
+                    code="invalid_header",
+                )
+
+
+def body_may_follow(ctx: RequestContext, error: TollwayError) -> bool:
+    """Is part of the request still unread behind this answer? Then the connection ends with it."""
+    if ctx.method not in ("POST", "PUT", "PATCH"):
+        return False
+    return not ctx.body or ctx.upload is not None or isinstance(error, ClientGone)
+
+
+def outcome_of(error: TollwayError) -> Outcome:
+    """The one status label of metrics."""
+    if isinstance(error, ClientGone):
+        return "client_closed"
+    if isinstance(error, UpstreamTimeout):
+        return "timeout"
+    if isinstance(error, UpstreamError):
+        return "upstream_error"
+    if isinstance(error, InternalError):
+        return "internal_error"
+    if isinstance(error, ClientError | RateLimited | GatewayDraining):
+        return "rejected"
+    return "internal_error"
+
+
+def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:
+    """What the link is built from."""
+    return Middleware(
+        EdgeMiddleware,
+        endpoint=endpoint,
+        path=path,
+        clock=services.clock,
+        tasks=services.tasks,
+        telemetry=services.telemetry,
+        settlement=services.settlement,
+    )
+
+
+Link = Callable[[Endpoint, str | None, Services], Middleware]

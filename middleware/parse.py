@@ -1,0 +1,214 @@
+"""Third link: what is asked for? One decode of the fields we act on; the original bytes are kept and go on unchanged."""
+
+import asyncio
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import Raw, Struct
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from proxy.context import Receive, RequestContext, Scope, Send, context_of
+from proxy.errors import IncompleteBody, InvalidJson, InvalidRequest, RequestTimeout, RequestTooLarge, UnsupportedMedia
+from proxy.protocols import Clock
+from proxy.relay.form import FormUpload
+from proxy.relay.upload import BodyLimits, BodyUpload
+from proxy.services import Services
+from proxy.wire.chat import ACTED_ON, DESTINATION_KEYS, EMPTY, RequestView
+from proxy.wire.endpoints import Endpoint
+from proxy.wire.members import Watchlist, deeper_than
+
+MAX_DEPTH = 64
+
+
+class _Loose(Struct, frozen=True):
+    """The same fields where their types are not ours to judge."""
+
+    model: Raw = Raw()
+    stream: Raw = Raw()
+
+
+_view = msgspec.json.Decoder(RequestView)
+_loose = msgspec.json.Decoder(_Loose)
+_watchlist = Watchlist(unique=ACTED_ON, forbidden=DESTINATION_KEYS)
+
+
+class ParseMiddleware:
+    """Reads and decodes JSON bodies; prepares uploads to be streamed. Raises ``InvalidRequest`` and its kin, all 4xx."""
+
+    def __init__(self, app: ASGIApp, *, endpoint: Endpoint, limits: BodyLimits, clock: Clock) -> None:
+        self.app = app
+        self._endpoint = endpoint
+        self._limits = limits
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ctx = context_of(scope)
+        begun = self._clock()
+        kind = self._endpoint.body
+        if kind == "json":
+            await self._json(ctx, receive)
+        elif kind == "socket":
+            ctx.request = RequestView(model=model_in_query(ctx.query))
+        elif kind != "none" and has_body(ctx):
+            await self._any(ctx, receive)
+        ctx.timings.append(("parse", self._clock() - begun))
+        await self.app(scope, receive, send)
+
+    async def _any(self, ctx: RequestContext, receive: Receive) -> None:
+        """JSON is decoded; a form is read up to its ``model``; other bytes are not looked at."""
+        kind = ctx.headers.get(b"content-type", b"").lower()
+        if kind.startswith(b"application/json"):
+            await self._json(ctx, receive)
+        elif self._endpoint.body == "form":
+            if not kind.startswith(b"multipart/form-data"):
+                raise UnsupportedMedia("Send multipart/form-data or application/json here.", code="unsupported_content_type")
+            upload = FormUpload(ctx, receive, self._limits)
+            ctx.upload = upload
+            await upload.find_model()
+            ctx.request = RequestView(model=upload.model, stream=upload.stream or None)
+        else:
+            ctx.upload = BodyUpload(ctx, receive, self._limits)
+
+    async def _json(self, ctx: RequestContext, receive: Receive) -> None:
+        if ctx.headers.get(b"content-encoding", b"identity") != b"identity":
+            raise UnsupportedMedia("Send the JSON body uncompressed.", code="unsupported_content_encoding")
+        body = ctx.body = await read_body(ctx, receive, self._limits)
+        if self._endpoint.body == "any" and not body:
+            return
+        ctx.request = decode(body) if self._endpoint.model != "hint" else decode_loosely(body)
+
+
+def has_body(ctx: RequestContext) -> bool:
+    """Did the client announce a body?"""
+    return b"transfer-encoding" in ctx.headers or ctx.headers.get(b"content-length", b"0") != b"0"
+
+
+async def read_body(ctx: RequestContext, receive: Receive, limits: BodyLimits) -> bytes:
+    """The whole body. Raises ``RequestTooLarge``, ``IncompleteBody``, or is interrupted with ``RequestTimeout``."""
+    declared = ctx.headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > limits.body:
+        raise too_large(limits.body)
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + limits.total
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        timer = loop.call_later(limits.idle, too_slow, ctx)
+        try:
+            message = await receive()
+        finally:
+            timer.cancel()
+        if message["type"] == "http.disconnect":
+            raise IncompleteBody("The request body ended before its declared end.")
+        part: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        if not more and not parts:
+            size = len(part)
+            if size > limits.body:
+                raise too_large(limits.body)
+            return part
+        size += len(part)
+        if size > limits.body:
+            raise too_large(limits.body)
+        parts.append(part)
+        if not more:
+            return b"".join(parts)
+        if loop.time() > give_up:
+            raise RequestTimeout(f"The request body took longer than {limits.total:g} s to arrive.")
+
+
+def too_large(limit: int) -> RequestTooLarge:
+    """The 413 for a JSON body."""
+    return RequestTooLarge(
+        f"The request body is larger than this gateway's limit of {limit} bytes (server.max_body).", code="request_too_large"
+    )
+
+
+def too_slow(ctx: RequestContext) -> None:
+    """Timer callback: nothing of the body arrived in time."""
+    ctx.interrupt(RequestTimeout("The request body stopped arriving."))
+
+
+def decode(body: bytes) -> RequestView:
+    """The fields we act on. Raises ``InvalidJson`` or ``InvalidRequest``; never echoes the body."""
+    try:
+        view = _view.decode(body)
+        if not body.isascii():
+            body.decode()
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `$")
+        param = where.rstrip("`").lstrip(".") or None
+        message = f"Invalid value for {param!r}: {text}." if param else f"The request body must be a JSON object: {text}."
+        raise InvalidRequest(message, param=param, code="invalid_type") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidJson(malformed(body, error)) from error
+    check_shape(body)
+    return view
+
+
+def decode_loosely(body: bytes) -> RequestView:
+    """``model`` and ``stream`` of a request whose other fields are the provider's business."""
+    try:
+        loose = _loose.decode(body)
+        if not body.isascii():
+            body.decode()
+    except msgspec.ValidationError:
+        return EMPTY
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidJson(malformed(body, error)) from error
+    check_shape(body)
+    model, stream = bytes(loose.model), bytes(loose.stream)
+    return RequestView(
+        model=msgspec.json.decode(model, type=str) if model.startswith(b'"') else None,
+        stream=True if stream == b"true" else None,
+    )
+
+
+def check_shape(body: bytes) -> None:
+    """Refuses what two parsers could read differently: deep nesting, duplicate keys, keys that would choose a destination."""
+    if deeper_than(body, MAX_DEPTH):
+        raise InvalidJson(f"The request body is nested deeper than {MAX_DEPTH} levels.")
+    offence = _watchlist.offence(body)
+    if offence is not None:
+        kind, key = offence
+        name = key.decode()
+        if kind == "duplicate":
+            raise InvalidRequest(f"The field {name!r} is given more than once.", param=name, code="duplicate_field")
+        raise InvalidRequest(
+            f"The field {name!r} is not accepted: destinations are chosen by the gateway's configuration only.",
+            param=name,
+            code="unsupported_parameter",
+        )
+
+
+def malformed(body: bytes, error: Exception) -> str:
+    """Why the body is not JSON, in words that name the usual causes and quote nothing."""
+    if not body.strip():
+        return "The request body is empty; send a JSON object."
+    if body[:3] == b"\xef\xbb\xbf":
+        return "The request body starts with a byte order mark; send plain UTF-8 JSON."
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in body[:4]:
+        return "The request body is UTF-16 or UTF-32; send UTF-8 JSON."
+    if isinstance(error, UnicodeDecodeError):
+        return f"The request body is not valid UTF-8 (byte {error.start})."
+    if isinstance(error, RecursionError):
+        return f"The request body is nested deeper than {MAX_DEPTH} levels."
+    reason = str(error).removeprefix("JSON is malformed: ")
+    return f"The request body is not valid JSON: {reason}."
+
+
+def model_in_query(query: bytes) -> str | None:
+    """The ``model`` of a WebSocket URL; refuses two of them."""
+    try:
+        values = parse_qs(query.decode("ascii"), keep_blank_values=True).get("model", [])
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InvalidRequest("The query string is not valid.", code="invalid_query") from error
+    if len(values) > 1:
+        raise InvalidRequest("The query names more than one model.", param="model", code="duplicate_field")
+    return values[0] if values else None
+
+
+def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:
+    """What the link is built from."""
+    return Middleware(ParseMiddleware, endpoint=endpoint, limits=services.body_limits, clock=services.clock)

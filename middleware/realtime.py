@@ -1,0 +1,127 @@
+"""Innermost for WebSockets: frames pass both ways unmodified, close codes included.
+
+The upstream is dialled before the client is accepted, so a refusal still has a status. Granian forgets accepted sockets on
+SIGTERM; the registry of requests is what lets shutdown wait for their settlement.
+"""
+
+import asyncio
+import re
+
+from starlette.types import ASGIApp
+
+from proxy.context import Attempt, Receive, RequestContext, Scope, Send, context_of
+from proxy.errors import ClientGone, InternalError, PermissionDenied
+from proxy.protocols import Clock, Providers, Tasks, UpstreamSocket
+from proxy.services import Services
+from proxy.wire.endpoints import Endpoint
+from proxy.wire.stream import read_realtime_usage
+
+from .auth import SUBPROTOCOL
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
+_ACCOUNT_SUBPROTOCOLS = (SUBPROTOCOL, b"openai-organization.", b"openai-project.")
+
+
+class RealtimeApp:
+    """Relays one WebSocket to ``ctx.target``."""
+
+    def __init__(self, *, providers: Providers, origins: tuple[str, ...], tasks: Tasks, clock: Clock) -> None:
+        self._providers = providers
+        self._origins = origins
+        self._tasks = tasks
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ctx = context_of(scope)
+        self._check_origin(ctx)
+        if ctx.target is None:
+            raise InternalError(detail="no target")
+        provider, transport = self._providers[ctx.target.provider]
+        offered = offered_subprotocols(ctx.headers.get(b"sec-websocket-protocol", b""))
+        attempt = Attempt(provider=ctx.target.provider, model=ctx.target.model, started=self._clock())
+        ctx.attempts.append(attempt)
+        request = provider.encode(ctx, ctx.target, include_usage=False)
+        message = await receive()
+        if message["type"] != "websocket.connect":
+            raise ClientGone("The client left.")
+        upstream = await transport.connect(request, ctx.target.limits, offered)
+        attempt.status = 101
+        try:
+            chosen = upstream.subprotocol if upstream.subprotocol in offered else None
+            await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
+            ctx.status, ctx.response_started, ctx.committed = 101, True, True
+            ctx.first_byte_at = self._clock()
+            await self._relay(ctx, receive, send, upstream)
+        finally:
+            await asyncio.shield(upstream.close(1001, ""))
+
+    def _check_origin(self, ctx: RequestContext) -> None:
+        """A page of another site must not use a key its visitor's browser holds."""
+        origin = ctx.headers.get(b"origin")
+        if origin is None or "*" in self._origins or origin.decode("latin-1") in self._origins:
+            return
+        raise PermissionDenied("This origin may not open WebSockets here; list it under server.cors.origins.")
+
+    async def _relay(self, ctx: RequestContext, receive: Receive, send: Send, upstream: UpstreamSocket) -> None:
+        """Until either side closes; the other is closed with the same code."""
+        loop = asyncio.get_running_loop()
+        up = loop.create_task(_to_upstream(receive, upstream))
+        down = loop.create_task(_to_client(ctx, upstream, send))
+        try:
+            await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
+            if up.done():
+                code, reason = up.result()
+                await upstream.close(code, reason)
+            else:
+                down.result()
+                code = upstream.close_code or 1000
+                ctx.complete = True
+                await send({"type": "websocket.close", "code": sendable(code), "reason": upstream.close_reason})
+        finally:
+            for task in (up, down):
+                task.cancel()
+            await asyncio.gather(up, down, return_exceptions=True)
+
+
+async def _to_upstream(receive: Receive, upstream: UpstreamSocket) -> tuple[int, str]:
+    """Client frames, until it closes; its code and reason."""
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return sendable(message.get("code") or 1000), message.get("reason") or ""
+        text = message.get("text")
+        await upstream.send(text if text is not None else message["bytes"])
+
+
+async def _to_client(ctx: RequestContext, upstream: UpstreamSocket, send: Send) -> None:
+    """Provider frames, until it closes; usage in them is added up."""
+    while (message := await upstream.receive()) is not None:
+        if isinstance(message, str):
+            await send({"type": "websocket.send", "text": message})
+            if '"response.done"' in message:
+                ctx.usage = read_realtime_usage(message.encode(), ctx.usage)
+        else:
+            await send({"type": "websocket.send", "bytes": message})
+
+
+def sendable(code: int) -> int:
+    """A close code that may be put on the wire: 1005, 1006 and the like only describe what was seen."""
+    return code if 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999 else 1000
+
+
+def offered_subprotocols(header: bytes) -> list[str]:
+    """What the client offered, without the ones that carry credentials; anything malformed is dropped, never echoed."""
+    offers = [offer.strip() for offer in header.split(b",")]
+    return [
+        offer.decode() for offer in offers if _TOKEN.fullmatch(offer) and not offer.startswith(_ACCOUNT_SUBPROTOCOLS)
+    ]
+
+
+def app(endpoint: Endpoint, services: Services) -> ASGIApp:
+    """The innermost application of the WebSocket chain."""
+    return RealtimeApp(
+        providers=services.providers,
+        origins=services.config.server.cors.origins,
+        tasks=services.tasks,
+        clock=services.clock,
+    )

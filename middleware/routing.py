@@ -1,0 +1,73 @@
+"""Fifth link: which provider answers? The public name becomes a target; a name the key may not use reads like an unknown one."""
+
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from proxy.context import Receive, RequestContext, Scope, Send, Target, context_of
+from proxy.errors import EndpointUnsupported, InvalidRequest, NotFound, PermissionDenied
+from proxy.protocols import Clock, Directory
+from proxy.services import Services
+from proxy.wire.endpoints import ADMIN_FAMILIES, Endpoint
+
+
+class RoutingMiddleware:
+    """Picks the target. Raises ``ModelNotFound``, ``PermissionDenied``, ``EndpointUnsupported`` or ``InvalidRequest``."""
+
+    def __init__(self, app: ASGIApp, *, directory: Directory, admin_paths: bool, clock: Clock) -> None:
+        self.app = app
+        self._directory = directory
+        self._admin_paths = admin_paths
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ctx = context_of(scope)
+        begun = self._clock()
+        ctx.target = self._target(ctx)
+        ctx.timings.append(("routing", self._clock() - begun))
+        await self.app(scope, receive, send)
+
+    def _target(self, ctx: RequestContext) -> Target:
+        model, need = ctx.request.model, ctx.endpoint.model
+        if model is not None:
+            if self._directory.allows(ctx.principal, model):
+                found = self._directory.resolve(model)
+                if found is not None:
+                    ctx.route, target = found
+                    return target
+            if need != "hint":
+                raise self._directory.not_found(ctx.principal, model)
+        elif need == "required":
+            raise InvalidRequest(
+                "You must name a model: the field 'model' is missing.", param="model", code="missing_required_parameter"
+            )
+        return self._passthrough(ctx)
+
+    def _passthrough(self, ctx: RequestContext) -> Target:
+        family = ctx.path.split("/", 2)[1]
+        if family in ADMIN_FAMILIES and not self._admin_paths:
+            raise NotFound(
+                f"Invalid URL ({ctx.method} {ctx.path[:200]}): account administration is not proxied; "
+                "set passthrough.admin to allow it."
+            )
+        if not ctx.principal.passthrough:
+            raise PermissionDenied(
+                f"This key is limited to named models, and {ctx.path[:200]} names none; "
+                "its owner can allow such paths with passthrough: true."
+            )
+        target = self._directory.passthrough()
+        if target is None:
+            raise EndpointUnsupported(
+                f"No provider takes {ctx.path[:200]}: set passthrough.provider in the gateway's configuration."
+            )
+        ctx.route = "passthrough"
+        return target
+
+
+def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:
+    """What the link is built from."""
+    return Middleware(
+        RoutingMiddleware,
+        directory=services.directory,
+        admin_paths=services.config.passthrough.admin,
+        clock=services.clock,
+    )

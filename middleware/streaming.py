@@ -1,0 +1,45 @@
+"""Innermost: the request goes to its target and the answer comes back. The only place below the edge that sends."""
+
+from starlette.types import ASGIApp
+
+from proxy.context import Receive, Scope, Send, context_of
+from proxy.errors import InternalError
+from proxy.protocols import Clock, Providers, Tasks
+from proxy.relay.relay import Relay, RelaySettings
+from proxy.services import Services
+from proxy.wire.endpoints import Endpoint
+
+
+class StreamingApp:
+    """Relays to ``ctx.target``; the mechanics are in ``proxy/relay``."""
+
+    def __init__(self, *, providers: Providers, settings: RelaySettings, tasks: Tasks, clock: Clock) -> None:
+        self._providers = providers
+        self._settings = settings
+        self._tasks = tasks
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ctx = context_of(scope)
+        if ctx.target is None:
+            raise InternalError(detail="no target")
+        provider, transport = self._providers[ctx.target.provider]
+        relay = Relay(
+            ctx,
+            receive,
+            send,
+            target=ctx.target,
+            provider=provider,
+            transport=transport,
+            settings=self._settings,
+            tasks=self._tasks,
+            clock=self._clock,
+        )
+        await relay.run()
+
+
+def app(endpoint: Endpoint, services: Services) -> ASGIApp:
+    """The innermost application of a chain."""
+    return StreamingApp(
+        providers=services.providers, settings=services.relay, tasks=services.tasks, clock=services.clock
+    )

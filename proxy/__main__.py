@@ -1,0 +1,5 @@
+"""``python -m proxy`` is ``tollway``."""
+
+from .cli import main
+
+main(prog_name="tollway")

@@ -1,0 +1,177 @@
+"""Composition root: configuration → services → chains → routes. The only file where concrete classes and links meet."""
+
+import asyncio
+import gc
+import logging
+import signal
+import time
+from collections.abc import Callable
+
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from middleware import build_chain
+
+from . import generation
+from .config import Config, ConfigError, Loaded
+from .config.reload import Watcher
+from .config.show import Change
+from .context import Receive, Scope, Send
+from .counting import ChainCounter
+from .inflight import InFlight
+from .lifespan import Lifespan
+from .local.health import Health, State
+from .services import Services
+from .settlement import Settler
+from .surface import Surface
+from .telemetry.access_log import AccessLog
+from .telemetry.metrics import Metrics
+from .telemetry.recorder import Recorder
+from .telemetry.registry import exposed_registry
+from .tokens.counter import TokenCounter
+from .transports import TransportPool
+from .wire.endpoints import Endpoint
+
+_log = logging.getLogger("tollway.app")
+
+HEARTBEAT = 0.5
+"""Seconds between looks at the loop's lag and the retired pools."""
+
+
+class Gateway:
+    """One worker's application: ASGI in, everything it owns inside."""
+
+    def __init__(self, loaded: Loaded, *, reload: Callable[[], Loaded], clock: Callable[[], float] = time.perf_counter) -> None:
+        config = loaded.config
+        self._config = config
+        self._clock = clock
+        self._known: set[str] = set()
+        registry = CollectorRegistry() if config.telemetry.prometheus else None
+        self.metrics = Metrics(registry or CollectorRegistry(), known_models=self._is_known)
+        self._access_log = (
+            AccessLog(config.telemetry.access_log, dropped=self.metrics.log_dropped.inc)
+            if config.telemetry.access_log != "off"
+            else None
+        )
+        self._recorder = Recorder(
+            metrics=self.metrics if config.telemetry.prometheus else None, access_log=self._access_log, wall=time.time
+        )
+        self._tokens = TokenCounter()
+        self._counter = ChainCounter(self._tokens)
+        self._settlement = Settler(counter=self._counter, telemetry=self._recorder)
+        self.tasks = InFlight()
+        self._pool = TransportPool()
+        self.state = State()
+        self._services = self._generation(config)
+        exposed = exposed_registry(registry) if registry is not None else None
+        self._health = Health(self.state, registry=exposed)
+        self._surface = Surface(self._chain, self._health, config.server.cors)
+        self._watcher = Watcher(loaded, reload=reload, on_change=self._apply, on_error=self._refuse)
+        self._lifespan = Lifespan(start=self._start, stop=self._stop)
+        self._background: list[asyncio.Task[None]] = []
+        self._listener: asyncio.Server | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await self._surface.app(scope, receive, send)
+
+    # ---- generations ------------------------------------------------------------------------------------------------
+
+    def _generation(self, config: Config) -> Services:
+        services = Services(
+            config=config,
+            authenticator=generation.authenticator(config, self._clock),
+            directory=generation.directory(config),
+            providers=generation.providers(config, self._pool.use(config.providers)),
+            counter=self._counter,
+            telemetry=self._recorder,
+            settlement=self._settlement,
+            tasks=self.tasks,
+            relay=generation.relay_settings(config),
+            body_limits=generation.body_limits(config),
+            clock=self._clock,
+        )
+        self._known = generation.known_models(config)
+        return services
+
+    def _chain(self, endpoint: Endpoint, path: str | None) -> object:
+        return build_chain(endpoint, path, self._services)
+
+    def _is_known(self, model: str) -> bool:
+        return model in self._known
+
+    async def _apply(self, loaded: Loaded, change: Change) -> None:
+        """A good new configuration: new chains, swapped in; what needs a restart is said and left."""
+        self._services = self._generation(loaded.config)
+        self._surface.rebuild(self._chain)
+        self.state.config_error = ""
+        self.metrics.reload_success.set(1)
+        self.metrics.reload_time.set_to_current_time()
+        _log.info("configuration applied: %s", ", ".join(change.hot) or "nothing")
+        if change.restart:
+            _log.warning("these changes need a restart: %s", ", ".join(change.restart))
+
+    def _refuse(self, error: ConfigError) -> None:
+        """A bad new configuration: nothing changes, and everybody can see why."""
+        self.state.config_error = str(error)
+        self.metrics.reload_success.set(0)
+        self.metrics.reload_failures.inc()
+        _log.error("configuration refused, the last good one stays: %s", error)
+
+    # ---- life -------------------------------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        server = self._config.server
+        if server.health_port is not None:
+            self._listener = await self._health.serve(server.health_host or server.host, server.health_port)
+        loop = asyncio.get_running_loop()
+        # Granian's own handler runs through the loop's wake-up descriptor, so both are called.
+        signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(self.drain))
+        self._background = [loop.create_task(self._watcher.run()), loop.create_task(self._beat())]
+        self.metrics.reload_success.set(1)
+        self.metrics.reload_time.set_to_current_time()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        self.state.ready = True
+
+    def drain(self) -> None:
+        """Not ready from now on; what still runs at ``server.drain`` seconds is ended with an error of its own."""
+        if self.tasks.draining:
+            return
+        self.tasks.draining = self.state.draining = True
+        _log.info("draining %d requests for at most %g s", len(self.tasks), self._config.server.drain)
+        asyncio.get_running_loop().call_later(self._config.server.drain, self._end_drain)
+
+    def _end_drain(self) -> None:
+        ended = self.tasks.end_all()
+        if ended:
+            _log.warning("drain limit passed: ended %d requests", ended)
+
+    async def _stop(self) -> None:
+        self.drain()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        if not await self.tasks.settle(5.0):
+            self.tasks.end_all()
+            await self.tasks.settle(2.0)
+        await self._pool.close()
+        self._tokens.close()
+        if self._access_log is not None:
+            self._access_log.close()
+        if self._listener is not None:
+            self._listener.close()
+
+    async def _beat(self) -> None:
+        """The loop's own pulse: lag, requests under way, pools that nobody uses any more."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + HEARTBEAT
+            await asyncio.sleep(HEARTBEAT)
+            lag = max(0.0, loop.time() - due)
+            self.state.lagging = lag > self._config.server.lag_limit
+            self.metrics.loop_lag.set(lag)
+            self.metrics.in_flight.set(len(self.tasks))
+            await self._pool.sweep(self.tasks.providers())

@@ -1,0 +1,120 @@
+"""``tollway check``: everything that can be known before starting, and what starting would do."""
+
+import json
+import os
+
+import click
+import msgspec
+
+from ..config import Config, ConfigError, Loaded, load
+from ..config.show import Plain, masked
+from .config import CONFIG_OPTION
+
+
+@click.command(epilog="Exit codes: 0 valid, 1 not valid, 2 valid with warnings under --strict.")
+@CONFIG_OPTION
+@click.option("--strict", is_flag=True, help="Exit with 2 when there are warnings.")
+@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def check(path: str | None, strict: bool, output: str) -> None:
+    """Validate the configuration, resolve its secrets and show the plan. Nothing is started and nothing is called."""
+    try:
+        loaded = load(path, os.environ)
+    except ConfigError as error:
+        _refuse(error, output)
+        raise SystemExit(1) from None
+    plan = make_plan(loaded)
+    click.echo(json.dumps(plan, indent=2, ensure_ascii=False) if output == "json" else table(plan))
+    if strict and loaded.warnings:
+        raise SystemExit(2)
+
+
+def _refuse(error: ConfigError, output: str) -> None:
+    if output == "json":
+        problems = [msgspec.to_builtins(problem) for problem in error.problems]
+        click.echo(json.dumps({"ok": False, "problems": problems}, indent=2, ensure_ascii=False))
+        return
+    for problem in error.problems:
+        click.echo(str(problem), err=True)
+    count = len(error.problems)
+    if count == 1 and "\n" in str(error):
+        return
+    click.echo(f"Fix: mend {'this' if count == 1 else f'these {count} problems'} and run tollway check again", err=True)
+
+
+def make_plan(loaded: Loaded) -> dict[str, Plain]:
+    """What a start would do, as plain values with masked secrets."""
+    config = loaded.config
+    return {
+        "ok": True,
+        "file": loaded.path,
+        "listeners": list(_listeners(config)),
+        "workers": config.server.workers,
+        "auth": {"mode": config.auth.mode, "keys": [key.name for key in config.keys]},
+        "providers": [
+            {
+                "name": name,
+                "use": provider.use,
+                "base_url": provider.base_url,
+                "api_key": None if provider.api_key is None else provider.api_key.masked(),
+                "proxy": provider.proxy is not None,
+            }
+            for name, provider in config.providers.items()
+        ],
+        "models": {
+            name: [{"provider": target.provider, "model": target.model} for target in model.targets]
+            for name, model in config.models.items()
+        },
+        "passthrough": masked(config.passthrough),
+        "warnings": list(loaded.warnings),
+        "digest": loaded.digest,
+    }
+
+
+def _listeners(config: Config) -> list[str]:
+    server = config.server
+    scheme = "https" if server.tls is not None else "http"
+    found = [f"{scheme}://{_host(server.host)}:{server.port}"]
+    if server.health_port is not None:
+        found.append(f"http://{_host(server.health_host or server.host)}:{server.health_port} (health)")
+    return found
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def table(plan: dict[str, Plain]) -> str:
+    """The plan for people: one aligned line a thing."""
+    rows: list[tuple[str, str]] = [("file", str(plan["file"] or "none: built from the environment"))]
+    rows += [("listen", str(item)) for item in _items(plan["listeners"])]
+    rows.append(("workers", str(plan["workers"])))
+    auth = plan["auth"]
+    assert isinstance(auth, dict)
+    keys = [str(name) for name in _items(auth["keys"])]
+    rows.append(("auth", f"{auth['mode']}" + (f" ({len(keys)}: {', '.join(keys)})" if keys else "")))
+    for item in _items(plan["providers"]):
+        assert isinstance(item, dict)
+        address = item["base_url"] or f"the address of {item['use']}"
+        key = f"key {item['api_key']}" if item["api_key"] else "no credential"
+        rows.append(
+            (
+                "provider",
+                f"{item['name']}: {item['use']} at {address}, {key}{', through a proxy' if item['proxy'] else ''}",
+            )
+        )
+    models = plan["models"]
+    assert isinstance(models, dict)
+    for name, targets in models.items():
+        shown = [f"{t['provider']}/{t['model']}" for t in _items(targets) if isinstance(t, dict)]
+        rows.append(("model", f"{name} -> {', '.join(shown)}"))
+    passthrough = plan["passthrough"]
+    assert isinstance(passthrough, dict)
+    rows.append(("paths without model", f"{passthrough['provider'] or 'refused'}"))
+    rows += [("warning", str(item)) for item in _items(plan["warnings"])]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows) + "\nvalid"
+
+
+def _items(value: Plain) -> list[Plain]:
+    assert isinstance(value, list)
+    return value

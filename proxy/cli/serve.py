@@ -1,0 +1,107 @@
+"""``tollway serve``: the gateway, or with ``--demo`` the gateway in front of the built-in mock."""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from ..config import Loaded
+from . import Failure
+from .config import CONFIG_OPTION, load_or_fail
+
+
+@click.command()
+@CONFIG_OPTION
+@click.option("--host", help="Address to listen on (server.host).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (server.port).")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes (server.workers).")
+@click.option("--demo", is_flag=True, help="Start with a built-in upstream and a fresh key; needs nothing.")
+def serve(path: str | None, host: str | None, port: int | None, workers: int | None, demo: bool) -> None:
+    """Start the gateway and run until stopped."""
+    flags = {"server.host": host, "server.port": port, "server.workers": workers}
+    overrides = {name: str(value) for name, value in flags.items() if value is not None}
+    if demo:
+        with _demo(overrides) as loaded:
+            _run(loaded, overrides)
+        return
+    loaded = load_or_fail(path, overrides)
+    server = loaded.config.server
+    scheme = "https" if server.tls is not None else "http"
+    click.echo(f"Tollway listens on {scheme}://{_shown(server.host)}:{server.port}/v1 (auth: {loaded.config.auth.mode})", err=True)
+    for warning in loaded.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    _run(loaded, overrides)
+
+
+def _run(loaded: Loaded, overrides: dict[str, str]) -> None:
+    from ..server import StartError
+    from ..server import serve as run
+
+    try:
+        run(loaded, overrides=overrides)
+    except StartError as error:
+        raise Failure(str(error)) from None
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+@contextmanager
+def _demo(overrides: dict[str, str]) -> Iterator[Loaded]:
+    """A mock upstream in its own process, and a configuration in front of it."""
+    mock = subprocess.Popen(
+        [sys.executable, "-m", "proxy", "mock", "--host", "127.0.0.1", "--port", "0", "--pace", "40"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert mock.stdout is not None
+        line = mock.stdout.readline()
+        if "http://" not in line:
+            raise Failure("The demo's upstream did not start.", fix="run 'tollway mock' to see why")
+        key = os.environ.get("TOLLWAY_DEMO_KEY") or f"sk-tw-demo-{secrets.token_hex(16)}"
+        overrides.update(
+            {
+                "auth.mode": "keys",
+                "keys": f'[{{"name": "demo", "key": "{key}"}}]',
+                "providers": f'{{"mock": {{"use": "openai", "base_url": "{line.split()[-1]}", "api_key": "none"}}}}',
+                "models": '{"*": {"targets": [{"provider": "mock", "model": "*"}]}}',
+                "telemetry.access_log": "off",
+            }
+        )
+        loaded = load_or_fail(os.devnull, overrides)
+        server = loaded.config.server
+        _greet(f"http://{_shown(server.host)}:{server.port}/v1", key)
+        yield loaded
+    finally:
+        mock.terminate()
+        mock.wait(5)
+
+
+def _greet(url: str, key: str) -> None:
+    body = '{"model": "gpt-4o-mini", "stream": true, "messages": [{"role": "user", "content": "Say hello"}]}'
+    click.echo(
+        f"""
+Tollway runs at {url} with a built-in upstream: no provider, no account, no cost.
+
+  key   {key}
+
+Try it (paste in another terminal; remove "stream": true for one plain answer):
+
+  curl -N {url}/chat/completions \\
+    -H 'Authorization: Bearer {key}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{body}'
+
+With an SDK change only its base URL and key:
+
+  export OPENAI_BASE_URL={url} OPENAI_API_KEY={key}
+
+Stop with Ctrl-C. The real thing: export OPENAI_API_KEY=... and run `tollway serve`.
+"""
+    )

@@ -1,0 +1,289 @@
+"""What types cannot say: names that must exist, addresses, files, keys that would never match. One function a section."""
+
+import ipaddress
+import os
+import re
+import ssl
+from collections.abc import Collection, Iterator
+from pathlib import Path as FilePath
+from urllib.parse import urlsplit
+
+from . import later
+from .decode import Decoder
+from .problems import Path, dotted, nearest
+from .schema import Config
+from .secrets import Secret
+from .traffic import Provider
+
+_PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_FIXED_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"})
+_ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+SHORT_KEY = 16
+"""Characters below which a key that is reachable from elsewhere draws a warning."""
+
+
+def is_loopback(host: str) -> bool:
+    """May only this machine connect to a listener on ``host``?"""
+    if host.casefold() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Checks:
+    """Checks over one decoded Config. Problems go to the decoder, the rest is in ``warnings`` and ``files``."""
+
+    def __init__(self, config: Config, decoder: Decoder, providers: Collection[str], uses: Collection[str]) -> None:
+        self.warnings: list[str] = []
+        self.files: dict[str, str] = {}
+        self._config = config
+        self._decoder = decoder
+        self._providers = providers
+        self._uses = uses
+
+    def run(self) -> None:
+        """Every check, in the order of the file."""
+        self._server()
+        self._cors()
+        self._auth()
+        self._keys()
+        for name, provider in self._config.providers.items():
+            self._provider(name, provider)
+        self._models()
+        self._passthrough()
+        self._telemetry()
+
+    def _bad(self, path: Path, message: str, hint: str | None = None) -> None:
+        self._decoder.problem(path, message, hint=hint)
+
+    def _warn(self, path: Path, message: str) -> None:
+        self.warnings.append(f"{dotted(path)}: {message}")
+
+    def _server(self) -> None:
+        server = self._config.server
+        for name, host in (("host", server.host), ("health_host", server.health_host)):
+            if host is not None and (not host or _CONTROL.search(host) or " " in host or "://" in host or "/" in host):
+                self._bad(
+                    ("server", name), "expected an address or host name to listen on, such as 127.0.0.1 or 0.0.0.0"
+                )
+        if server.health_port is None:
+            if server.health_host is not None:
+                self._warn(("server", "health_host"), "has no effect without server.health_port")
+        elif server.health_port == server.port != 0:
+            self._bad(("server", "health_port"), "is the same as server.port: choose another, or leave it out")
+        if server.spool_dir is not None:
+            folder = FilePath(server.spool_dir)
+            if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+                self._bad(("server", "spool_dir"), f"{folder} is not a folder that can be written to")
+        if server.body_idle_timeout > server.body_total_timeout:
+            self._warn(
+                ("server", "body_idle_timeout"), "is longer than server.body_total_timeout, which ends the read first"
+            )
+        if server.max_body > server.max_upload:
+            self._warn(("server", "max_body"), "is larger than server.max_upload")
+        self._tls()
+
+    def _tls(self) -> None:
+        tls = self._config.server.tls
+        if tls is None:
+            return
+        readable = [
+            self._readable(("server", "tls", name), text) for name, text in (("cert", tls.cert), ("key", tls.key))
+        ]
+        if not all(readable):
+            return
+        try:
+            # The password callback keeps OpenSSL from asking on the terminal.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert, tls.key, password=lambda: "")
+        except (ssl.SSLError, ValueError, OSError):
+            self._bad(("server", "tls"), "cert and key are not a PEM certificate and its unencrypted private key")
+
+    def _readable(self, path: Path, name: str) -> bool:
+        self.files[dotted(path)] = name
+        try:
+            with open(name, "rb") as stream:
+                stream.read(1)
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or type(error).__name__
+            self._bad(path, f"file {name!r} cannot be read: {said}")
+            return False
+        return True
+
+    def _cors(self) -> None:
+        for index, origin in enumerate(self._config.server.cors.origins):
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                self._bad(
+                    ("server", "cors", "origins", index),
+                    'expected "*" or scheme://host[:port] without a path, such as https://app.example.com',
+                )
+
+    def _auth(self) -> None:
+        config = self._config
+        if config.auth.mode == "open" and not is_loopback(config.server.host):
+            self._bad(
+                ("auth", "mode"),
+                "open lets everyone in who can reach the port, so server.host must be a loopback address: "
+                "set server.host: 127.0.0.1, or auth.mode: keys with an entry under keys",
+            )
+        if config.auth.mode == "keys" and not config.keys and not self._decoder.touched(("keys",)):
+            self._bad(
+                ("keys",),
+                'auth.mode is "keys" and no key is configured, so nobody could call: add '
+                'keys: [{name: app, key: "${APP_KEY}"}], or set auth.mode: open (loopback only) or forward',
+            )
+        if config.auth.mode != "keys" and config.keys:
+            self._warn(("keys",), f'are not looked at while auth.mode is "{config.auth.mode}"')
+
+    def _keys(self) -> None:
+        names: dict[str, int] = {}
+        values: dict[str, int] = {}
+        for index, key in enumerate(self._config.keys):
+            at: Path = ("keys", index)
+            if key.name in names:
+                self._bad((*at, "name"), f"the name is already used by keys[{names[key.name]}]")
+            names.setdefault(key.name, index)
+            text = key.key.reveal()
+            if not text.strip():
+                self._bad((*at, "key"), "the key is empty: is its variable or file empty?")
+                continue
+            if text in values:
+                self._bad((*at, "key"), f"the same key as keys[{values[text]}]: each entry needs its own")
+            values.setdefault(text, index)
+            self._sendable((*at, "key"), key.key)
+            if text != text.strip():
+                self._warn((*at, "key"), "starts or ends with a space; HTTP clients cannot send that")
+            if len(text) < SHORT_KEY and not is_loopback(self._config.server.host):
+                self._warn(
+                    (*at, "key"), f"is shorter than {SHORT_KEY} characters and the gateway listens beyond loopback"
+                )
+            for position, pattern in enumerate(key.models):
+                if not pattern:
+                    self._bad((*at, "models", position), "must not be empty")
+
+    def _sendable(self, path: Path, secret: Secret) -> None:
+        text = secret.reveal()
+        if _CONTROL.search(text) or any("\ud800" <= character <= "\udfff" for character in text):
+            self._bad(path, "holds a line break or control character, which no HTTP header can carry")
+
+    def _provider(self, name: str, provider: Provider) -> None:
+        at: Path = ("providers", name)
+        if not _PROVIDER_NAME.fullmatch(name):
+            self._bad(at, "a provider's name is made of letters, digits, dots, dashes and underscores")
+        if provider.use not in self._uses:
+            self._unknown_use((*at, "use"), provider.use)
+        if provider.base_url is not None:
+            problem = bad_url(provider.base_url, credentials=False)
+            if problem:
+                self._bad((*at, "base_url"), problem)
+        if provider.api_key is not None:
+            if not provider.api_key.reveal().strip():
+                self._bad((*at, "api_key"), 'is empty: give a key, or "none" to send no credential')
+            self._sendable((*at, "api_key"), provider.api_key)
+        for header, value in provider.headers.items():
+            if not _HEADER_NAME.fullmatch(header):
+                self._bad((*at, "headers"), "a header's name may hold letters, digits and dashes only")
+            elif header.casefold() in _FIXED_HEADERS:
+                self._bad((*at, "headers", header), "is set by the gateway itself: remove it")
+            else:
+                self._sendable((*at, "headers", header), value)
+        if provider.proxy is not None:
+            problem = bad_url(provider.proxy.reveal(), credentials=True)
+            if problem:
+                self._bad((*at, "proxy"), problem)
+        if provider.ca_file is not None and self._readable((*at, "ca_file"), provider.ca_file):
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(provider.ca_file)
+            except (ssl.SSLError, OSError):
+                self._bad((*at, "ca_file"), f"{provider.ca_file!r} holds no PEM certificate")
+
+    def _unknown_use(self, path: Path, use: str) -> None:
+        known = ", ".join(sorted(self._uses))
+        if path in self._decoder.expanded:
+            self._bad(path, f"unknown provider (known: {known})")
+        elif use in later.PROVIDERS:
+            self._bad(
+                path,
+                f'"{use}" is not in this version (known: {known}); an OpenAI-speaking upstream works with use: openai and its base_url',
+            )
+        else:
+            self._bad(path, f'unknown provider "{use}" (known: {known})', nearest(use, self._uses))
+
+    def _unknown_provider(self, path: Path, name: str) -> None:
+        known = ", ".join(sorted(self._providers)) or "none, add one under providers"
+        shown = "" if path in self._decoder.expanded else f' "{name}"'
+        self._bad(path, f"unknown provider{shown} (known: {known})", nearest(name, self._providers) if shown else None)
+
+    def _models(self) -> None:
+        for name, model in self._config.models.items():
+            if _CONTROL.search(name):
+                self._bad(("models", name), "a model's name may not hold control characters")
+            for index, target in enumerate(model.targets):
+                if target.provider not in self._providers:
+                    self._unknown_provider(("models", name, "targets", index, "provider"), target.provider)
+
+    def _passthrough(self) -> None:
+        provider = self._config.passthrough.provider
+        if provider is not None and provider not in self._providers:
+            self._unknown_provider(("passthrough", "provider"), provider)
+        if not self._providers:
+            self._warn(("providers",), "none is configured: no request can be answered")
+        elif provider is None:
+            self._warn(
+                ("passthrough", "provider"),
+                "is not set, so paths that carry no model (files, batches, …) are answered with 404",
+            )
+
+    def _telemetry(self) -> None:
+        log = self._config.telemetry.access_log
+        if log in ("stdout", "stderr", "off"):
+            return
+        if "/" not in log:
+            choices = ("stdout", "stderr", "off")
+            self._bad(
+                ("telemetry", "access_log"),
+                "expected stdout, stderr, off or the path of a file (with a /)",
+                nearest(log, choices),
+            )
+        elif not FilePath(log).parent.is_dir():
+            self._bad(("telemetry", "access_log"), "the file's folder does not exist")
+
+
+def bad_url(text: str, *, credentials: bool) -> str | None:
+    """What is wrong with an http(s) URL, without repeating it; ``credentials`` allows user:password@."""
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname, url.port
+    except ValueError:
+        return "is not a valid URL"
+    if url.scheme not in ("http", "https"):
+        return "must start with http:// or https://"
+    if not host or _CONTROL.search(text) or any(character.isspace() for character in text) or "\\" in text:
+        return "needs a host name, and no spaces"
+    if not credentials and "@" in url.netloc:
+        return "must not hold a user name or password: use api_key or headers"
+    if url.query or url.fragment or "?" in text or "#" in text:
+        return "must not hold a query (?) or fragment (#): clients' query strings are sent on by themselves"
+    if _link_local(host):
+        return "is a link-local address, where cloud metadata services live"
+    return None
+
+
+def _link_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_link_local
+    except ValueError:
+        return False
+
+
+def literal_secrets(config: Config, decoder: Decoder) -> Iterator[Path]:
+    """Where a secret stands in the file itself instead of behind a reference."""
+    for index, key in enumerate(config.keys):
+        if key.key and ("keys", index, "key") not in decoder.expanded:
+            yield ("keys", index, "key")
+    for name, provider in config.providers.items():
+        if provider.api_key is not None and ("providers", name, "api_key") not in decoder.expanded:
+            yield ("providers", name, "api_key")

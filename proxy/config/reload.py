@@ -1,0 +1,135 @@
+"""Watches every file a configuration was made from and hands over the next good one.
+
+Kubernetes swaps a symlink and editors replace files, so files are compared by what the path leads to now. A bad file
+changes nothing: the last good configuration stays, and the error is told once.
+"""
+
+import asyncio
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from .load import Loaded
+from .problems import ConfigError
+from .show import Change, changed
+
+_log = logging.getLogger("tollway.config")
+
+Stamp = tuple[str, int, int, int, int] | None
+"""Real path, inode, size, mtime and ctime in nanoseconds; None for a file that is not there."""
+
+
+FRESH = 2_000_000_000
+"""Nanoseconds. A file changed this recently may change again without its times showing it, so it is read again."""
+
+
+def stamp(name: str) -> Stamp:
+    """What ``stat`` says about the file that ``name`` leads to."""
+    try:
+        found = os.stat(name)
+        return os.path.realpath(name), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    except (OSError, ValueError):
+        return None
+
+
+def content(name: str) -> bytes | None:
+    """SHA-256 of the file, None when it cannot be read."""
+    try:
+        with open(name, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
+    except (OSError, ValueError):
+        return None
+
+
+class Watcher:
+    """Polls the sources of ``current`` and reloads when their bytes changed.
+
+    ``reload`` runs in a thread and returns the next Loaded or raises ConfigError. ``on_change`` is awaited with it and with what
+    changed; if it raises, the old configuration stays current. ``on_error`` hears each different error once. The caller runs ``run()``.
+    """
+
+    def __init__(
+        self,
+        current: Loaded,
+        *,
+        reload: Callable[[], Loaded],
+        on_change: Callable[[Loaded, Change], Awaitable[None]],
+        on_error: Callable[[ConfigError], None],
+        interval: float = 2.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.current = current
+        self.error: ConfigError | None = None
+        self._reload = reload
+        self._on_change = on_change
+        self._on_error = on_error
+        self._interval = interval
+        self._sleep = sleep
+        self._stamps: dict[str, Stamp] = {}
+        self._hashes: dict[str, bytes | None] = {}
+        self._fresh: dict[str, bool] = {}
+        self._clock = clock
+        self._watch(current.sources)
+
+    async def run(self) -> None:
+        """Checks for ever, every ``interval`` seconds, until cancelled."""
+        while True:
+            await self._sleep(self._interval)
+            try:
+                await self.check_once()
+            except Exception as error:  # noqa: BLE001 (a background loop outlives what one round meets)
+                _log.error("reloading the configuration failed: %s", type(error).__name__)
+
+    async def check_once(self) -> bool:
+        """One poll. True when a new configuration was handed over."""
+        if not await asyncio.to_thread(self._moved):
+            return False
+        return await self.reload_now()
+
+    async def reload_now(self) -> bool:
+        """Loads whether or not a file changed (a signal, an admin call). True when a new configuration was handed over."""
+        try:
+            loaded = await asyncio.to_thread(self._reload)
+        except ConfigError as error:
+            await asyncio.to_thread(self._watch, (*self.current.sources, *error.sources))
+            if self.error is None or str(self.error) != str(error):
+                self.error = error
+                self._on_error(error)
+            return False
+        await asyncio.to_thread(self._watch, loaded.sources)
+        self.error = None
+        if loaded.digest == self.current.digest:
+            return False
+        old = self.current
+        await self._on_change(loaded, changed(old.config, loaded.config, old.contents, loaded.contents))
+        self.current = loaded
+        return True
+
+    def _moved(self) -> bool:
+        """Do the files read differently now? Only files whose stat changed, or is too fresh to be trusted, are read."""
+        moved = False
+        for name, known in self._stamps.items():
+            now = stamp(name)
+            if now != known or self._fresh.get(name, False):
+                moved = self._see(name, now) or moved
+        return moved
+
+    def _see(self, name: str, now: Stamp) -> bool:
+        """Notes what the file holds; True when that is new."""
+        self._fresh[name] = now is not None and abs(self._clock() - max(now[3], now[4])) < FRESH
+        found = content(name)
+        new = found != self._hashes.get(name)
+        self._stamps[name], self._hashes[name] = now, found
+        return new
+
+    def _watch(self, names: Sequence[str]) -> None:
+        """Sets the files to watch. Those known stay as they were seen before the load, so a change during it is not lost."""
+        for name in set(self._stamps) - set(names):
+            del self._stamps[name], self._hashes[name]
+            self._fresh.pop(name, None)
+        for name in names:
+            if name not in self._stamps:
+                self._see(name, stamp(name))

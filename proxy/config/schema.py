@@ -1,0 +1,20 @@
+"""The whole configuration as one tree of frozen Structs; JSON Schema and docs come from here."""
+
+from msgspec import Struct
+
+from .server import Server, Telemetry
+from .traffic import Auth, Key, Model, Passthrough, Provider, Streaming, Timeouts
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Root of ``tollway.yaml``."""
+
+    server: Server = Server()
+    auth: Auth = Auth()
+    keys: tuple[Key, ...] = ()
+    providers: dict[str, Provider] = {}
+    models: dict[str, Model] = {}
+    passthrough: Passthrough = Passthrough()
+    timeouts: Timeouts = Timeouts(connect=5.0, idle=120.0, total=1800.0)
+    streaming: Streaming = Streaming()
+    telemetry: Telemetry = Telemetry()

@@ -1,0 +1,64 @@
+"""A configuration as plain values with every secret masked, as a flat list of leaves, and as the difference of two."""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct, structs
+
+from .problems import Path, dotted
+from .schema import Config
+from .secrets import Secret
+
+RESTART = frozenset({"server", "telemetry"})
+"""Sections that a running process cannot take over."""
+
+Plain = str | int | float | bool | None | list["Plain"] | dict[str, "Plain"]
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """Dotted paths that differ: applied live, and waiting for a restart."""
+
+    hot: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+
+
+def masked(value: object) -> Plain:
+    """Structs as mappings, Secrets as their mask; what ``config show`` prints."""
+    if isinstance(value, Secret):
+        return value.masked()
+    if isinstance(value, Struct):
+        return {name: masked(child) for name, child in structs.asdict(value).items()}
+    if isinstance(value, Mapping):
+        return {str(name): masked(child) for name, child in value.items()}
+    if isinstance(value, tuple | list):
+        return [masked(child) for child in value]
+    assert value is None or isinstance(value, str | int | float | bool)
+    return value
+
+
+def leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
+    """Every leaf with its path; empty mappings and lists count as leaves, Secrets stay Secrets."""
+    children: list[tuple[str | int, object]] = []
+    if isinstance(value, Struct):
+        children = list(structs.asdict(value).items())
+    elif isinstance(value, Mapping):
+        children = [(str(name), child) for name, child in value.items()]
+    elif isinstance(value, tuple | list):
+        children = list(enumerate(value))
+    if not children:
+        yield path, value
+    for step, child in children:
+        yield from leaves(child, (*path, step))
+
+
+def changed(
+    old: Config, new: Config, old_contents: Mapping[str, str] = {}, new_contents: Mapping[str, str] = {}
+) -> Change:
+    """What differs between two configurations; ``contents`` are the hashes of the files they name."""
+    before: dict[Path, object] = dict(leaves(old))
+    after: dict[Path, object] = dict(leaves(new))
+    missing = object()
+    paths = {dotted(path): path for path in (*before, *after) if before.get(path, missing) != after.get(path, missing)}
+    names = set(paths)
+    names |= {name for name in {*old_contents, *new_contents} if old_contents.get(name) != new_contents.get(name)}
+    restart = {name for name in names if name.split(".")[0] in RESTART}
+    return Change(hot=tuple(sorted(names - restart)), restart=tuple(sorted(restart)))

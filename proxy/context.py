@@ -1,0 +1,196 @@
+"""The one object that the links share: everything known about one request, each field with one writer.
+
+=================== ======================= ====================== ==========================================
+Field               Type                    Written by             Read by
+=================== ======================= ====================== ==========================================
+request_id          str                     edge                   all
+endpoint            Endpoint                edge                   all
+started             float                   edge                   all (monotonic seconds)
+raw_headers         list                    edge                   providers (pairs as received, names in lower case)
+headers             dict[bytes, bytes]      edge                   auth, parse, streaming
+method              str                     edge                   providers
+path                str                     edge                   parse, providers (without the prefix, still encoded)
+query               bytes                   edge                   streaming
+client              str                     edge                   auth, telemetry
+principal           Principal               auth                   parse, routing, streaming, telemetry
+body                bytes                   parse                  token_count, streaming
+request             RequestView             parse                  token_count, routing, streaming
+upload              Upload | None           parse                  streaming (a body that is streamed through)
+estimate            TokenEstimate           token_count            telemetry
+route               str                     routing                telemetry (a configured model name or ``other``)
+target              Target | None           routing                streaming, telemetry
+attempts            list[Attempt]           streaming              telemetry
+response_started    bool                    streaming, edge        edge (status and headers have left)
+committed           bool                    streaming              edge (first upstream content has left)
+complete            bool                    streaming, edge        watcher (the last send is under way)
+insertion           bytes | None            streaming              edge (what must precede an SSE event of ours; None: none may follow)
+client_gone         bool                    watcher                edge
+first_byte_at       float                   streaming              telemetry
+first_token_at      float                   streaming              telemetry
+last_token_at       float                   streaming              telemetry
+token_events        int                     streaming              telemetry
+output_text         list[str]               streaming              settlement (what the client was sent)
+usage               Usage                   streaming, settlement  telemetry
+status              int                     streaming, edge        telemetry
+outcome             Outcome                 edge                   settlers
+error               TollwayError | None     edge                   settlers
+task                Task | None             edge                   watcher, watchdog, drain
+interruption        TollwayError | None     interrupt()            edge, streaming
+response_headers    list                    any link               streaming (before commit)
+timings             list                    any link               streaming (server-timing)
+tags                dict[str, str]          any link               telemetry
+observers           list                    any link               streaming (sees every read's events)
+settlers            list                    any link               edge
+=================== ======================= ====================== ==========================================
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct, field
+
+from .errors import TollwayError
+from .wire.chat import EMPTY, RequestView
+from .wire.endpoints import CHAT, Endpoint
+from .wire.stream import StreamEvent
+from .wire.usage import NO_USAGE, Usage
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Outcome = Literal["ok", "rejected", "upstream_error", "client_closed", "timeout", "internal_error"]
+Observer = Callable[[Sequence[StreamEvent]], None]
+Settler = Callable[["RequestContext"], Awaitable[None]]
+
+SCOPE_KEY = "tollway"
+
+
+class Principal(Struct, frozen=True, kw_only=True):
+    """Who is asking. ``tenant`` isolates; ``models`` are globs over public names; ``forwarded`` is the client's own provider key."""
+
+    name: str
+    tenant: str
+    models: tuple[str, ...] = ("*",)
+    passthrough: bool = True
+    exact_usage: bool = False
+    """A limit, budget or price needs the provider's own figures."""
+    forwarded: bytes | None = None
+
+
+ANONYMOUS = Principal(name="anonymous", tenant="", models=(), passthrough=False)
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Upstream time limits in seconds."""
+
+    connect: float
+    first_byte: float | None
+    idle: float
+    total: float
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """A provider instance and the model name there; ``model`` is what travels upstream."""
+
+    provider: str
+    model: str
+    limits: Limits
+
+
+class Attempt(Struct, kw_only=True):
+    """One try at one target. Times in seconds on the request's clock; ``status`` 0 while there was no answer."""
+
+    provider: str
+    model: str
+    started: float
+    status: int = 0
+    error: str = ""
+    maybe_billed: bool = False
+
+
+class TokenEstimate(Struct, frozen=True):
+    """Prompt size from bytes alone: ``likely`` and an upper ``bound``, in tokens; ``output`` is the client's cap, 0 = none."""
+
+    likely: int = 0
+    bound: int = 0
+    output: int = 0
+
+
+NO_ESTIMATE = TokenEstimate()
+
+
+class Upload(Protocol):
+    """A request body that is passed through as it arrives."""
+
+    length: int | None
+    """Bytes in all, when the client declared them (after edits)."""
+
+    @property
+    def finished(self) -> bool:
+        """Has the last byte been handed on?"""
+
+    def rename(self, model: str) -> None:
+        """Replaces the value of the form's ``model`` field; ``length`` follows. Before ``chunks``."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body from its first byte, edits applied. Raises ``ClientGone`` when it breaks off. One reader, once."""
+
+    def close(self) -> None:
+        """Frees the spool. Idempotent."""
+
+
+class RequestContext(Struct, kw_only=True):
+    """See the table in the module's docstring."""
+
+    request_id: str
+    endpoint: Endpoint = CHAT
+    started: float = 0.0
+    raw_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    method: str = "POST"
+    path: str = ""
+    query: bytes = b""
+    client: str = ""
+    principal: Principal = ANONYMOUS
+    body: bytes = b""
+    request: RequestView = EMPTY
+    upload: Upload | None = None
+    estimate: TokenEstimate = NO_ESTIMATE
+    route: str = ""
+    target: Target | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    response_started: bool = False
+    committed: bool = False
+    complete: bool = False
+    insertion: bytes | None = None
+    client_gone: bool = False
+    first_byte_at: float = 0.0
+    first_token_at: float = 0.0
+    last_token_at: float = 0.0
+    token_events: int = 0
+    output_text: list[str] = field(default_factory=list)
+    usage: Usage = NO_USAGE
+    status: int = 0
+    outcome: Outcome = "ok"
+    error: TollwayError | None = None
+    task: asyncio.Task[Any] | None = None
+    interruption: TollwayError | None = None
+    response_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    timings: list[tuple[str, float]] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+    observers: list[Observer] = field(default_factory=list)
+    settlers: list[Settler] = field(default_factory=list)
+
+    def interrupt(self, error: TollwayError) -> None:
+        """Ends the request from outside its task: the first caller's ``error`` is what the edge will see."""
+        if self.interruption is None and not self.complete and self.task is not None:
+            self.interruption = error
+            self.task.cancel()
+
+
+def context_of(scope: Scope) -> RequestContext:
+    """The request's context; the edge put it there."""
+    ctx: RequestContext = scope[SCOPE_KEY]
+    return ctx

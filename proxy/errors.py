@@ -1,0 +1,264 @@
+"""Every failure a client can see, and the only place that renders OpenAI's envelope.
+
+    TollwayError
+    ├── ClientError            the request is at fault
+    │   ├── InvalidRequest (400) ── InvalidJson, UnsupportedMedia (415), RequestTooLarge (413), RequestTimeout (408)
+    │   ├── AuthenticationFailed (401)
+    │   ├── PermissionDenied (403)
+    │   ├── NotFound (404) ── ModelNotFound, EndpointUnsupported
+    │   └── ClientGone (499, nobody reads it) ── IncompleteBody (400)
+    ├── RateLimited (429)      a limit of ours
+    ├── UpstreamError          a provider is at fault
+    │   ├── UpstreamUnavailable (UpstreamDropped), UpstreamInvalid, UpstreamTlsFailed, UpstreamAuthFailed, UpstreamCut (502)
+    │   └── UpstreamTimeout (504)
+    ├── GatewayDraining, SpoolFailed (503)
+    └── InternalError (500)
+"""
+
+from typing import ClassVar, Literal
+
+import orjson
+
+Fault = Literal["client", "gateway", "upstream"]
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+
+class TollwayError(Exception):
+    """A failure with everything its answer, its metric and a failover decision need.
+
+    ``message`` reaches the client: it names what happened, the rule and the fix, never a secret or a foreign exception's
+    text. ``detail`` goes to the log only. ``headers`` are added to the answer.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    default_code: ClassVar[str | None] = None
+    source: ClassVar[Fault] = "gateway"
+    retryable: ClassVar[bool] = False
+    """May another target be tried?"""
+    should_retry: ClassVar[bool | None] = None
+    """What ``x-should-retry`` tells SDKs; ``None`` leaves it to their rule for the status."""
+
+    def __init__(
+        self, message: str, *, code: str | None = None, param: str | None = None, detail: str = "", headers: RawHeaders = ()
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code if code is not None else self.default_code
+        self.param = param
+        self.detail = detail
+        self.headers = headers
+
+
+class ClientError(TollwayError):
+    """The request is at fault; sending it again unchanged fails again."""
+
+    status = 400
+    type = "invalid_request_error"
+    source = "client"
+    should_retry = False
+
+
+class InvalidRequest(ClientError):
+    """A field is missing, of the wrong type, or not allowed here."""
+
+
+class InvalidJson(InvalidRequest):
+    """The body is not JSON that we and every upstream read alike."""
+
+    default_code = "invalid_json"
+
+
+class UnsupportedMedia(InvalidRequest):
+    """The body's content type or encoding cannot be read on this endpoint."""
+
+    status = 415
+
+
+class RequestTooLarge(InvalidRequest):
+    """The body exceeds ``server.max_body`` or ``server.max_upload``."""
+
+    status = 413
+
+
+class RequestTimeout(InvalidRequest):
+    """The client sent its body too slowly, or broke it off."""
+
+    status = 408
+    should_retry = None
+
+
+class AuthenticationFailed(ClientError):
+    """No key, or one we do not know."""
+
+    status = 401
+    default_code = "invalid_api_key"
+
+
+class PermissionDenied(ClientError):
+    """The key is known and may not do this."""
+
+    status = 403
+    type = "permission_error"
+    default_code = "permission_denied"
+
+
+class NotFound(ClientError):
+    """No such path."""
+
+    status = 404
+
+
+class ModelNotFound(NotFound):
+    """Unknown, or not permitted to this key: both read alike."""
+
+    default_code = "model_not_found"
+
+
+class EndpointUnsupported(NotFound):
+    """The model's provider has no such operation."""
+
+    default_code = "endpoint_unsupported"
+
+
+class ClientGone(ClientError):
+    """The client left; nobody reads the answer."""
+
+    status = 499
+
+
+class IncompleteBody(ClientGone):
+    """The body ended before its declared end: the client left, or its framing is wrong. Answered in case it is still there."""
+
+    status = 400
+    default_code = "incomplete_body"
+
+
+class SpoolFailed(TollwayError):
+    """The upload could not be kept on disk until its ``model`` field was seen."""
+
+    status = 503
+    default_code = "spool_failed"
+
+
+class RateLimited(TollwayError):
+    """A limit of ours. Pass ``retry-after`` in ``headers``."""
+
+    status = 429
+    type = "requests"
+    default_code = "rate_limit_exceeded"
+    source = "client"
+
+
+class UpstreamError(TollwayError):
+    """A provider failed; another target may be tried."""
+
+    status = 502
+    type = "upstream_error"
+    default_code = "upstream_error"
+    source = "upstream"
+    retryable = True
+
+
+class UpstreamUnavailable(UpstreamError):
+    """Refused, reset, unresolvable, or closed before an answer."""
+
+    default_code = "upstream_unavailable"
+
+
+class UpstreamDropped(UpstreamUnavailable):
+    """The connection died after the request was sent and before an answer: it may have been worked on, and billed."""
+
+
+class UpstreamInvalid(UpstreamError):
+    """Not HTTP, or an answer that contradicts itself."""
+
+    default_code = "upstream_invalid_response"
+
+
+class UpstreamTlsFailed(UpstreamError):
+    """The certificate or handshake was not acceptable; never retried in the clear."""
+
+    default_code = "upstream_tls"
+
+
+class UpstreamAuthFailed(UpstreamError):
+    """The provider refused *our* credentials: a 401 would blame the client's key."""
+
+    should_retry = False
+
+
+class UpstreamCut(UpstreamError):
+    """The answer broke off after it had begun."""
+
+    retryable = False
+
+
+class UpstreamTimeout(UpstreamError):
+    """Connect, first-byte, idle or total limit passed."""
+
+    status = 504
+    default_code = "upstream_timeout"
+
+
+class GatewayDraining(TollwayError):
+    """The process is going away and its drain limit passed."""
+
+    status = 503
+    default_code = "gateway_draining"
+    headers_default: ClassVar[RawHeaders] = ((b"retry-after", b"1"),)
+
+    def __init__(self, message: str = "The gateway is shutting down; send the request again.") -> None:
+        super().__init__(message, headers=self.headers_default)
+
+
+class InternalError(TollwayError):
+    """Our bug. The text says nothing but where to look."""
+
+    default_code = "internal_error"
+
+    def __init__(self, message: str = "The gateway failed; its log holds the cause.", *, detail: str = "") -> None:
+        super().__init__(message, detail=detail)
+
+
+def envelope(error: TollwayError, request_id: str) -> bytes:
+    """OpenAI's error body, all four keys present; the message ends with the request id."""
+    return orjson.dumps(
+        {
+            "error": {
+                "message": f"{error.message} (request id: {request_id})",
+                "type": error.type,
+                "param": error.param,
+                "code": error.code,
+            }
+        }
+    )
+
+
+def sse_event(error: TollwayError, request_id: str) -> bytes:
+    """The same body as one ``data:`` event for a stream that has begun; no ``[DONE]`` follows it."""
+    return b"data: " + envelope(error, request_id) + b"\n\n"
+
+
+def answer_headers(error: TollwayError, request_id: str) -> list[tuple[bytes, bytes]]:
+    """Headers of a gateway-made error answer, as the official SDKs read them."""
+    raw_id = request_id.encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"x-request-id", raw_id),
+        (b"x-tollway-request-id", raw_id),
+        (b"x-tollway-error-source", b"gateway"),
+        *error.headers,
+    ]
+    if error.should_retry is not None:
+        headers.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
+    return headers
+
+
+def retry_after(seconds: float) -> RawHeaders:
+    """``retry-after`` in whole seconds (rounded up) and ``retry-after-ms``, the two forms SDKs read."""
+    milliseconds = max(1, round(seconds * 1000))
+    return (
+        (b"retry-after", b"%d" % -(-milliseconds // 1000)),
+        (b"retry-after-ms", b"%d" % milliseconds),
+    )

@@ -1,0 +1,69 @@
+"""File-owned keys, looked up by digest: no comparison ever runs on a key's own text."""
+
+import hmac
+import secrets
+from collections.abc import Iterable, Sequence
+
+from ..context import Principal
+from ..errors import AuthenticationFailed
+from .failures import FailureLimiter
+
+TENANT_LENGTH = 32
+"""Hexadecimal digits of a tenant derived from a key."""
+
+
+def digest(pepper: bytes, key: bytes) -> bytes:
+    """HMAC-SHA-256, 32 bytes; the only form in which keys are kept."""
+    return hmac.digest(pepper, key, "sha256")
+
+
+class Keyring:
+    """``auth: keys``. Unknown and wrong keys take the same path: one digest, one dictionary miss."""
+
+    def __init__(self, keys: Iterable[tuple[str, Principal]], failures: FailureLimiter) -> None:
+        self._pepper = secrets.token_bytes(32)
+        self._principals = {digest(self._pepper, key.encode()): principal for key, principal in keys}
+        self._failures = failures
+
+    def identify(self, presented: Sequence[bytes], client: str) -> Principal:
+        """The principal of the first known key. Raises ``AuthenticationFailed`` or ``RateLimited``."""
+        for key in presented:
+            principal = self._principals.get(digest(self._pepper, key))
+            if principal is not None:
+                return principal
+        self._failures.failed(client)
+        if not presented:
+            raise AuthenticationFailed(
+                "No API key was given: send it as 'Authorization: Bearer KEY' (or x-api-key, api-key, x-goog-api-key)."
+            )
+        raise AuthenticationFailed(
+            "The API key is not one of this gateway's keys; it wants a key from its own configuration, not a provider's."
+        )
+
+
+class Forwarder:
+    """``auth: forward``. The client's own provider key travels on; its digest is the tenant."""
+
+    def __init__(self, failures: FailureLimiter) -> None:
+        self._pepper = secrets.token_bytes(32)
+        self._failures = failures
+
+    def identify(self, presented: Sequence[bytes], client: str) -> Principal:
+        """A principal of the key's own tenant. Raises ``AuthenticationFailed`` without one."""
+        if not presented:
+            self._failures.failed(client)
+            raise AuthenticationFailed(
+                "No API key was given: this gateway forwards the caller's own provider key; send it as 'Authorization: Bearer KEY'."
+            )
+        tenant = digest(self._pepper, presented[0]).hex()[:TENANT_LENGTH]
+        return Principal(name="forwarded", tenant=tenant, forwarded=presented[0])
+
+
+class Open:
+    """``auth: open``. Everyone is the one tenant; the configuration allows it on loopback only."""
+
+    _everyone = Principal(name="open", tenant="open")
+
+    def identify(self, presented: Sequence[bytes], client: str) -> Principal:
+        """The one principal."""
+        return self._everyone

@@ -1,0 +1,5 @@
+"""`tollway mock`: a deterministic OpenAI-speaking upstream.
+
+It serves the demo, the tests, the load tests and the fault drills; docs/mock.md is its manual. Nothing is imported
+here, so that the command line can read the controls without loading a server: use `proxy.mock.server.start`.
+"""

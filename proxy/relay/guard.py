@@ -1,0 +1,102 @@
+"""The response guard: the last stop before the server, where nothing malformed passes.
+
+Granian 2.8 aborts the worker on a status outside 100-999 and puts a body of any length behind a content-length, so both
+are made impossible here, whatever a link or an upstream does.
+"""
+
+from collections.abc import Awaitable, Generator
+
+from ..context import Message, RequestContext, Send
+from ..errors import UpstreamInvalid
+from ..wire.headers import check_response
+
+_BODILESS = (204, 205, 304)
+
+
+class _Done:
+    """An awaitable that is already done."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+
+_DONE = _Done()
+
+
+class ResponseGuard:
+    """Wraps the server's ``send`` for one request: valid status and headers, a body that agrees with content-length, one end."""
+
+    __slots__ = ("_ctx", "_finished", "_head", "_left", "_method", "_send")
+
+    def __init__(self, send: Send, ctx: RequestContext, method: str) -> None:
+        self._send = send
+        self._ctx = ctx
+        self._method = method
+        self._head: Message | None = None
+        self._left: int | None = None
+        self._finished = False
+
+    def restart(self) -> None:
+        """Forgets a head that has not left, so that another answer can be given."""
+        self._head = None
+        self._left = None
+        self._finished = False
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        """Checks and passes on. Raises ``UpstreamInvalid`` instead of letting a malformed answer out."""
+        if message["type"] == "http.response.start":
+            return self._start(message)
+        body: bytes = message.get("body", b"")
+        more: bool = message.get("more_body", False)
+        if self._finished:
+            raise RuntimeError("body after the end of the answer")
+        if not more:
+            self._finished = True
+            self._ctx.complete = True
+        head = self._head
+        if head is not None:
+            return self._first(head, body, more)
+        if self._left is not None:
+            self._left -= len(body)
+            if self._left < 0 or (not more and self._left):
+                raise UpstreamInvalid("The provider's answer is not as long as it says.", detail="content-length mismatch")
+        return self._send(message)
+
+    def _start(self, message: Message) -> Awaitable[None]:
+        status = message["status"]
+        if not (isinstance(status, int) and 200 <= status <= 599):
+            raise UpstreamInvalid("The provider answered with a status that is not HTTP's.", detail=f"status {status!r}")
+        headers: list[tuple[bytes, bytes]] = message["headers"]
+        check_response(headers)
+        self._ctx.status = status
+        lengths = {value for name, value in headers if name == b"content-length"}
+        if lengths:
+            value = lengths.pop()
+            if lengths or not value.isdigit():
+                raise UpstreamInvalid("The provider's answer contradicts itself.", detail="content-length headers")
+            self._left = int(value)
+        if status in _BODILESS or self._method == "HEAD":
+            self._left = None
+        self._head = message
+        if any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers):
+            self._head = None
+            self._ctx.response_started = True
+            return self._send(message)
+        return _DONE
+
+    async def _first(self, head: Message, body: bytes, more: bool) -> None:
+        """The head leaves together with the first body message, so an error found before it can still be answered."""
+        self._head = None
+        bodiless = head["status"] in _BODILESS or self._method == "HEAD"
+        if not more and not bodiless and self._left != len(body):
+            if self._left is not None:
+                raise UpstreamInvalid("The provider's answer is not as long as it says.", detail="content-length mismatch")
+            head["headers"].append((b"content-length", b"%d" % len(body)))
+        elif self._left is not None:
+            self._left -= len(body)
+            if self._left < 0 or (not more and self._left):
+                raise UpstreamInvalid("The provider's answer is not as long as it says.", detail="content-length mismatch")
+        self._ctx.response_started = True
+        await self._send(head)
+        await self._send({"type": "http.response.body", "body": b"" if bodiless else body, "more_body": more})

@@ -1,0 +1,389 @@
+"""One request at its target: send, wait for the head, commit, pump the answer, whatever ends it.
+
+Bytes leave first, one ``send`` for each socket read; the decoder looks at them afterwards. Cancellation (the client left,
+a limit passed, the gateway drains) closes the upstream on its way out, so that the provider stops generating.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from ..context import Attempt, Message, Receive, RequestContext, Send, Target
+from ..errors import ClientGone, UpstreamAuthFailed, UpstreamCut, UpstreamDropped, UpstreamInvalid
+from ..protocols import Clock, Exchange, Provider, Tasks, Transport, UpstreamRequest
+from ..wire.reply import text_of
+from ..wire.sse import COMMENT
+from ..wire.stream import StreamDecoder, StreamEvent, Withholder
+from ..wire.usage import reported_in
+from ..wire.headers import client_headers, value_of
+from .inflate import Inflater
+from .watchdog import Watchdog
+
+HOLD = 1024 * 1024
+"""Bytes of a JSON answer that are held back so that a cut one becomes a clean 502 and a whole one leaves in one send."""
+
+TEXT_LIMIT = 1024 * 1024
+"""Characters of generated text kept for counting when the provider reports no usage."""
+
+
+class RelaySettings(Struct, frozen=True, kw_only=True):
+    """What the configuration says about relaying. Seconds, 0 turns keepalive off."""
+
+    keepalive: float
+    send_timeout: float
+    include_usage: str
+    server_timing: bool
+    gateway_headers: bool
+
+
+class Relay:
+    """Carries one request; made for it and thrown away with it."""
+
+    __slots__ = (
+        "_attempt",
+        "_beating",
+        "_clock",
+        "_ctx",
+        "_decoder",
+        "_provider",
+        "_receive",
+        "_send",
+        "_settings",
+        "_target",
+        "_tasks",
+        "_text_size",
+        "_transport",
+        "_watchdog",
+        "_watcher",
+        "_withholder",
+    )
+
+    def __init__(
+        self,
+        ctx: RequestContext,
+        receive: Receive,
+        send: Send,
+        *,
+        target: Target,
+        provider: Provider,
+        transport: Transport,
+        settings: RelaySettings,
+        tasks: Tasks,
+        clock: Clock,
+    ) -> None:
+        self._ctx = ctx
+        self._receive = receive
+        self._send = send
+        self._target = target
+        self._provider = provider
+        self._transport = transport
+        self._settings = settings
+        self._tasks = tasks
+        self._clock = clock
+        self._watcher: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[None] | None = None
+        self._decoder: StreamDecoder | None = None
+        self._withholder: Withholder | None = None
+        self._text_size = 0
+
+    async def run(self) -> None:
+        """Relays the request. Raises ``UpstreamError`` or ``ClientError``; before the response start nothing has left."""
+        ctx, settings = self._ctx, self._settings
+        streaming = ctx.request.stream is True
+        request = self._provider.encode(ctx, self._target, include_usage=self._wants_usage())
+        self._watchdog = Watchdog(
+            ctx,
+            self._target.limits,
+            send_limit=settings.send_timeout,
+            keepalive=settings.keepalive if streaming else 0.0,
+            watch=self._watch,
+            beat=self._beat,
+        )
+        exchange: Exchange | None = None
+        try:
+            exchange = await self._exchange(request)
+            await self._answer(exchange)
+        except BaseException:
+            if exchange is not None:
+                exchange.abort()
+            if ctx.insertion is not None and self._decoder is not None and not self._decoder.at_boundary:
+                ctx.insertion = b"\n\n"
+            raise
+        else:
+            exchange.release()
+        finally:
+            self._watchdog.stop()
+            if self._watcher is not None:
+                self._watcher.cancel()
+            if ctx.upload is not None:
+                ctx.upload.close()
+            if self._beating is not None and not self._beating.done():
+                await asyncio.shield(self._beating)
+
+    # ---- before the answer ------------------------------------------------------------------------------------------
+
+    def _wants_usage(self) -> bool:
+        """Is the usage chunk to be asked for on the client's behalf, and withheld from it again?"""
+        ctx, policy = self._ctx, self._settings.include_usage
+        if ctx.request.stream is not True or policy == "never" or ctx.endpoint.dialect not in ("chat", "completions"):
+            return False
+        if ctx.request.stream_options is not None and ctx.request.stream_options.include_usage:
+            return False
+        if policy == "always" or ctx.principal.exact_usage:
+            self._withholder = Withholder()
+            return True
+        return False
+
+    async def _exchange(self, request: UpstreamRequest) -> Exchange:
+        """The answer's head; a connection that died unanswered is tried once more on a new one where that creates nothing."""
+        try:
+            return await self._try(request, fresh=False)
+        except UpstreamDropped:
+            if not self._ctx.endpoint.replay or not isinstance(request.body, bytes):
+                raise
+            self._attempt.maybe_billed = True
+            return await self._try(request, fresh=True)
+
+    async def _try(self, request: UpstreamRequest, *, fresh: bool) -> Exchange:
+        target = self._target
+        attempt = self._attempt = Attempt(provider=target.provider, model=target.model, started=self._clock())
+        self._ctx.attempts.append(attempt)
+        try:
+            exchange = await self._transport.send(request, target.limits, fresh=fresh)
+        except Exception as error:
+            attempt.error = type(error).__name__
+            raise
+        attempt.status = exchange.status
+        watchdog = self._watchdog
+        watchdog.answered = True
+        watchdog.touched = asyncio.get_running_loop().time()
+        self._ctx.timings.append(("upstream", self._clock() - attempt.started))
+        return exchange
+
+    def _watch(self) -> None:
+        self._watcher = asyncio.get_running_loop().create_task(self._until_gone())
+
+    async def _until_gone(self) -> None:
+        """Waits for the client to leave. Granian reports that only here; a finished answer looks the same."""
+        ctx = self._ctx
+        while True:
+            message: Message = await self._receive()
+            if message["type"] == "http.disconnect":
+                if not ctx.complete:
+                    ctx.client_gone = True
+                    ctx.interrupt(ClientGone("The client left."))
+                return
+
+    def _beat(self) -> None:
+        """Called in silence: puts a comment between two events, starting the answer if need be."""
+        ctx = self._ctx
+        if self._beating is not None and not self._beating.done():
+            return
+        if ctx.response_started and (ctx.insertion is None or self._decoder is None or not self._decoder.at_boundary):
+            return
+        self._beating = asyncio.get_running_loop().create_task(self._comment())
+
+    async def _comment(self) -> None:
+        ctx = self._ctx
+        if not ctx.response_started:
+            ctx.insertion = b""
+            self._decoder = StreamDecoder(ctx.endpoint.dialect)
+            headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers + self._own_headers(())})
+        await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
+
+    # ---- the answer -------------------------------------------------------------------------------------------------
+
+    async def _answer(self, exchange: Exchange) -> None:
+        ctx, status = self._ctx, exchange.status
+        if not 200 <= status <= 599:
+            raise UpstreamInvalid("The provider answered with a status that is not HTTP's.", detail=f"status {status}")
+        if status in (401, 403) and not self._provider.forwards:
+            raise UpstreamAuthFailed(
+                f"Provider {self._target.provider!r} refused the gateway's credentials; check its api_key.",
+                detail=f"status {status}",
+            )
+        ctx.first_byte_at = self._clock()
+        kind = (value_of(exchange.headers, b"content-type") or b"").lower()
+        if kind.startswith(b"text/event-stream"):
+            await self._events(exchange)
+        elif self._beating is not None and ctx.response_started:
+            await self._late_answer(exchange)
+        elif kind.startswith(b"application/json") and ctx.request.stream is not True:
+            await self._whole(exchange)
+        else:
+            await self._opaque(exchange)
+
+    async def _events(self, exchange: Exchange) -> None:
+        ctx, send, watchdog = self._ctx, self._send, self._watchdog
+        now = asyncio.get_running_loop().time
+        inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
+        dialect = ctx.endpoint.dialect if exchange.status < 300 else "opaque"
+        decoder = self._decoder = self._decoder or StreamDecoder(dialect)
+        withholder = self._withholder if inflater is None else None
+        data = await exchange.read()
+        while True:
+            watchdog.touched = now()
+            if self._beating is not None:
+                await self._beating
+            if not ctx.committed:
+                ctx.committed = True
+                if not ctx.response_started:
+                    ctx.insertion = b"" if inflater is None else None
+                    await self._start(exchange, event_stream=True)
+            ended = exchange.ended
+            out = data if withholder is None else withholder.feed(data)
+            if ended:
+                self._observe(decoder.feed(data if inflater is None else inflater.feed(data)))
+                self._observe(decoder.close())
+                if withholder is not None:
+                    out += withholder.close()
+                break
+            if out:
+                watchdog.sending = watchdog.touched
+                await send({"type": "http.response.body", "body": out, "more_body": True})
+                watchdog.sending = 0.0
+            self._observe(decoder.feed(data if inflater is None else inflater.feed(data)))
+            data = await exchange.read()
+        if decoder.failed and not decoder.complete:
+            ctx.error = UpstreamCut("The provider ended its stream with an error.")
+        elif not decoder.complete and (inflater is None or not inflater.blind):
+            if out:
+                await send({"type": "http.response.body", "body": out, "more_body": True})
+            raise UpstreamCut("The provider's stream broke off before its end.")
+        await send({"type": "http.response.body", "body": out, "more_body": False})
+
+    async def _late_answer(self, exchange: Exchange) -> None:
+        """No stream came, but ours has begun: the upstream's error becomes an event, anything else an error of ours."""
+        await asyncio.shield(self._beating) if self._beating is not None else None
+        body = bytearray()
+        while data := await exchange.read():
+            body += data
+            if len(body) > HOLD:
+                break
+        if exchange.status < 400 or not body.lstrip().startswith(b"{"):
+            raise UpstreamInvalid("The provider did not answer with a stream.", detail=f"status {exchange.status}")
+        self._ctx.error = UpstreamCut("The provider answered with an error.", detail=f"status {exchange.status}")
+        event = b"data: " + bytes(body).replace(b"\r", b"").replace(b"\n", b" ") + b"\n\n"
+        await self._send({"type": "http.response.body", "body": event, "more_body": False})
+
+    async def _whole(self, exchange: Exchange) -> None:
+        """A JSON answer: held until it is whole (or larger than ``HOLD``), then one send."""
+        data = await exchange.read()
+        if not exchange.ended:
+            parts, size = [data], len(data)
+            while not exchange.ended and size <= HOLD:
+                data = await exchange.read()
+                parts.append(data)
+                size += len(data)
+                self._watchdog.touched = asyncio.get_running_loop().time()
+            data = b"".join(parts)
+        await self._start(exchange, event_stream=False)
+        if exchange.ended:
+            await self._send({"type": "http.response.body", "body": data, "more_body": False})
+            self._read_reply(data, exchange)
+        else:
+            await self._pump(exchange, data)
+
+    async def _opaque(self, exchange: Exchange) -> None:
+        """Anything else: binary, text, a JSON answer where a stream was asked for. Begins with the first byte."""
+        data = await exchange.read()
+        await self._start(exchange, event_stream=False)
+        await self._pump(exchange, data)
+
+    async def _pump(self, exchange: Exchange, data: bytes) -> None:
+        send, watchdog = self._send, self._watchdog
+        now = asyncio.get_running_loop().time
+        while not exchange.ended:
+            watchdog.touched = watchdog.sending = now()
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+            watchdog.sending = 0.0
+            data = await exchange.read()
+        await send({"type": "http.response.body", "body": data, "more_body": False})
+
+    # ---- what passed ------------------------------------------------------------------------------------------------
+
+    def _observe(self, events: Sequence[StreamEvent]) -> None:
+        if not events:
+            return
+        ctx = self._ctx
+        for event in events:
+            text = event.text
+            if text:
+                ctx.token_events += 1
+                if self._text_size < TEXT_LIMIT:
+                    self._text_size += len(text)
+                    ctx.output_text.append(text)
+            if event.usage is not None:
+                ctx.usage = event.usage
+        if ctx.token_events:
+            ctx.last_token_at = self._clock()
+            if not ctx.first_token_at:
+                ctx.first_token_at = ctx.last_token_at
+        for observer in ctx.observers:
+            observer(events)
+
+    def _read_reply(self, body: bytes, exchange: Exchange) -> None:
+        """Usage of a whole answer; its text when it reports none."""
+        ctx = self._ctx
+        if exchange.status >= 300 or ctx.endpoint.model == "never":
+            return
+        inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
+        if inflater is not None:
+            try:
+                body = inflater.feed(body)
+            except zlib.error:
+                return
+        usage = reported_in(body)
+        if usage is not None:
+            ctx.usage = usage
+        elif ctx.endpoint.dialect in ("chat", "completions", "responses"):
+            ctx.output_text.append(text_of(body)[:TEXT_LIMIT])
+
+    # ---- our headers ------------------------------------------------------------------------------------------------
+
+    async def _start(self, exchange: Exchange, *, event_stream: bool) -> None:
+        self._ctx.committed = True
+        headers = client_headers(exchange.headers)
+        headers += self._own_headers(exchange.headers)
+        if exchange.status >= 400:
+            headers.append((b"x-tollway-error-source", b"upstream"))
+        if event_stream and self._withholder is not None:
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
+        await self._send({"type": "http.response.start", "status": exchange.status, "headers": headers})
+
+    def _own_headers(self, upstream: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        ctx, settings, target = self._ctx, self._settings, self._target
+        raw_id = ctx.request_id.encode()
+        headers = [(b"x-tollway-request-id", raw_id), *ctx.response_headers]
+        names = [name for name, _ in upstream]
+        if b"x-request-id" not in names:
+            headers.append((b"x-request-id", raw_id))
+        if ctx.request.stream and b"x-accel-buffering" not in names:
+            headers.append((b"x-accel-buffering", b"no"))
+        if self._tasks.draining:
+            headers.append((b"connection", b"close"))
+        if settings.gateway_headers:
+            elapsed = self._clock() - ctx.started
+            waited = sum([seconds for name, seconds in ctx.timings if name == "upstream"])
+            headers += (
+                (b"x-tollway-route", ctx.route.encode()),
+                (b"x-tollway-provider", target.provider.encode()),
+                (b"x-tollway-attempts", b"%d" % len(ctx.attempts)),
+                (b"x-tollway-overhead-ms", b"%.3f" % max(0.0, (elapsed - waited) * 1000)),
+            )
+            if target.model:
+                headers.append((b"x-tollway-model", _header_text(target.model)))
+        if settings.server_timing:
+            marks = ", ".join([f"{name};dur={seconds * 1000:.3f}" for name, seconds in ctx.timings])
+            headers.append((b"server-timing", marks.encode()))
+        return headers
+
+
+def _header_text(value: str) -> bytes:
+    """A model name as a header value: printable ASCII, the rest replaced, bounded."""
+    if value.isascii() and value.isprintable() and len(value) <= 256:
+        return value.encode()
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in value[:256]).encode()

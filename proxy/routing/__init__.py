@@ -1,0 +1,1 @@
+"""Which target answers for which public model name."""

@@ -1,0 +1,170 @@
+"""Granian, pinned to what the chain relies on: asyncio tasks, uvloop, HTTP/1, one Rust thread, a kill timeout behind the drain."""
+
+import contextlib
+import errno
+import gc
+import logging
+import os
+import resource
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, TaskImpl
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server as Granian
+
+from .config import Config, Loaded, load
+from .telemetry.log import configure
+from .telemetry.registry import DIRECTORY
+
+MINIMUM_GRANIAN = (2, 8, 7)
+"""Older ones end a cut answer as if it were whole."""
+
+KILL_MARGIN = 5
+"""Seconds behind the drain limit after which a worker is killed."""
+
+
+class StartError(Exception):
+    """The server cannot start; the message is one sentence with the fix."""
+
+
+def serve(loaded: Loaded, *, overrides: Mapping[str, str]) -> None:
+    """Runs until a signal. Raises ``StartError``, or ``SystemExit`` when the workers failed."""
+    config = loaded.config
+    check_packages()
+    check_granian()
+    check_port(config.server.host, config.server.port)
+    raise_file_limit(config.server.connections)
+    with metrics_folder(config):
+        granian(config, path=loaded.path, overrides=overrides).serve(
+            target_loader=partial(load_application, loaded.path, dict(overrides)), wrap_loader=False
+        )
+
+
+def granian(config: Config, *, path: str | None, overrides: Mapping[str, str]) -> "Granian":
+    """The server object with every setting that matters named."""
+    server = config.server
+    # The modules are imported before the fork, so that workers share their pages.
+    from . import app  # noqa: F401, PLC0415
+
+    gc.collect()
+    gc.freeze()
+    return Granian(
+        "tollway",
+        address=server.host,
+        port=server.port,
+        interface=Interfaces.ASGI,
+        workers=server.workers,
+        runtime_mode=RuntimeModes.st,
+        loop=Loops.uvloop if sys.platform != "win32" else Loops.asyncio,
+        task_impl=TaskImpl.asyncio,
+        http=HTTPModes.http1,
+        websockets=True,
+        backlog=server.backlog,
+        backpressure=server.connections,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(server.header_timeout * 1000), keep_alive=True, max_buffer_size=65_536
+        ),
+        log_level=LogLevels.warning,
+        log_dictconfig=_granian_log(),
+        ssl_cert=Path(server.tls.cert) if server.tls is not None else None,
+        ssl_key=Path(server.tls.key) if server.tls is not None else None,
+        respawn_failed_workers=server.workers > 1,
+        workers_kill_timeout=int(server.drain) + KILL_MARGIN,
+    )
+
+
+def _granian_log() -> dict[str, object]:
+    """Granian's own lines on stderr, warnings and worse."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"plain": {"format": "granian: %(message)s"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stderr"}},
+        "loggers": {"_granian": {"handlers": ["stderr"], "propagate": False, "level": "WARNING"}},
+    }
+
+
+def load_application(path: str | None, overrides: dict[str, str]) -> object:
+    """Runs in the worker: its own configuration, logging and application."""
+    from .app import Gateway  # noqa: PLC0415
+
+    def reload() -> Loaded:
+        return load(path, os.environ, overrides)
+
+    loaded = reload()
+    configure(loaded.config.telemetry.log_level)
+    return Gateway(loaded, reload=reload)
+
+
+def check_packages() -> None:
+    """Raises ``StartError`` when another distribution shares our import names: pip merges such folders silently."""
+    owners = packages_distributions()
+    for package in ("proxy", "middleware"):
+        others = sorted(set(owners.get(package, ())) - {"tollway"})
+        if others:
+            raise StartError(
+                f"The package {package!r} also belongs to {', '.join(others)}: install Tollway in an environment of its own "
+                "(uv tool install tollway)."
+            )
+
+
+def check_granian() -> None:
+    """Raises ``StartError`` for a Granian whose aborts look like clean ends."""
+    found = version("granian")
+    parts = tuple(int(part) for part in found.split(".")[:3] if part.isdigit())
+    if parts < MINIMUM_GRANIAN:
+        raise StartError(f"Granian {found} is too old: install granian>=2.8.7.")
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises ``StartError`` when somebody listens there already; Granian would share the port, and the requests, silently."""
+    if port == 0:
+        raise StartError("server.port 0 is not supported: choose a port.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # No SO_REUSEPORT: the bind fails if anybody listens. SO_REUSEADDR: it does not for old connections.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise StartError(f"Port {port} on {host} is taken: stop what listens there or set server.port.") from error
+            raise StartError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+
+
+def raise_file_limit(connections: int) -> None:
+    """Two descriptors a connection; warns when the hard limit is lower."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + 1000
+    if soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        logging.getLogger("tollway.server").warning(
+            "the open files limit is %d; %d connections may need %d", allowed, connections, wanted
+        )
+
+
+@contextlib.contextmanager
+def metrics_folder(config: Config) -> "contextlib.Iterator[None]":
+    """With several workers, a folder of their own for the counters that they share; gone at the end."""
+    if config.server.workers == 1 or not config.telemetry.prometheus or DIRECTORY in os.environ:
+        yield
+        return
+    folder = tempfile.mkdtemp(prefix="tollway-metrics-")
+    os.environ[DIRECTORY] = folder
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,24 @@
+"""What one process owns, as the links see it: Protocols, filled in by ``proxy/app.py``."""
+
+from msgspec import Struct
+
+from .config import Config
+from .protocols import Authenticator, Clock, Counter, Directory, Providers, Settlement, Tasks, Telemetry
+from .relay.relay import RelaySettings
+from .relay.upload import BodyLimits
+
+
+class Services(Struct, frozen=True, kw_only=True):
+    """One generation: a reload makes a new one, requests under way keep theirs."""
+
+    config: Config
+    authenticator: Authenticator
+    directory: Directory
+    providers: Providers
+    counter: Counter
+    telemetry: Telemetry
+    settlement: Settlement
+    tasks: Tasks
+    relay: RelaySettings
+    body_limits: BodyLimits
+    clock: Clock

@@ -1,0 +1,82 @@
+"""Starlette routes over the chains: the OpenAI surface under its four names, probes, and one route for the rest."""
+
+from collections.abc import Callable, Iterator
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp
+
+from .config.server import Cors
+from .context import Receive, Scope, Send
+from .local.health import PATHS, Health
+from .wire.endpoints import MODELS, PASSTHROUGH, PREFIXES, REALTIME, SOCKETS, SURFACE, Endpoint
+
+Build = Callable[[Endpoint, str | None], ASGIApp]
+
+
+class Slot:
+    """What a route points at: the current chain of one endpoint. A reload swaps it; requests under way keep theirs."""
+
+    __slots__ = ("app",)
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+class Surface:
+    """The Starlette application, and the slots behind its routes."""
+
+    def __init__(self, build: Build, health: Health, cors: Cors) -> None:
+        self._slots: list[tuple[Slot, Endpoint, str | None]] = []
+        self._build = build
+        self.app = Starlette(routes=[*self._routes(health)], middleware=_cors(cors))
+
+    def rebuild(self, build: Build) -> None:
+        """Swaps every chain for one of a new generation."""
+        self._build = build
+        for slot, endpoint, path in self._slots:
+            slot.app = build(endpoint, path)
+
+    def _slot(self, endpoint: Endpoint, path: str | None) -> Slot:
+        slot = Slot(self._build(endpoint, path))
+        self._slots.append((slot, endpoint, path))
+        return slot
+
+    def _routes(self, health: Health) -> Iterator[BaseRoute]:
+        for method, path, endpoint in SURFACE:
+            slot = self._slot(endpoint, path)
+            for prefix in PREFIXES:
+                yield Route(prefix + path, slot, methods=[method])
+        model = self._slot(MODELS, None)
+        for prefix in PREFIXES:
+            yield Route(prefix + "/models/{id:path}", model, methods=["GET"])
+        socket = self._slot(REALTIME, None)
+        for path in SOCKETS:
+            for prefix in PREFIXES:
+                yield WebSocketRoute(prefix + path, socket)
+                yield WebSocketRoute(prefix + path + "/{rest:path}", socket)
+        for path in PATHS:
+            yield Route(path, health, methods=["GET"])
+        yield Route("/{path:path}", self._slot(PASSTHROUGH, None))
+
+
+def _cors(cors: Cors) -> list[Middleware]:
+    """Starlette's own middleware, and only when it is asked for."""
+    if not cors.origins:
+        return []
+    exposed = ["x-request-id", "x-tollway-request-id", "retry-after", "retry-after-ms", "openai-processing-ms"]
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(cors.origins),
+            allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
+            allow_headers=["*"],
+            expose_headers=exposed,
+            max_age=int(cors.max_age),
+        )
+    ]

@@ -1,0 +1,1 @@
+"""What leaves the process about requests: metrics, the access log, the process log."""

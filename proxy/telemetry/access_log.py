@@ -1,0 +1,131 @@
+"""One JSON line a request, written by a thread in batches: the loop only appends, a slow sink loses lines and counts them."""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from queue import SimpleQueue
+from typing import IO
+
+import orjson
+
+from ..context import RequestContext
+
+BATCH_AFTER = 0.2
+"""Seconds that a line waits for company."""
+
+BACKLOG = 10_000
+"""Lines that may wait for the sink; more are dropped and counted."""
+
+Line = dict[str, object]
+
+
+def line_of(ctx: RequestContext, ended: float, now: float) -> Line:
+    """The fields of one request. No bodies, no credentials; ``now`` is the wall clock at ``ended``."""
+    target, usage, error = ctx.target, ctx.usage, ctx.error
+    waited = sum([seconds for name, seconds in ctx.timings if name == "upstream"])
+    return {
+        "at": now,
+        "request_id": ctx.request_id,
+        "trace_id": _trace_id(ctx.headers.get(b"traceparent")),
+        "key": ctx.principal.name,
+        "client": ctx.client,
+        "method": ctx.method,
+        "path": ctx.path[:512],
+        "endpoint": ctx.endpoint.name,
+        "route": ctx.route or None,
+        "provider": target.provider if target is not None else None,
+        "model": (target.model or None) if target is not None else None,
+        "stream": ctx.request.stream is True,
+        "status": ctx.status or (error.status if error is not None else 0),
+        "outcome": ctx.outcome,
+        "error": error.code or error.type if error is not None else None,
+        "detail": (error.detail or None) if error is not None else None,
+        "attempts": len(ctx.attempts),
+        "input_tokens": usage.input,
+        "input_source": usage.input_source,
+        "output_tokens": usage.output,
+        "output_source": usage.output_source,
+        "cached_tokens": usage.cached,
+        "reasoning_tokens": usage.reasoning,
+        "ttft_ms": round((ctx.first_token_at - ctx.started) * 1000, 3) if ctx.first_token_at else None,
+        "duration_ms": round((ended - ctx.started) * 1000, 3),
+        "upstream_ms": round(waited * 1000, 3),
+    }
+
+
+def _trace_id(traceparent: bytes | None) -> str | None:
+    """The W3C trace id, when the header has its form."""
+    if traceparent is None or len(traceparent) < 55 or traceparent[2:3] != b"-":
+        return None
+    found = traceparent[3:35]
+    return found.decode("ascii", "replace") if found.isalnum() else None
+
+
+class AccessLog:
+    """The sink: ``stdout``, ``stderr`` or a file path. Started by the first line, stopped by ``close``."""
+
+    def __init__(self, sink: str, *, dropped: Callable[[int], None]) -> None:
+        self._sink = sink
+        self._dropped = dropped
+        self._waiting: list[Line] = []
+        self._handed_over = 0
+        self._batches: SimpleQueue[list[Line] | None] = SimpleQueue()
+        self._timer: asyncio.TimerHandle | None = None
+        self._thread: threading.Thread | None = None
+
+    def append(self, line: Line) -> None:
+        """Keeps ``line`` for the next batch; drops it when the sink is too far behind."""
+        if len(self._waiting) + self._handed_over >= BACKLOG:
+            self._dropped(1)
+            return
+        self._waiting.append(line)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(BATCH_AFTER, self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._timer = None
+        batch, self._waiting = self._waiting, []
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write_all, name="tollway-access-log", daemon=True)
+            self._thread.start()
+        self._handed_over += len(batch)
+        self._batches.put(batch)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Writes what waits and stops the thread; gives a stuck sink ``timeout`` seconds."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._hand_over()
+        if self._thread is not None:
+            self._batches.put(None)
+            self._thread.join(timeout)
+
+    def _write_all(self) -> None:
+        """The thread: batches to bytes to the sink until told to stop. A sink that fails loses the batch, not the gateway."""
+        while (batch := self._batches.get()) is not None:
+            try:
+                stream = self._open()
+                stream.write(b"".join([_encoded(line) for line in batch]))
+                stream.flush()
+                if stream.name not in (1, 2):
+                    stream.close()
+            except OSError:
+                self._dropped(len(batch))
+            self._handed_over -= len(batch)
+
+    def _open(self) -> IO[bytes]:
+        if self._sink in ("stdout", "stderr"):
+            fd = (sys.stdout if self._sink == "stdout" else sys.stderr).fileno()
+            return os.fdopen(fd, "wb", closefd=False, buffering=0)
+        # Opened for each batch, so that a rotated file is left alone and a new one is made.
+        return open(self._sink, "ab", buffering=0)
+
+
+def _encoded(line: Line) -> bytes:
+    at = line.pop("at")
+    assert isinstance(at, float)
+    time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return orjson.dumps({"time": time, **line}, option=orjson.OPT_APPEND_NEWLINE, default=str)

@@ -1,0 +1,179 @@
+"""Prometheus metrics. Children are kept by label values, so a request costs increments and no label look-ups.
+
+Labels are bounded: ``route`` and ``model`` take configured names only, else ``other``.
+"""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from .. import __version__
+from ..context import RequestContext
+
+DURATION = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+FIRST_TOKEN = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+BETWEEN_TOKENS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25)
+RATIO = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 2.0, 4.0)
+
+OTHER = "other"
+
+
+class Metrics:
+    """Every metric of the gateway, in one registry."""
+
+    def __init__(self, registry: CollectorRegistry, *, known_models: Callable[[str], bool]) -> None:
+        self._known_models = known_models
+        by_target = ("route", "provider", "model")
+        self.requests = Counter(
+            "tollway_requests_total",
+            "Requests by how they ended.",
+            ("endpoint", "route", "provider", "model", "code", "stream", "outcome"),
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "tollway_request_duration_seconds", "From the request's head to its end.", by_target, buckets=DURATION, registry=registry
+        )
+        self.upstream = Histogram(
+            "tollway_upstream_duration_seconds",
+            "From sending upstream to the answer's head.",
+            by_target,
+            buckets=DURATION,
+            registry=registry,
+        )
+        self.overhead = Histogram(
+            "tollway_overhead_seconds",
+            "The gateway's own time before the upstream was asked.",
+            ("route",),
+            buckets=OVERHEAD,
+            registry=registry,
+        )
+        self.first_token = Histogram(
+            "tollway_time_to_first_token_seconds",
+            "From the request's head to the first generated token handed to the client.",
+            by_target,
+            buckets=FIRST_TOKEN,
+            registry=registry,
+        )
+        self.between_tokens = Histogram(
+            "tollway_inter_token_seconds",
+            "Mean time between token events of one stream.",
+            by_target,
+            buckets=BETWEEN_TOKENS,
+            registry=registry,
+        )
+        self.tokens = Counter(
+            "tollway_tokens_total", "Tokens by direction and source.", ("direction", "provider", "model", "source"), registry=registry
+        )
+        self.estimate_error = Histogram(
+            "tollway_tokens_estimate_error_ratio",
+            "Estimated over reported prompt tokens.",
+            ("provider",),
+            buckets=RATIO,
+            registry=registry,
+        )
+        self.attempts = Counter(
+            "tollway_upstream_attempts_total", "Tries at providers.", ("provider", "model", "outcome"), registry=registry
+        )
+        self.client_retries = Counter(
+            "tollway_client_retries_total", "Requests that an SDK said were retries of its own.", ("endpoint",), registry=registry
+        )
+        self.log_dropped = Counter("tollway_log_dropped_total", "Access log lines lost because the sink was too slow.", registry=registry)
+        self.settler_failures = Counter("tollway_settler_failures_total", "Settlers that broke.", ("settler",), registry=registry)
+        self.unexpected = Counter("tollway_unexpected_errors_total", "Requests that met a bug of ours.", ("type",), registry=registry)
+        self.counts_skipped = Counter(
+            "tollway_token_counts_skipped_total", "Exact counts replaced by estimates because the counter was busy.", registry=registry
+        )
+        self.in_flight = Gauge(
+            "tollway_inflight_requests", "Requests under way.", registry=registry, multiprocess_mode="livesum"
+        )
+        self.reload_success = Gauge(
+            "tollway_config_reload_success", "Was the last configuration load good (1) or not (0)?", registry=registry, multiprocess_mode="livemin"
+        )
+        self.reload_time = Gauge(
+            "tollway_config_last_reload_timestamp_seconds", "When the configuration in use was loaded.", registry=registry, multiprocess_mode="livemax"
+        )
+        self.reload_failures = Counter("tollway_config_reload_failures_total", "Configuration files that were refused.", registry=registry)
+        self.loop_lag = Gauge(
+            "tollway_event_loop_lag_seconds", "How late the event loop's last heartbeat was.", registry=registry, multiprocess_mode="livemax"
+        )
+        build = Gauge("tollway_build_info", "The version that runs.", ("version",), registry=registry, multiprocess_mode="livemax")
+        build.labels(__version__).set(1)
+        self._requests: dict[tuple[str, ...], Counter] = {}
+        self._targets: dict[tuple[str, str, str], tuple[Histogram, ...]] = {}
+        self._tokens: dict[tuple[str, str, str, str], Counter] = {}
+        self._attempts: dict[tuple[str, str, str], Counter] = {}
+
+    def observe(self, ctx: RequestContext, ended: float) -> None:
+        """Everything that one settled request adds."""
+        target = ctx.target
+        route = ctx.route or OTHER
+        provider = target.provider if target is not None else ""
+        model = target.model if target is not None and self._known_models(target.model) else OTHER
+        stream = "true" if ctx.request.stream else "false"
+        self._count_request((ctx.endpoint.name, route, provider, model, str(ctx.status), stream, ctx.outcome))
+        if b"x-stainless-retry-count" in ctx.headers and ctx.headers[b"x-stainless-retry-count"] != b"0":
+            self.client_retries.labels(ctx.endpoint.name).inc()
+        if target is None:
+            return
+        duration, upstream, overhead, first, between = self._of_target(route, provider, model)
+        duration.observe(ended - ctx.started)
+        waited = 0.0
+        for name, seconds in ctx.timings:
+            if name == "upstream":
+                waited += seconds
+        if waited:
+            upstream.observe(waited)
+        if ctx.attempts:
+            overhead.observe(max(0.0, ctx.attempts[0].started - ctx.started))
+        if ctx.first_token_at:
+            first.observe(ctx.first_token_at - ctx.started)
+            if ctx.token_events > 1:
+                between.observe((ctx.last_token_at - ctx.first_token_at) / (ctx.token_events - 1))
+        for attempt in ctx.attempts:
+            outcome = attempt.error or ("ok" if attempt.status < 400 else f"{attempt.status // 100}xx")
+            self._count_attempt((provider, model, outcome))
+        self._count_tokens(ctx, provider, model)
+
+    def _count_request(self, labels: tuple[str, ...]) -> None:
+        child = self._requests.get(labels)
+        if child is None:
+            child = self._requests[labels] = self.requests.labels(*labels)
+        child.inc()
+
+    def _count_attempt(self, labels: tuple[str, str, str]) -> None:
+        child = self._attempts.get(labels)
+        if child is None:
+            child = self._attempts[labels] = self.attempts.labels(*labels)
+        child.inc()
+
+    def _of_target(self, route: str, provider: str, model: str) -> tuple[Histogram, ...]:
+        labels = (route, provider, model)
+        children = self._targets.get(labels)
+        if children is None:
+            children = self._targets[labels] = (
+                self.duration.labels(*labels),
+                self.upstream.labels(*labels),
+                self.overhead.labels(route),
+                self.first_token.labels(*labels),
+                self.between_tokens.labels(*labels),
+            )
+        return children
+
+    def _count_tokens(self, ctx: RequestContext, provider: str, model: str) -> None:
+        usage = ctx.usage
+        figures = (
+            ("input", usage.input, usage.input_source),
+            ("output", usage.output, usage.output_source),
+            ("cached", usage.cached, usage.input_source),
+            ("reasoning", usage.reasoning, usage.output_source),
+        )
+        for direction, amount, source in figures:
+            if amount:
+                labels = (direction, provider, model, source)
+                child = self._tokens.get(labels)
+                if child is None:
+                    child = self._tokens[labels] = self.tokens.labels(*labels)
+                child.inc(amount)
+        if usage.input and usage.input_source == "reported" and ctx.estimate.likely:
+            self.estimate_error.labels(provider).observe(ctx.estimate.likely / usage.input)

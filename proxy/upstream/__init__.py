@@ -1,0 +1,1 @@
+"""All upstream I/O, behind the ``Transport`` protocol."""

@@ -1,0 +1,179 @@
+"""Transport on a tuned aiohttp ``ClientSession``: one pool a provider, no timers, no cookies, no redirects, no decoding."""
+
+import ssl
+from collections.abc import Sequence
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from ..context import Limits
+from ..errors import RawHeaders, UpstreamInvalid
+from ..protocols import Exchange, UpstreamRequest, UpstreamSocket
+from .failures import FOREIGN, of_body, of_request
+
+READ_BUFFER = 256 * 1024
+HEADER_LIMIT = 64 * 1024
+SOCKET_MESSAGE_LIMIT = 64 * 1024 * 1024
+_URLS = 1024
+"""Parsed URLs kept; more (distinct query strings) start over."""
+
+
+class SessionTransport:
+    """Upstream I/O of one provider. Bytes are handed out as they came; the answer's status is not judged here."""
+
+    def __init__(self, provider: str, *, proxy: str | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self._provider = provider
+        self._proxy = proxy
+        self._tls: ssl.SSLContext | bool = tls if tls is not None else True
+        self._pooled: aiohttp.ClientSession | None = None
+        self._unpooled: aiohttp.ClientSession | None = None
+        self._urls: dict[str, URL] = {}
+
+    def _session(self, *, fresh: bool) -> aiohttp.ClientSession:
+        session = self._unpooled if fresh else self._pooled
+        if session is None:
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ssl=self._tls, force_close=fresh),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
+                skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
+                auto_decompress=False,
+                trust_env=False,
+                proxy=self._proxy,
+                read_bufsize=READ_BUFFER,
+                max_line_size=HEADER_LIMIT,
+                max_field_size=HEADER_LIMIT,
+            )
+            if fresh:
+                self._unpooled = session
+            else:
+                self._pooled = session
+        return session
+
+    def _url(self, text: str) -> URL:
+        url = self._urls.get(text)
+        if url is None:
+            if len(self._urls) >= _URLS:
+                self._urls.clear()
+            url = self._urls[text] = URL(text, encoded=True)
+        return url
+
+    async def send(self, request: UpstreamRequest, limits: Limits, *, fresh: bool = False) -> Exchange:
+        """Sends; returns at the response head. Raises ``UpstreamError``."""
+        headers = CIMultiDict(request.headers)
+        if request.length is not None:
+            headers["content-length"] = str(request.length)
+        try:
+            response = await self._session(fresh=fresh).request(
+                request.method,
+                self._url(request.url),
+                data=request.body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=_timeout(limits),
+            )
+        except FOREIGN as error:
+            raise of_request(error, self._provider) from error
+        return SessionExchange(response, self._provider)
+
+    async def connect(self, request: UpstreamRequest, limits: Limits, subprotocols: Sequence[str]) -> UpstreamSocket:
+        """Opens a WebSocket. Raises ``UpstreamError``."""
+        try:
+            socket = await self._session(fresh=False).ws_connect(
+                self._url(request.url),
+                headers=CIMultiDict(request.headers),
+                protocols=tuple(subprotocols),
+                max_msg_size=SOCKET_MESSAGE_LIMIT,
+                compress=0,
+                timeout=aiohttp.ClientWSTimeout(ws_close=5.0),
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            raise UpstreamInvalid(
+                f"Provider {self._provider!r} refused the WebSocket.", detail=f"status {error.status}"
+            ) from error
+        except FOREIGN as error:
+            raise of_request(error, self._provider) from error
+        return SessionSocket(socket)
+
+    async def close(self) -> None:
+        """Closes both pools."""
+        for session in (self._pooled, self._unpooled):
+            if session is not None:
+                await session.close()
+
+
+_timeouts: dict[float, aiohttp.ClientTimeout] = {}
+
+
+def _timeout(limits: Limits) -> aiohttp.ClientTimeout:
+    """Only connecting is timed here; the request's watchdog times the rest."""
+    timeout = _timeouts.get(limits.connect)
+    if timeout is None:
+        timeout = _timeouts[limits.connect] = aiohttp.ClientTimeout(total=None, connect=limits.connect)
+    return timeout
+
+
+class SessionExchange:
+    """An answer on aiohttp's response."""
+
+    __slots__ = ("_content", "_provider", "_response", "headers", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse, provider: str) -> None:
+        self._response = response
+        self._content = response.content
+        self._provider = provider
+        self.status = response.status
+        self.headers: RawHeaders = tuple([(name.lower(), value) for name, value in response.raw_headers])
+
+    @property
+    def ended(self) -> bool:
+        """Has the last byte been handed out?"""
+        return self._content.at_eof()
+
+    async def read(self) -> bytes:
+        """Whatever one socket read brought; ``b""`` is the end."""
+        try:
+            return await self._content.readany()
+        except FOREIGN as error:
+            raise of_body(error, self._provider) from error
+
+    def release(self) -> None:
+        """Back to the pool, or closed when unread bytes remain."""
+        self._response.release()
+
+    def abort(self) -> None:
+        """Closes the connection."""
+        self._response.close()
+
+
+class SessionSocket:
+    """A WebSocket on aiohttp's; pings are answered below us."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self.subprotocol = socket.protocol
+        self.close_code: int | None = None
+        self.close_reason = ""
+
+    async def receive(self) -> str | bytes | None:
+        """Next message; ``None`` when the provider closed."""
+        message = await self._socket.receive()
+        if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+            data: str | bytes = message.data
+            return data
+        if message.type is aiohttp.WSMsgType.CLOSE:
+            self.close_reason = message.extra or ""
+        self.close_code = self._socket.close_code
+        return None
+
+    async def send(self, message: str | bytes) -> None:
+        """Sends one message as it is."""
+        if isinstance(message, str):
+            await self._socket.send_str(message)
+        else:
+            await self._socket.send_bytes(message)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Closes with ``code``."""
+        await self._socket.close(code=code, message=reason.encode()[:123])

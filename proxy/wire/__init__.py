@@ -1,0 +1,1 @@
+"""What travels on the client side: request views, usage, SSE."""

@@ -1,0 +1,36 @@
+"""Request paths: which part of the surface they are on, and whether two parsers could read them differently."""
+
+import re
+from urllib.parse import unquote_to_bytes
+
+from ..errors import NotFound
+from .endpoints import FAMILIES
+
+LIMIT = 2048
+"""Bytes of a path that is carried upstream."""
+
+_CONTROL = re.compile(rb"[\x00-\x20\x7f\\#?]")
+
+
+def carried(method: str, raw: bytes) -> None:
+    """Raises ``NotFound`` unless ``raw`` (encoded, without the query) may travel to a provider.
+
+    ``/v1/*`` and ``/openai/*`` always; without a prefix only OpenAI's own path families.
+    """
+    shown = raw[:200].decode("latin-1")
+    path = raw
+    for prefix in (b"/openai/v1/", b"/v1/", b"/openai/"):
+        if path.startswith(prefix):
+            path = path[len(prefix) - 1 :]
+            break
+    else:
+        if path.split(b"/", 2)[1:2] and path.split(b"/", 2)[1].decode("latin-1") not in FAMILIES:
+            raise NotFound(f"Invalid URL ({method} {shown}).")
+    if path.startswith(b"/v1/"):
+        raise NotFound(f"Invalid URL ({method} {shown}): /v1 stands twice; the base URL already ends with /v1.")
+    if path.endswith(b"/"):
+        raise NotFound(f"Invalid URL ({method} {shown}): remove the trailing slash.")
+    plain = unquote_to_bytes(path)
+    segments = plain.split(b"/")[1:]
+    if len(path) > LIMIT or _CONTROL.search(plain) is not None or any(part in (b"", b".", b"..") for part in segments):
+        raise NotFound(f"Invalid URL ({method} {shown}): the path has an empty, relative or control part.")

@@ -1,0 +1,64 @@
+"""The generated text of a whole JSON answer, for counting when its provider reports no usage."""
+
+import msgspec
+from msgspec import Struct
+
+
+class _Function(Struct, frozen=True):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Call(Struct, frozen=True):
+    function: _Function | None = None
+
+
+class _Message(Struct, frozen=True):
+    content: str | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _Choice(Struct, frozen=True):
+    message: _Message | None = None
+    text: str | None = None
+
+
+class _Part(Struct, frozen=True):
+    text: str | None = None
+
+
+class _Item(Struct, frozen=True):
+    content: list[_Part] | None = None
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Reply(Struct, frozen=True):
+    choices: list[_Choice] | None = None
+    output: list[_Item] | None = None
+
+
+_decoder = msgspec.json.Decoder(_Reply)
+
+
+def text_of(body: bytes) -> str:
+    """Everything the model wrote, joined; empty when the body is no answer of the chat, completions or responses kind."""
+    try:
+        reply = _decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+    parts: list[str | None] = []
+    for choice in reply.choices or ():
+        parts.append(choice.text)
+        message = choice.message
+        if message is not None:
+            parts += (message.content, message.reasoning_content, message.refusal)
+            for call in message.tool_calls or ():
+                if call.function is not None:
+                    parts += (call.function.name, call.function.arguments)
+    for item in reply.output or ():
+        parts += (item.name, item.arguments)
+        parts += [part.text for part in item.content or ()]
+    return "".join(part for part in parts if part)

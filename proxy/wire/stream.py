@@ -1,0 +1,236 @@
+"""What one stream event means to the gateway: text that was generated, reported usage, an error, the end.
+
+One decoder a dialect, fed by the framer's payloads. They are observers of bytes that have already left.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from .endpoints import Dialect
+from .sse import DONE, Framer
+from .usage import ReportedUsage, Usage
+
+
+class StreamEvent(Struct, frozen=True):
+    """One event. ``text`` is generated output (tool arguments and reasoning included); ``bare_usage``: a usage chunk of its own."""
+
+    text: str = ""
+    usage: Usage | None = None
+    finished: bool = False
+    """The answer is semantically whole: a finish reason, a terminal event or ``[DONE]``."""
+    error: bool = False
+    bare_usage: bool = False
+
+
+class _Function(Struct, frozen=True):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Custom(Struct, frozen=True):
+    input: str | None = None
+
+
+class _Call(Struct, frozen=True):
+    function: _Function | None = None
+    custom: _Custom | None = None
+
+
+class _Delta(Struct, frozen=True):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_Call] | None = None
+    function_call: _Function | None = None
+
+
+class _Choice(Struct, frozen=True):
+    delta: _Delta | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(Struct, frozen=True):
+    choices: list[_Choice] | None = None
+    usage: ReportedUsage | None = None
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class _ResponseObject(Struct, frozen=True):
+    usage: ReportedUsage | None = None
+
+
+class _ResponseEvent(Struct, frozen=True):
+    type: str = ""
+    delta: str | None = None
+    response: _ResponseObject | None = None
+    usage: ReportedUsage | None = None
+    error: msgspec.Raw = msgspec.Raw()
+
+
+_chunk = msgspec.json.Decoder(_Chunk)
+_event = msgspec.json.Decoder(_ResponseEvent)
+
+_END = StreamEvent(finished=True)
+_NOTHING = StreamEvent()
+_TERMINAL = frozenset(("response.completed", "response.incomplete", "response.failed"))
+_ABSENT = (b"", b"null")
+
+
+def _call_text(call: _Call) -> str:
+    function, custom = call.function, call.custom
+    if function is not None:
+        return (function.name or "") + (function.arguments or "")
+    return (custom.input or "") if custom is not None else ""
+
+
+def _delta_text(delta: _Delta) -> str:
+    text = delta.content or delta.reasoning_content or delta.reasoning or delta.refusal or ""
+    if delta.tool_calls:
+        text += "".join([_call_text(call) for call in delta.tool_calls])
+    if delta.function_call is not None:
+        text += (delta.function_call.name or "") + (delta.function_call.arguments or "")
+    return text
+
+
+def read_chunk(payload: bytes) -> StreamEvent:
+    """An event of a chat or legacy completions stream."""
+    if payload[:6] == DONE:
+        return _END
+    try:
+        chunk = _chunk.decode(payload)
+    except (msgspec.DecodeError, RecursionError):
+        return _NOTHING
+    text, finished = "", False
+    choices = chunk.choices
+    if choices:
+        for choice in choices:
+            if choice.delta is not None:
+                text += _delta_text(choice.delta)
+            elif choice.text:
+                text += choice.text
+            if choice.finish_reason is not None:
+                finished = True
+    usage = chunk.usage
+    if usage is None and not finished:
+        return StreamEvent(text, error=bytes(chunk.error) not in _ABSENT) if chunk.error else StreamEvent(text)
+    return StreamEvent(
+        text,
+        usage.normalised() if usage is not None else None,
+        finished,
+        bare_usage=usage is not None and not choices,
+    )
+
+
+def read_response_event(payload: bytes) -> StreamEvent:
+    """An event of a responses, image or audio stream: ``type`` says what it is."""
+    if payload[:6] == DONE:
+        return _END
+    try:
+        event = _event.decode(payload)
+    except (msgspec.DecodeError, RecursionError):
+        return _NOTHING
+    reported = event.response.usage if event.response is not None else event.usage
+    return StreamEvent(
+        event.delta if event.delta is not None and event.type.endswith(".delta") and "audio" not in event.type else "",
+        reported.normalised() if reported is not None else None,
+        event.type in _TERMINAL or event.type.endswith((".completed", ".done")),
+        error=event.type == "error" or bytes(event.error) not in _ABSENT,
+    )
+
+
+def read_realtime_usage(message: bytes, so_far: Usage) -> Usage:
+    """``so_far`` plus the usage of one ``response.done`` event of a WebSocket."""
+    usage = read_response_event(message).usage
+    if usage is None:
+        return so_far
+    return Usage(
+        input=so_far.input + usage.input,
+        output=so_far.output + usage.output,
+        cached=so_far.cached + usage.cached,
+        reasoning=so_far.reasoning + usage.reasoning,
+        input_source="reported",
+        output_source="reported",
+    )
+
+
+class StreamDecoder:
+    """Bytes to events for one stream. ``complete`` once the answer is whole, ``failed`` once it carried an error."""
+
+    __slots__ = ("_dialect", "_framer", "_read", "complete", "failed")
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._framer = Framer()
+        self._dialect = dialect
+        self._read = read_response_event if dialect in ("responses", "events") else read_chunk
+        self.complete = dialect == "opaque"
+        self.failed = False
+
+    @property
+    def at_boundary(self) -> bool:
+        """May something be inserted here?"""
+        return self._framer.at_boundary
+
+    def feed(self, data: bytes) -> Sequence[StreamEvent]:
+        """Events that ``data`` completes, in order."""
+        return self._events(self._framer.feed(data))
+
+    def close(self) -> Sequence[StreamEvent]:
+        """Events that only the end of the body completes."""
+        return self._events(self._framer.close())
+
+    def _events(self, payloads: list[bytes]) -> Sequence[StreamEvent]:
+        read = self._read
+        events = [read(payload) for payload in payloads if payload]
+        for event in events:
+            if event.finished:
+                self.complete = True
+            elif event.error:
+                self.failed = True
+        return events
+
+
+class Withholder:
+    """Takes the usage chunk out of a stream whose client did not ask for it; every other byte leaves as it came."""
+
+    __slots__ = ("_framer_tail",)
+
+    def __init__(self) -> None:
+        self._framer_tail = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes that may leave now: whole events without bare usage chunks."""
+        data = self._framer_tail + data
+        end = _last_boundary(data)
+        whole, self._framer_tail = data[:end], data[end:]
+        if b'"usage"' not in whole:
+            return whole
+        return b"".join([block for block in _blocks(whole) if not _is_bare_usage(block)])
+
+    def close(self) -> bytes:
+        """What an unfinished last event leaves behind."""
+        rest, self._framer_tail = self._framer_tail, b""
+        return b"" if _is_bare_usage(rest) else rest
+
+
+def _last_boundary(data: bytes) -> int:
+    """Offset after the last blank line in ``data``, 0 when there is none."""
+    return max(at + len(mark) if (at := data.rfind(mark)) >= 0 else 0 for mark in (b"\n\n", b"\r\n\r\n", b"\r\r"))
+
+
+def _blocks(data: bytes) -> list[bytes]:
+    """Events of ``data``, each with its own blank line, so that joining them gives ``data`` back."""
+    mark = b"\r\n\r\n" if b"\r\n\r\n" in data else b"\n\n" if b"\n\n" in data else b"\r\r"
+    blocks = [block + mark for block in data.split(mark)]
+    blocks[-1] = blocks[-1][: -len(mark)]
+    return blocks
+
+
+def _is_bare_usage(block: bytes) -> bool:
+    if b'"usage"' not in block:
+        return False
+    payloads = Framer().feed(block.rstrip(b"\r\n") + b"\n\n")
+    return any(read_chunk(payload).bare_usage for payload in payloads if payload)
