@@ -39,10 +39,10 @@ def presented_in(headers: dict[bytes, bytes]) -> list[bytes]:
             if value:
                 found.append(value)
     # Browsers cannot set headers on a WebSocket; OpenAI's convention is a subprotocol.
-    for offer in headers.get(b"sec-websocket-protocol", b"").split(b","):
-        offer = offer.strip()
-        if offer.startswith(SUBPROTOCOL):
-            found.append(offer[len(SUBPROTOCOL) :])
+    offered = headers.get(b"sec-websocket-protocol")
+    if offered is not None:
+        offers = [offer.strip() for offer in offered.split(b",")]
+        found += [offer[len(SUBPROTOCOL) :] for offer in offers if offer.startswith(SUBPROTOCOL)]
     return found
 
 

@@ -37,7 +37,9 @@ METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _SANE_ID = re.compile(rb"[A-Za-z0-9._\-]{1,128}")
 _HOST = re.compile(rb"[A-Za-z0-9.\-_~%!$&'()*+,;=\[\]:]{1,255}")
 _SINGLE = (b"host", b"authorization", b"content-type", b"content-length")
-_OURS = re.compile(rb"authorization|content[-_]|host|x[-_](?:api|tollway|goog)|api[-_]key|cookie|transfer[-_]|connection")
+_OURS = re.compile(
+    rb"authorization|content[-_]|host|x[-_](?:api|tollway|goog)|api[-_]key|cookie|transfer[-_]|connection"
+)
 
 
 class EdgeMiddleware:

@@ -62,7 +62,9 @@ class ParseMiddleware:
             await self._json(ctx, receive)
         elif self._endpoint.body == "form":
             if not kind.startswith(b"multipart/form-data"):
-                raise UnsupportedMedia("Send multipart/form-data or application/json here.", code="unsupported_content_type")
+                raise UnsupportedMedia(
+                    "Send multipart/form-data or application/json here.", code="unsupported_content_type"
+                )
             upload = FormUpload(ctx, receive, self._limits)
             ctx.upload = upload
             await upload.find_model()
@@ -121,7 +123,8 @@ async def read_body(ctx: RequestContext, receive: Receive, limits: BodyLimits) -
 def too_large(limit: int) -> RequestTooLarge:
     """The 413 for a JSON body."""
     return RequestTooLarge(
-        f"The request body is larger than this gateway's limit of {limit} bytes (server.max_body).", code="request_too_large"
+        f"The request body is larger than this gateway's limit of {limit} bytes (server.max_body).",
+        code="request_too_large",
     )
 
 
@@ -139,7 +142,9 @@ def decode(body: bytes) -> RequestView:
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$")
         param = where.rstrip("`").lstrip(".") or None
-        message = f"Invalid value for {param!r}: {text}." if param else f"The request body must be a JSON object: {text}."
+        message = (
+            f"Invalid value for {param!r}: {text}." if param else f"The request body must be a JSON object: {text}."
+        )
         raise InvalidRequest(message, param=param, code="invalid_type") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidJson(malformed(body, error)) from error

@@ -7,7 +7,8 @@ import signal
 import time
 from collections.abc import Callable
 
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 
 from middleware import build_chain
 
@@ -40,7 +41,9 @@ HEARTBEAT = 0.5
 class Gateway:
     """One worker's application: ASGI in, everything it owns inside."""
 
-    def __init__(self, loaded: Loaded, *, reload: Callable[[], Loaded], clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, loaded: Loaded, *, reload: Callable[[], Loaded], clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         config = loaded.config
         self._config = config
         self._clock = clock
@@ -95,7 +98,7 @@ class Gateway:
         self._known = generation.known_models(config)
         return services
 
-    def _chain(self, endpoint: Endpoint, path: str | None) -> object:
+    def _chain(self, endpoint: Endpoint, path: str | None) -> ASGIApp:
         return build_chain(endpoint, path, self._services)
 
     def _is_known(self, model: str) -> bool:

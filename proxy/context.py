@@ -45,7 +45,7 @@ settlers            list                    any link               edge
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct, field
@@ -56,8 +56,8 @@ from .wire.endpoints import CHAT, Endpoint
 from .wire.stream import StreamEvent
 from .wire.usage import NO_USAGE, Usage
 
-Scope = dict[str, Any]
-Message = dict[str, Any]
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Outcome = Literal["ok", "rejected", "upstream_error", "client_closed", "timeout", "internal_error"]

@@ -1,18 +1,18 @@
 """Every failure a client can see, and the only place that renders OpenAI's envelope.
 
-    TollwayError
-    ├── ClientError            the request is at fault
-    │   ├── InvalidRequest (400) ── InvalidJson, UnsupportedMedia (415), RequestTooLarge (413), RequestTimeout (408)
-    │   ├── AuthenticationFailed (401)
-    │   ├── PermissionDenied (403)
-    │   ├── NotFound (404) ── ModelNotFound, EndpointUnsupported
-    │   └── ClientGone (499, nobody reads it) ── IncompleteBody (400)
-    ├── RateLimited (429)      a limit of ours
-    ├── UpstreamError          a provider is at fault
-    │   ├── UpstreamUnavailable (UpstreamDropped), UpstreamInvalid, UpstreamTlsFailed, UpstreamAuthFailed, UpstreamCut (502)
-    │   └── UpstreamTimeout (504)
-    ├── GatewayDraining, SpoolFailed (503)
-    └── InternalError (500)
+TollwayError
+├── ClientError            the request is at fault
+│   ├── InvalidRequest (400) ── InvalidJson, UnsupportedMedia (415), RequestTooLarge (413), RequestTimeout (408)
+│   ├── AuthenticationFailed (401)
+│   ├── PermissionDenied (403)
+│   ├── NotFound (404) ── ModelNotFound, EndpointUnsupported
+│   └── ClientGone (499, nobody reads it) ── IncompleteBody (400)
+├── RateLimited (429)      a limit of ours
+├── UpstreamError          a provider is at fault
+│   ├── UpstreamUnavailable (UpstreamDropped), UpstreamInvalid, UpstreamTlsFailed, UpstreamAuthFailed, UpstreamCut (502)
+│   └── UpstreamTimeout (504)
+├── GatewayDraining, SpoolFailed (503)
+└── InternalError (500)
 """
 
 from typing import ClassVar, Literal
@@ -40,7 +40,13 @@ class TollwayError(Exception):
     """What ``x-should-retry`` tells SDKs; ``None`` leaves it to their rule for the status."""
 
     def __init__(
-        self, message: str, *, code: str | None = None, param: str | None = None, detail: str = "", headers: RawHeaders = ()
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        detail: str = "",
+        headers: RawHeaders = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -56,7 +62,7 @@ class ClientError(TollwayError):
     status = 400
     type = "invalid_request_error"
     source = "client"
-    should_retry = False
+    should_retry: ClassVar[bool | None] = False
 
 
 class InvalidRequest(ClientError):

@@ -29,7 +29,9 @@ def authenticator(config: Config, clock: Clock) -> Authenticator:
         case "forward":
             return Forwarder(failures)
         case "keys":
-            return Keyring([(key.key.reveal(), _principal(key.name, key.models, key.passthrough)) for key in config.keys], failures)
+            return Keyring(
+                [(key.key.reveal(), _principal(key.name, key.models, key.passthrough)) for key in config.keys], failures
+            )
 
 
 def _principal(name: str, models: tuple[str, ...], passthrough: bool | None) -> Principal:

@@ -32,8 +32,10 @@ class Exchange(Protocol):
     status: int
     headers: RawHeaders
     """As received, in order, names in lower case."""
-    ended: bool
-    """Has the last byte been handed out?"""
+
+    @property
+    def ended(self) -> bool:
+        """Has the last byte been handed out?"""
 
     async def read(self) -> bytes:
         """Whatever one socket read brought; ``b""`` is the end. Raises ``UpstreamCut`` or ``UpstreamInvalid``."""
@@ -136,7 +138,6 @@ class Counter(Protocol):
 
     async def usage(self, endpoint: Endpoint, model: str, body: bytes, output: str) -> Usage:
         """Exact counts of a prompt and of the text that was generated; off the loop when large."""
-
 
     async def breakdown(self, model: str, body: bytes) -> dict[str, int | str]:
         """Counts of a chat body by part, with ``total``, ``source`` and ``encoding``."""

@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -18,7 +18,8 @@ from pathlib import Path
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, TaskImpl
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server import Server as Granian
+from granian.server.mp import MPServer as Granian
+from starlette.types import ASGIApp
 
 from .config import Config, Loaded, load
 from .telemetry.log import configure
@@ -48,7 +49,7 @@ def serve(loaded: Loaded, *, overrides: Mapping[str, str]) -> None:
         )
 
 
-def granian(config: Config, *, path: str | None, overrides: Mapping[str, str]) -> "Granian":
+def granian(config: Config, *, path: str | None, overrides: Mapping[str, str]) -> Granian:
     """The server object with every setting that matters named."""
     server = config.server
     # The modules are imported before the fork, so that workers share their pages.
@@ -92,7 +93,7 @@ def _granian_log() -> dict[str, object]:
     }
 
 
-def load_application(path: str | None, overrides: dict[str, str]) -> object:
+def load_application(path: str | None, overrides: dict[str, str]) -> ASGIApp:
     """Runs in the worker: its own configuration, logging and application."""
     from .app import Gateway  # noqa: PLC0415
 
@@ -137,7 +138,9 @@ def check_port(host: str, port: int) -> None:
             probe.listen(1)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise StartError(f"Port {port} on {host} is taken: stop what listens there or set server.port.") from error
+                raise StartError(
+                    f"Port {port} on {host} is taken: stop what listens there or set server.port."
+                ) from error
             raise StartError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
 
 
@@ -157,7 +160,7 @@ def raise_file_limit(connections: int) -> None:
 
 
 @contextlib.contextmanager
-def metrics_folder(config: Config) -> "contextlib.Iterator[None]":
+def metrics_folder(config: Config) -> Iterator[None]:
     """With several workers, a folder of their own for the counters that they share; gone at the end."""
     if config.server.workers == 1 or not config.telemetry.prometheus or DIRECTORY in os.environ:
         yield

@@ -90,7 +90,7 @@ class Meter:
         printed = run_program(load.command(server.port), timeout=load.warmup + load.seconds + GRACE_S)
         wall = time.monotonic() - began
         cpu = meter.cpu_seconds(server.pid) - cpu
-        foreign = sum(meter.used_between(others, meter.others(), self._cores).values()) / wall
+        foreign = meter.used_between(others, meter.others(), self._cores) / wall
         _check(server, printed.counts, forwarded=posts_seen(self._upstream) - posts)
         return Outcome(
             server=server.name,

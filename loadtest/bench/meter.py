@@ -29,10 +29,18 @@ class Memory:
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU seconds of one process and its reaped children, and the core it was last seen on."""
+    """CPU seconds of one process, those of the children it has reaped, and the core it was last seen on."""
 
-    cpu: float
+    own: float
+    reaped: float
     core: int
+
+    @property
+    def cpu(self) -> float:
+        return self.own + self.reaped
+
+
+UNBORN = Usage(0, 0, 0)
 
 
 def _stat(pid: int) -> list[str] | None:
@@ -60,18 +68,21 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def _cpu_of(pid: int, stat: list[str]) -> float:
-    """CPU seconds of one process and of its reaped children; 0 for one that just ended."""
+def _usage(pid: int) -> Usage | None:
+    """What one process has used so far; None when it is gone."""
+    stat = _stat(pid)
+    if stat is None:
+        return None
     reaped = (int(stat[CHILDREN_UTIME]) + int(stat[CHILDREN_STIME])) / TICKS_PER_S
     try:
-        return time.clock_gettime(~pid << 3 | CPU_CLOCK) + reaped
+        return Usage(time.clock_gettime(~pid << 3 | CPU_CLOCK), reaped, int(stat[LAST_CORE]))
     except OSError:
-        return 0.0
+        return None
 
 
 def cpu_seconds(pid: int) -> float:
     """CPU seconds of the tree below `pid` since it began, children that ended included."""
-    return sum(_cpu_of(member, stat) for member in tree(pid) if (stat := _stat(member)))
+    return sum(usage.cpu for member in tree(pid) if (usage := _usage(member)))
 
 
 def memory(pid: int) -> Memory:
@@ -90,25 +101,26 @@ def memory(pid: int) -> Memory:
 def others() -> dict[int, Usage]:
     """What each process that is not the driver or its descendant has used so far."""
     ours = set(tree(os.getpid()))
-    found = {}
-    for pid in _every_pid():
-        stat = _stat(pid)
-        if stat and pid not in ours:
-            found[pid] = Usage(_cpu_of(pid, stat), int(stat[LAST_CORE]))
-    return found
+    return {pid: usage for pid in _every_pid() if pid not in ours and (usage := _usage(pid))}
 
 
-def used_between(before: dict[int, Usage], after: dict[int, Usage], cores: set[int]) -> dict[int, float]:
-    """CPU seconds by process, of those last seen on `cores`. One that came in between counts whole."""
-    none = Usage(0, 0)
-    return {pid: now.cpu - before.get(pid, none).cpu for pid, now in after.items() if now.core in cores}
+def used_between(before: dict[int, Usage], after: dict[int, Usage], cores: set[int]) -> float:
+    """CPU seconds that others used on `cores`. Of a process that came and went, the parent tells, but not the core."""
+    living = sum(_growth(before, after, cores).values())
+    reaped = sum(now.reaped - before.get(pid, UNBORN).reaped for pid, now in after.items())
+    known = sum(usage.cpu for pid, usage in before.items() if pid not in after)
+    return living + max(0.0, reaped - known)
+
+
+def _growth(before: dict[int, Usage], after: dict[int, Usage], cores: set[int]) -> dict[int, float]:
+    return {pid: now.own - before.get(pid, UNBORN).own for pid, now in after.items() if now.core in cores}
 
 
 def busiest(cores: set[int], *, seconds: float) -> list[tuple[str, float]]:
     """Names and core shares of others that worked on `cores` in the next `seconds`, busiest first."""
     before = others()
     time.sleep(seconds)
-    used = used_between(before, others(), cores)
+    used = _growth(before, others(), cores)
     return [(_name(pid), used[pid] / seconds) for pid in sorted(used, key=lambda pid: -used[pid])]
 
 

@@ -111,7 +111,7 @@ def commit() -> str:
         return done.stdout.strip()
 
     try:
-        name = git("rev-parse", "--short=12", "HEAD") or "unknown"
+        name = git("rev-parse", "--short=12", "HEAD") or "no commit"
         changed = git("status", "--porcelain", "--", "proxy", "middleware")
     except OSError:
         return "unknown"

@@ -96,19 +96,22 @@ class Bench:
         if direct:
             servers.append(self.upstream)
         done: list[Round] = []
-        while (
-            len(done) < 2 * self.plan.rounds and sum(foreign(each) <= FOREIGN_SHARE for each in done) < self.plan.rounds
-        ):
+        while len(done) < 2 * self.plan.rounds and sum(map(is_calm, done)) < self.plan.rounds:
             done.append({server.name: self.meter.run(server, load) for server in servers})
-        calm = sorted(done, key=lambda each: foreign(each) > FOREIGN_SHARE and foreign(each))[: self.plan.rounds]
-        self.repeated += len(done) - len(calm)
-        self.worst_foreign = max(self.worst_foreign, *map(foreign, calm))
-        return calm
+        kept = sorted(done, key=lambda each: 0 if is_calm(each) else foreign(each))[: self.plan.rounds]
+        self.repeated += len(done) - len(kept)
+        self.worst_foreign = max(self.worst_foreign, *map(foreign, kept))
+        return kept
 
 
 def foreign(outcomes: Round) -> float:
     """What others used during the worst run of a round, in cores."""
     return max(outcome.foreign for outcome in outcomes.values())
+
+
+def is_calm(outcomes: Round) -> bool:
+    """Nothing else used the cores enough to matter."""
+    return foreign(outcomes) <= FOREIGN_SHARE
 
 
 def middle(rounds: list[Round], server: str, figure: Callable[[Outcome], float], form: str) -> str:

@@ -31,7 +31,10 @@ def serve(path: str | None, host: str | None, port: int | None, workers: int | N
     loaded = load_or_fail(path, overrides)
     server = loaded.config.server
     scheme = "https" if server.tls is not None else "http"
-    click.echo(f"Tollway listens on {scheme}://{_shown(server.host)}:{server.port}/v1 (auth: {loaded.config.auth.mode})", err=True)
+    click.echo(
+        f"Tollway listens on {scheme}://{_shown(server.host)}:{server.port}/v1 (auth: {loaded.config.auth.mode})",
+        err=True,
+    )
     for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)
     _run(loaded, overrides)

@@ -105,6 +105,9 @@ class Checks:
     def _readable(self, path: Path, name: str) -> bool:
         self.files[dotted(path)] = name
         try:
+            if FilePath(name).is_dir() or (FilePath(name).exists() and not FilePath(name).is_file()):
+                self._bad(path, f"{name!r} is not a file")
+                return False
             with open(name, "rb") as stream:
                 stream.read(1)
         except (OSError, ValueError) as error:
@@ -129,7 +132,8 @@ class Checks:
                 "open lets everyone in who can reach the port, so server.host must be a loopback address: "
                 "set server.host: 127.0.0.1, or auth.mode: keys with an entry under keys",
             )
-        if config.auth.mode == "keys" and not config.keys and not self._decoder.touched(("keys",)):
+        known = not self._decoder.touched(("keys",)) and not self._decoder.touched(("auth",))
+        if config.auth.mode == "keys" and not config.keys and known:
             self._bad(
                 ("keys",),
                 'auth.mode is "keys" and no key is configured, so nobody could call: add '
@@ -166,7 +170,7 @@ class Checks:
 
     def _sendable(self, path: Path, secret: Secret) -> None:
         text = secret.reveal()
-        if _CONTROL.search(text) or any("\ud800" <= character <= "\udfff" for character in text):
+        if _CONTROL.search(text):
             self._bad(path, "holds a line break or control character, which no HTTP header can carry")
 
     def _provider(self, name: str, provider: Provider) -> None:
@@ -219,8 +223,6 @@ class Checks:
 
     def _models(self) -> None:
         for name, model in self._config.models.items():
-            if _CONTROL.search(name):
-                self._bad(("models", name), "a model's name may not hold control characters")
             for index, target in enumerate(model.targets):
                 if target.provider not in self._providers:
                     self._unknown_provider(("models", name, "targets", index, "provider"), target.provider)

@@ -146,9 +146,10 @@ class Decoder:
             return self.problem(path, f"expected a mapping, got {node.kind}")
         result: dict[str, object] = {}
         for name, child in node.value.items():
-            if not name.strip():
+            if not name.strip() or not name.isprintable():
                 self._nodes[(*path, name)] = child
-                self.problem((*path, name), "the name is empty")
+                said = "the name holds a control character" if name.strip() else "the name is empty"
+                self.problem((*path, name), said)
                 continue
             value = self.value(child, kind.value_type, (*path, name))
             if not isinstance(value, Invalid):
@@ -195,6 +196,8 @@ class Decoder:
             if raw is None or node.text is None:
                 return self.problem(path, f"expected text, got {node.kind}; put quotes around it")
             raw = node.text
+        if not raw.isascii() and any("\ud800" <= character <= "\udfff" for character in raw):
+            return self.problem(path, "holds half of a character (a lone surrogate)")
         if isinstance(kind, inspect.CustomType):
             assert kind.cls is Secret
             return Secret(raw)
@@ -235,7 +238,7 @@ class Decoder:
                 value = float(raw)
             elif isinstance(raw, str):
                 value = units.seconds(raw)
-        if value is None or not math.isfinite(value):
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
             return self.problem(path, f"expected {wanted}")
         return self._range(value, kind, path)
 

@@ -124,6 +124,10 @@ def _json(text: str, name: str) -> Node:
 
 
 def _toml(text: str, name: str) -> Node:
+    for number, line in enumerate(text.splitlines(), start=1):
+        # tomllib needs quadratic time for dotted keys, so absurd ones do not reach it.
+        if line.count(".") > MAX_DEPTH and max(part.count(".") for part in line.split("=")) > MAX_DEPTH:
+            raise ConfigError([Problem(message=f"nested deeper than {MAX_DEPTH} levels", where=name, line=number)])
     try:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

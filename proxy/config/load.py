@@ -17,6 +17,7 @@ from .overrides import apply_environment, apply_flags
 from .problems import ConfigError, Problem, dotted
 from .schema import Config
 from .secrets import References, Secret
+from .sources import content
 
 SEARCH = ("tollway.yaml", "tollway.yml", "tollway.toml", "tollway.json")
 """Looked for in the working folder, in this order, when neither a flag nor TOLLWAY_CONFIG names a file."""
@@ -240,11 +241,8 @@ def _known() -> Collection[str]:
 
 
 def _hash(name: str) -> str:
-    try:
-        with open(name, "rb") as stream:
-            return hashlib.sha256(stream.read()).hexdigest()
-    except (OSError, ValueError):
-        return ""
+    found = content(name)
+    return found.hex() if found is not None else ""
 
 
 def _revealed(value: object) -> str:

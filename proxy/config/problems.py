@@ -1,5 +1,6 @@
 """What can be wrong with a configuration, and how it is said: path, place, sentence, nearest known name. Never a value."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -21,7 +22,9 @@ def dotted(path: Path) -> str:
         elif _PLAIN.fullmatch(step):
             parts.append(f".{step}" if parts else step)
         else:
-            parts.append('["' + step.replace("\\", "\\\\").replace('"', '\\"') + '"]')
+            # Control characters and lone surrogates come out escaped: paths go to terminals and logs.
+            quoted = json.dumps(step, ensure_ascii=not step.isprintable())
+            parts.append(f"[{quoted}]")
     return "".join(parts)
 
 

@@ -5,42 +5,16 @@ changes nothing: the last good configuration stays, and the error is told once.
 """
 
 import asyncio
-import hashlib
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from .load import Loaded
 from .problems import ConfigError
 from .show import Change, changed
+from .sources import FRESH, Stamp, content, stamp
 
 _log = logging.getLogger("tollway.config")
-
-Stamp = tuple[str, int, int, int, int] | None
-"""Real path, inode, size, mtime and ctime in nanoseconds; None for a file that is not there."""
-
-
-FRESH = 2_000_000_000
-"""Nanoseconds. A file changed this recently may change again without its times showing it, so it is read again."""
-
-
-def stamp(name: str) -> Stamp:
-    """What ``stat`` says about the file that ``name`` leads to."""
-    try:
-        found = os.stat(name)
-        return os.path.realpath(name), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-    except (OSError, ValueError):
-        return None
-
-
-def content(name: str) -> bytes | None:
-    """SHA-256 of the file, None when it cannot be read."""
-    try:
-        with open(name, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest()
-    except (OSError, ValueError):
-        return None
 
 
 class Watcher:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import orjson
 
-from .chat import stops_of, usage_of
+from .chat import usage_of
+from .chat_request import stops_of
 from .compose import Answer, Wish, answer_seed, compose
 from .controls import Controls
 from .reply import (

@@ -177,7 +177,7 @@ def _string(schema: Object, numbers: Iterator[int]) -> str:
         return formats[named]
     text = "".join(sentences(next(numbers), 3 + next(numbers) % 3)).rstrip(".")
     least, most = schema.get("minLength"), schema.get("maxLength")
-    if isinstance(least, int) and len(text) < least:
+    if isinstance(least, int) and len(text) < (least := min(least, 10_000)):
         text = (text + " ") * (least // (len(text) + 1) + 1)
         text = text[:least].rstrip().ljust(least, ".")
     return text[:most] if isinstance(most, int) else text

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import orjson
 
-from .chat import chosen_tool, content_tokens
+from .chat_request import chosen_tool, content_tokens
 from .compose import Answer, Tool, ToolCall, Wish, compose
 from .controls import Controls
 from .reply import (

@@ -1,11 +1,12 @@
 """The table of every path, and the search in it."""
 
-from . import chat, completions, files, media, models, objects, responses
+from . import chat, completions, files, media, models, objects, responses, stored_chats
 from .reply import Refused
 from .store import Route
 
 ROUTES: tuple[Route, ...] = (
     *chat.ROUTES,
+    *stored_chats.ROUTES,
     *completions.ROUTES,
     *responses.ROUTES,
     *models.ROUTES,

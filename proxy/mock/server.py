@@ -1,7 +1,6 @@
 """The mock as a server: reads a request, lets a handler answer it, plans the faults and writes the answer."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -90,15 +89,11 @@ class _Server(web.Server):
     """aiohttp's low-level server, counting the connections."""
 
     def __init__(self, mock: "Mock") -> None:
-        quiet = logging.getLogger("tollway.mock.parser")
-        quiet.addHandler(logging.NullHandler())
-        quiet.propagate = False
         super().__init__(
             mock.handle,
             handler_cancellation=True,
             auto_decompress=False,
             access_log=None,
-            logger=quiet,
             max_line_size=1_048_576,
             max_field_size=1_048_576,
             max_headers=1000,
@@ -148,21 +143,21 @@ class Mock:
         version = f"{request.version.major}.{request.version.minor}"
         connection = self.numbers.get(request.protocol, 0)
         entry = self.journal.begin(request.method, target, version, request.raw_headers, connection)
-        outcome: Outcome = "client_closed"
+        outcome: Outcome = "complete"
         try:
-            sent = await self._serve(request, entry, path, query)
-            outcome = entry.outcome if entry.outcome == "fault" else "complete"
+            return await self._serve(request, entry, path, query)
         except ConnectionError:
+            outcome = "client_closed"
             return SENT_CLOSE
         except asyncio.CancelledError:
-            outcome = "fault" if entry.outcome == "fault" else "client_closed"
+            outcome = "client_closed"
             raise
         finally:
+            outcome = "fault" if entry.outcome == "fault" else outcome
             self.journal.end(entry, outcome)
             if self.settings.access_log is not None:
                 took = (monotonic() - entry.began) * 1000
                 self.settings.access_log(f"{request.method} {target} {entry.status or '-'} {outcome} {took:.1f}ms")
-        return sent
 
     async def _serve(self, request: web.BaseRequest, entry: Entry, path: str, query: str) -> web.StreamResponse:
         body = await self._read(request, entry)

@@ -85,7 +85,9 @@ class FormScanner:
     def _headers_finished(self) -> None:
         if self._name in (b"model", b"stream"):
             if self._name == b"model" and self.span is not None:
-                raise InvalidRequest("The field 'model' is given more than once.", param="model", code="duplicate_field")
+                raise InvalidRequest(
+                    "The field 'model' is given more than once.", param="model", code="duplicate_field"
+                )
             self._field = bytearray()
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
@@ -194,7 +196,7 @@ class FormUpload(BodyUpload):
 
     def _spill(self) -> None:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._limits.spool_dir, prefix="tollway-")  # noqa: SIM115 - closed by close()
+            self._file = tempfile.TemporaryFile(dir=self._limits.spool_dir, prefix="tollway-")
         self._file.write(b"".join(self._kept))
         self._kept.clear()
         self._kept_size = 0

@@ -60,13 +60,17 @@ class ResponseGuard:
         if self._left is not None:
             self._left -= len(body)
             if self._left < 0 or (not more and self._left):
-                raise UpstreamInvalid("The provider's answer is not as long as it says.", detail="content-length mismatch")
+                raise UpstreamInvalid(
+                    "The provider's answer is not as long as it says.", detail="content-length mismatch"
+                )
         return self._send(message)
 
     def _start(self, message: Message) -> Awaitable[None]:
         status = message["status"]
         if not (isinstance(status, int) and 200 <= status <= 599):
-            raise UpstreamInvalid("The provider answered with a status that is not HTTP's.", detail=f"status {status!r}")
+            raise UpstreamInvalid(
+                "The provider answered with a status that is not HTTP's.", detail=f"status {status!r}"
+            )
         headers: list[tuple[bytes, bytes]] = message["headers"]
         check_response(headers)
         self._ctx.status = status
@@ -91,12 +95,16 @@ class ResponseGuard:
         bodiless = head["status"] in _BODILESS or self._method == "HEAD"
         if not more and not bodiless and self._left != len(body):
             if self._left is not None:
-                raise UpstreamInvalid("The provider's answer is not as long as it says.", detail="content-length mismatch")
+                raise UpstreamInvalid(
+                    "The provider's answer is not as long as it says.", detail="content-length mismatch"
+                )
             head["headers"].append((b"content-length", b"%d" % len(body)))
         elif self._left is not None:
             self._left -= len(body)
             if self._left < 0 or (not more and self._left):
-                raise UpstreamInvalid("The provider's answer is not as long as it says.", detail="content-length mismatch")
+                raise UpstreamInvalid(
+                    "The provider's answer is not as long as it says.", detail="content-length mismatch"
+                )
         self._ctx.response_started = True
         await self._send(head)
         await self._send({"type": "http.response.body", "body": b"" if bodiless else body, "more_body": more})

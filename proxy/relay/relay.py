@@ -13,11 +13,11 @@ from msgspec import Struct
 from ..context import Attempt, Message, Receive, RequestContext, Send, Target
 from ..errors import ClientGone, UpstreamAuthFailed, UpstreamCut, UpstreamDropped, UpstreamInvalid
 from ..protocols import Clock, Exchange, Provider, Tasks, Transport, UpstreamRequest
+from ..wire.headers import client_headers, value_of
 from ..wire.reply import text_of
 from ..wire.sse import COMMENT
 from ..wire.stream import StreamDecoder, StreamEvent, Withholder
 from ..wire.usage import reported_in
-from ..wire.headers import client_headers, value_of
 from .inflate import Inflater
 from .watchdog import Watchdog
 

@@ -79,5 +79,6 @@ class BodyUpload:
 def upload_too_large(limit: int) -> RequestTooLarge:
     """The 413 for an upload."""
     return RequestTooLarge(
-        f"The upload is larger than this gateway's limit of {limit} bytes (server.max_upload).", code="request_too_large"
+        f"The upload is larger than this gateway's limit of {limit} bytes (server.max_upload).",
+        code="request_too_large",
     )

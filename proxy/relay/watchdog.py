@@ -75,7 +75,9 @@ class Watchdog:
             self._watch()
         due = self._started + self._limits.total
         if now >= due:
-            self._ctx.interrupt(UpstreamTimeout(f"The answer took longer than the total limit of {self._limits.total:g} s."))
+            self._ctx.interrupt(
+                UpstreamTimeout(f"The answer took longer than the total limit of {self._limits.total:g} s.")
+            )
             return
         if self.sending:
             limit, reason = self.sending + self._send_limit, ""

@@ -28,12 +28,12 @@ def configure(level: str) -> logging.handlers.QueueListener:
     """Routes every logger through a queue to stderr. ``stop()`` the result at the end."""
     stderr = logging.StreamHandler(sys.stderr)
     queue: SimpleQueue[logging.LogRecord] = SimpleQueue()
-    handler = logging.handlers.QueueHandler(queue)  # type: ignore[arg-type]  # SimpleQueue serves, the stub names Queue
+    handler = logging.handlers.QueueHandler(queue)
     # The queue's handler formats, so that a traceback never becomes part of the message.
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    listener = logging.handlers.QueueListener(queue, stderr)  # type: ignore[arg-type]
+    listener = logging.handlers.QueueListener(queue, stderr)
     listener.start()
     return listener

@@ -32,7 +32,11 @@ class Metrics:
             registry=registry,
         )
         self.duration = Histogram(
-            "tollway_request_duration_seconds", "From the request's head to its end.", by_target, buckets=DURATION, registry=registry
+            "tollway_request_duration_seconds",
+            "From the request's head to its end.",
+            by_target,
+            buckets=DURATION,
+            registry=registry,
         )
         self.upstream = Histogram(
             "tollway_upstream_duration_seconds",
@@ -63,7 +67,10 @@ class Metrics:
             registry=registry,
         )
         self.tokens = Counter(
-            "tollway_tokens_total", "Tokens by direction and source.", ("direction", "provider", "model", "source"), registry=registry
+            "tollway_tokens_total",
+            "Tokens by direction and source.",
+            ("direction", "provider", "model", "source"),
+            registry=registry,
         )
         self.estimate_error = Histogram(
             "tollway_tokens_estimate_error_ratio",
@@ -73,31 +80,58 @@ class Metrics:
             registry=registry,
         )
         self.attempts = Counter(
-            "tollway_upstream_attempts_total", "Tries at providers.", ("provider", "model", "outcome"), registry=registry
+            "tollway_upstream_attempts_total",
+            "Tries at providers.",
+            ("provider", "model", "outcome"),
+            registry=registry,
         )
         self.client_retries = Counter(
-            "tollway_client_retries_total", "Requests that an SDK said were retries of its own.", ("endpoint",), registry=registry
+            "tollway_client_retries_total",
+            "Requests that an SDK said were retries of its own.",
+            ("endpoint",),
+            registry=registry,
         )
-        self.log_dropped = Counter("tollway_log_dropped_total", "Access log lines lost because the sink was too slow.", registry=registry)
-        self.settler_failures = Counter("tollway_settler_failures_total", "Settlers that broke.", ("settler",), registry=registry)
-        self.unexpected = Counter("tollway_unexpected_errors_total", "Requests that met a bug of ours.", ("type",), registry=registry)
+        self.log_dropped = Counter(
+            "tollway_log_dropped_total", "Access log lines lost because the sink was too slow.", registry=registry
+        )
+        self.settler_failures = Counter(
+            "tollway_settler_failures_total", "Settlers that broke.", ("settler",), registry=registry
+        )
+        self.unexpected = Counter(
+            "tollway_unexpected_errors_total", "Requests that met a bug of ours.", ("type",), registry=registry
+        )
         self.counts_skipped = Counter(
-            "tollway_token_counts_skipped_total", "Exact counts replaced by estimates because the counter was busy.", registry=registry
+            "tollway_token_counts_skipped_total",
+            "Exact counts replaced by estimates because the counter was busy.",
+            registry=registry,
         )
         self.in_flight = Gauge(
             "tollway_inflight_requests", "Requests under way.", registry=registry, multiprocess_mode="livesum"
         )
         self.reload_success = Gauge(
-            "tollway_config_reload_success", "Was the last configuration load good (1) or not (0)?", registry=registry, multiprocess_mode="livemin"
+            "tollway_config_reload_success",
+            "Was the last configuration load good (1) or not (0)?",
+            registry=registry,
+            multiprocess_mode="livemin",
         )
         self.reload_time = Gauge(
-            "tollway_config_last_reload_timestamp_seconds", "When the configuration in use was loaded.", registry=registry, multiprocess_mode="livemax"
+            "tollway_config_last_reload_timestamp_seconds",
+            "When the configuration in use was loaded.",
+            registry=registry,
+            multiprocess_mode="livemax",
         )
-        self.reload_failures = Counter("tollway_config_reload_failures_total", "Configuration files that were refused.", registry=registry)
+        self.reload_failures = Counter(
+            "tollway_config_reload_failures_total", "Configuration files that were refused.", registry=registry
+        )
         self.loop_lag = Gauge(
-            "tollway_event_loop_lag_seconds", "How late the event loop's last heartbeat was.", registry=registry, multiprocess_mode="livemax"
+            "tollway_event_loop_lag_seconds",
+            "How late the event loop's last heartbeat was.",
+            registry=registry,
+            multiprocess_mode="livemax",
         )
-        build = Gauge("tollway_build_info", "The version that runs.", ("version",), registry=registry, multiprocess_mode="livemax")
+        build = Gauge(
+            "tollway_build_info", "The version that runs.", ("version",), registry=registry, multiprocess_mode="livemax"
+        )
         build.labels(__version__).set(1)
         self._requests: dict[tuple[str, ...], Counter] = {}
         self._targets: dict[tuple[str, str, str], tuple[Histogram, ...]] = {}

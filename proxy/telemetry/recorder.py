@@ -35,7 +35,9 @@ class Recorder:
     def unexpected(self, ctx: RequestContext, error: BaseException) -> None:
         """Our bug: type and place, never the message, which may quote a client or a provider."""
         frames = traceback.extract_tb(error.__traceback__)[-4:]
-        where = " < ".join(f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+        where = " < ".join(
+            f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno} {frame.name}" for frame in reversed(frames)
+        )
         _log.error("request %s met %s at %s", ctx.request_id, type(error).__name__, where)
         if self._metrics is not None:
             self._metrics.unexpected.labels(type(error).__name__).inc()

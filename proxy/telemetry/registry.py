@@ -20,7 +20,7 @@ def exposed_registry(own: CollectorRegistry) -> Callable[[], CollectorRegistry]:
 
     def merged() -> CollectorRegistry:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return registry
 
     return merged

@@ -19,7 +19,7 @@ ATTACHMENT_LIKELY = 3_000
 """Tokens of a file that is somewhere else, known by its id only."""
 
 MOST_HITS = 2048
-"""Keys of each sort looked at; beyond that data counts as text, so a body made of such keys costs no time."""
+"""Keys looked at; beyond that data counts as text, so a body made of such keys costs no time."""
 
 KEY_TO_VALUE = 128
 """Bytes in which an attachment's data follows its key."""
@@ -82,36 +82,20 @@ _Reader = Callable[[bytes, int], _Part | None]
 
 def _text_and_parts(body: bytes) -> tuple[int, list[tuple[Kind, int]]]:
     """Bytes that are not attachments' data, and the kind and base64 characters of each attachment."""
-    # Every attachment sits in an object with a type. Most hits are early; a miss saves the three searches below.
-    if b'"type"' not in body:
-        return len(body), []
     parts: list[tuple[Kind, int]] = []
-    segments = [(0, len(body))]
-    for key, read in _KEYS:
-        segments = _cut(body, segments, key, read, parts)
-    return sum(end - start for start, end in segments), parts
-
-
-def _cut(
-    body: bytes, segments: list[tuple[int, int]], key: bytes, read: _Reader, parts: list[tuple[Kind, int]]
-) -> list[tuple[int, int]]:
-    """``segments`` without the data that follows ``key``: the next key is not looked for in megabytes of base64."""
-    rest: list[tuple[int, int]] = []
-    hits = 0
-    for segment, end in segments:
-        start = segment
-        place = body.find(key, start, end)
-        while place >= 0 and hits < MOST_HITS:
-            hits += 1
-            after = place + len(key)
-            part = read(body, after)
-            if part is not None and part.stop <= end:
-                parts.append((part.kind, part.stop - part.start))
-                rest.append((start, part.start))
-                start = after = part.stop
-            place = body.find(key, after, end)
-        rest.append((start, end))
-    return rest
+    size = len(body)
+    hits = after = 0
+    # One pass, and none over the base64, which is skipped: several times the speed of a search for each key.
+    while hits < MOST_HITS and (found := _KEY_END.search(body, after)):
+        hits += 1
+        after = found.end()
+        read = _READERS.get(body[body.rfind(b'"', found.start() - 6, found.start()) : after])
+        part = read(body, after) if read is not None else None
+        if part is not None:
+            parts.append((part.kind, part.stop - part.start))
+            size -= part.stop - part.start
+            after = part.stop
+    return size, parts
 
 
 def _read_image(body: bytes, after: int) -> _Part | None:
@@ -137,22 +121,23 @@ def _read_audio(body: bytes, after: int) -> _Part | None:
 
 
 def _read_file(body: bytes, after: int) -> _Part | None:
-    if body.startswith(b'data"', after):
-        place = _value(body, after + 5)
-        return _data(body, place + 1, "file") if place >= 0 and body.startswith(b'"', place) else None
-    for name in (b'id"', b'url"'):
-        if body.startswith(name, after) and _value(body, after + len(name)) >= 0:
-            return _Part("elsewhere", after, after)
-    return None
+    place = _value(body, after)
+    return _data(body, place + 1, "file") if place >= 0 and body.startswith(b'"', place) else None
 
 
-_KEYS: tuple[tuple[bytes, _Reader], ...] = (
-    (b'"image_url"', _read_image),
-    (b'"input_audio"', _read_audio),
-    (b'"file_', _read_file),
-)
+def _read_reference(body: bytes, after: int) -> _Part | None:
+    return _Part("elsewhere", after, after) if _value(body, after) >= 0 else None
+
+
+_KEY_END = re.compile(rb'_(?:url|audio|id|data)"')
+_READERS: dict[bytes, _Reader] = {
+    b'"image_url"': _read_image,
+    b'"input_audio"': _read_audio,
+    b'"file_data"': _read_file,
+    b'"file_id"': _read_reference,
+    b'"file_url"': _read_reference,
+}
 """A quote inside somebody's text is escaped, so text cannot pass itself off as one of these."""
-
 
 _COLON = re.compile(rb"\s{0,8}:\s{0,8}")
 

@@ -62,11 +62,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, forwards: bool) -> list[tuple[str, str]]:
     """The client's headers as they travel upstream, credentials left out. Raises ``InvalidRequest`` on bytes no client library can carry."""
     dropped = _DROPPED_UP if forwards else _DROPPED_UP_OURS
-    kept = [
-        (name, value)
-        for name, value in headers
-        if name not in dropped and not name.startswith(b"x-tollway-")
-    ]
+    kept = [(name, value) for name, value in headers if name not in dropped and not name.startswith(b"x-tollway-")]
     named = next((value for name, value in headers if name == b"connection"), b"")
     if named and named.lower() not in (b"keep-alive", b"close"):
         options = {option.strip() for option in named.lower().split(b",")}
@@ -74,7 +70,9 @@ def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, forwards: bool) 
     try:
         return [(name.decode("ascii"), value.decode()) for name, value in kept]
     except UnicodeDecodeError as error:
-        raise InvalidRequest("A request header is not valid UTF-8; send ASCII header values.", code="invalid_header") from error
+        raise InvalidRequest(
+            "A request header is not valid UTF-8; send ASCII header values.", code="invalid_header"
+        ) from error
 
 
 def client_headers(raw: RawHeaders) -> list[tuple[bytes, bytes]]:

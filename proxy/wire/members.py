@@ -127,7 +127,11 @@ class Watchlist:
         """``("duplicate" | "forbidden", key)`` for the first offending top-level key, else ``None``."""
         hits = self._scan.findall(data)
         # A key may also be spelt with \\uXXXX for its ASCII letters, all of which are below \\u0080.
-        if b"\\u00" not in data and len(hits) == len(set(hits)) and not any(hit[1:-1] in self._forbidden for hit in hits):
+        if (
+            b"\\u00" not in data
+            and len(hits) == len(set(hits))
+            and not any(hit[1:-1] in self._forbidden for hit in hits)
+        ):
             return None
         seen: set[bytes] = set()
         for member in members(data):

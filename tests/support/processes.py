@@ -31,7 +31,7 @@ class Process:
     """A child of ours whose output goes to a file."""
 
     def __init__(self, arguments: list[str], environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
-        self.output = tempfile.NamedTemporaryFile(prefix="tollway-test-", suffix=".log")  # noqa: SIM115
+        self.output = tempfile.NamedTemporaryFile(prefix="tollway-test-", suffix=".log")
         env = {name: value for name, value in os.environ.items() if not name.startswith(("TOLLWAY_", "OPENAI_"))}
         env.update({"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(environ or {})})
         self.child = subprocess.Popen(

@@ -1,6 +1,7 @@
 """Text to tree: places kept, every kind of broken text refused with its place and without its content."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -166,7 +167,7 @@ def test_broken_toml_is_refused(text: str, said: str, line: int) -> None:
     [
         ("key: *canary-secret", ".yaml"),
         ("key: !canary-secret x", ".yaml"),
-        ("key: &canary-secret", ".yaml"),
+        ("key: &canary-secret *canary-secret", ".yaml"),
         ("key: @canary-secret", ".yaml"),
         ("key: `canary-secret`", ".yaml"),
         ("key: %canary-secret: x", ".yaml"),
@@ -184,11 +185,10 @@ def test_broken_toml_is_refused(text: str, said: str, line: int) -> None:
     ],
 )
 def test_an_error_never_repeats_the_text(text: str, suffix: str) -> None:
-    try:
+    with pytest.raises(ConfigError) as caught:
         parse(text, name="tollway", suffix=suffix)
-    except ConfigError as error:
-        assert "canary" not in str(error)
-        assert "canary" not in repr(error)
+    assert "canary" not in str(caught.value)
+    assert "canary" not in repr(caught.value)
 
 
 json_values = st.recursive(
@@ -210,7 +210,5 @@ def test_json_reads_as_json_does(document: dict[str, object]) -> None:
 @given(st.text(max_size=200))
 def test_any_text_is_a_tree_or_a_config_error(text: str) -> None:
     for suffix in (".yaml", ".json", ".toml"):
-        try:
-            parse(text, name="f", suffix=suffix)
-        except ConfigError as error:
-            assert error.problems[0].where == "f"
+        with suppress(ConfigError):
+            assert parse(text, name="f", suffix=suffix).origin == "f"

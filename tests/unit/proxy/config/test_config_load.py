@@ -252,7 +252,7 @@ def test_files_that_cannot_be_one(tmp_path: Path) -> None:
         "big.yaml": "larger than 1024 KiB",
         "binary.yaml": "is not UTF-8",
         "utf16.yaml": "is not UTF-8",
-        "folder.yaml": "is a folder",
+        "folder.yaml": "is a folder or device",
         "missing.yaml": "does not exist",
         "nul\0.yaml": "does not exist",
     }

@@ -100,5 +100,5 @@ def test_the_search_order() -> None:
 
 
 def test_a_named_file_must_exist() -> None:
-    with pytest.raises(ConfigError, match="missing.yaml: does not exist"):
+    with pytest.raises(ConfigError, match=r"missing\.yaml: does not exist"):
         load(None, KEY | {"TOLLWAY_CONFIG": "missing.yaml"})

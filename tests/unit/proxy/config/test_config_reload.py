@@ -2,14 +2,14 @@
 
 import asyncio
 import os
-import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
 from proxy.config import ConfigError, Loaded, load
-from proxy.config.reload import Watcher, stamp
+from proxy.config.reload import Watcher
+from proxy.config.sources import stamp
 from proxy.config.show import Change
 
 TEXT = """\
@@ -52,10 +52,34 @@ class Heard:
         )
 
 
+def write(text: str, name: str = "tollway.yaml") -> None:
+    Path(name).write_text(text)
+
+
+def move(name: str, to: str) -> None:
+    Path(name).rename(to)
+
+
+def mount(first: str, second: str) -> None:
+    """A ConfigMap volume: two versions, ``..data`` leads to the first, the file leads through ``..data``."""
+    for name, word in ((first, "8081"), (second, "8082")):
+        Path(name).mkdir()
+        Path(name, "tollway.yaml").write_text(TEXT.replace("8080", word))
+        os.utime(f"{name}/tollway.yaml", ns=(1, 1))
+    Path("tollway.yaml").unlink()
+    Path("..data").symlink_to(first)
+    Path("tollway.yaml").symlink_to("..data/tollway.yaml")
+
+
+def flip(to: str) -> None:
+    Path("..tmp").symlink_to(to)
+    Path("..tmp").rename("..data")
+
+
 @pytest.fixture
 def heard() -> Heard:
-    Path("tollway.yaml").write_text(TEXT)
-    Path("secret").write_text("sk-one\n")
+    write(TEXT)
+    write("sk-one\n", "secret")
     return Heard()
 
 
@@ -67,7 +91,7 @@ async def test_nothing_changed_nothing_happens(heard: Heard) -> None:
 
 async def test_a_changed_file_is_handed_over_with_what_changed(heard: Heard) -> None:
     watcher = heard.watcher()
-    Path("tollway.yaml").write_text(TEXT.replace("8080", "9090") + "timeouts: {idle: 5s}\nstreaming: {keepalive: 0}\n")
+    write(TEXT.replace("8080", "9090") + "timeouts: {idle: 5s}\nstreaming: {keepalive: 0}\n")
     assert await watcher.check_once()
     assert heard.changes == [Change(hot=("streaming.keepalive", "timeouts.idle"), restart=("server.port",))]
     assert watcher.current.config.server.port == 9090
@@ -77,7 +101,7 @@ async def test_a_changed_file_is_handed_over_with_what_changed(heard: Heard) -> 
 async def test_loading_happens_off_the_loop(heard: Heard) -> None:
     watcher = heard.watcher()
     heard.threads.clear()
-    Path("tollway.yaml").write_text(TEXT + "timeouts: {idle: 5s}\n")
+    write(TEXT + "timeouts: {idle: 5s}\n")
     assert await watcher.check_once()
     assert heard.threads
     assert threading.get_ident() not in heard.threads
@@ -85,14 +109,14 @@ async def test_loading_happens_off_the_loop(heard: Heard) -> None:
 
 async def test_a_secret_file_counts(heard: Heard) -> None:
     watcher = heard.watcher()
-    Path("secret").write_text("sk-two\n")
+    write("sk-two\n", "secret")
     assert await watcher.check_once()
     assert heard.changes == [Change(hot=("providers.openai.api_key",))]
 
 
 async def test_a_comment_or_a_touch_is_no_change(heard: Heard) -> None:
     watcher = heard.watcher()
-    Path("tollway.yaml").write_text("# hello\n" + TEXT)
+    write("# hello\n" + TEXT)
     os.utime("secret", ns=(1, 1))
     assert not await watcher.check_once()
     assert (heard.changes, heard.errors) == ([], [])
@@ -101,19 +125,19 @@ async def test_a_comment_or_a_touch_is_no_change(heard: Heard) -> None:
 async def test_a_bad_file_changes_nothing_and_is_told_once(heard: Heard) -> None:
     watcher = heard.watcher()
     good = watcher.current
-    Path("tollway.yaml").write_text(TEXT + "serverr: {}\n")
+    write(TEXT + "serverr: {}\n")
     for _ in range(3):
         assert not await watcher.check_once()
     assert len(heard.errors) == 1
     assert 'did you mean "server"' in heard.errors[0]
     assert watcher.current is good
-    assert watcher.error is not None
-    Path("tollway.yaml").write_text(TEXT + "# moved\nserverr: {}\n")
+    assert watcher.error
+    write(TEXT + "# moved\nserverr: {}\n")
     await watcher.check_once()
     assert len(heard.errors) == 2
-    Path("tollway.yaml").write_text(TEXT)
+    write(TEXT)
     assert not await watcher.check_once()
-    assert watcher.error is None
+    assert not watcher.error
     assert heard.changes == []
 
 
@@ -122,7 +146,7 @@ async def test_a_bad_file_changes_nothing_and_is_told_once(heard: Heard) -> None
 )
 async def test_every_kind_of_bad_file_keeps_the_last_good_one(heard: Heard, text: str) -> None:
     watcher = heard.watcher()
-    Path("tollway.yaml").write_text(text)
+    write(text)
     assert not await watcher.check_once()
     assert len(heard.errors) == 1
     assert watcher.current.config.auth.mode == "open"
@@ -130,11 +154,11 @@ async def test_every_kind_of_bad_file_keeps_the_last_good_one(heard: Heard, text
 
 async def test_a_file_that_vanishes_and_returns(heard: Heard) -> None:
     watcher = heard.watcher()
-    Path("tollway.yaml").rename("aside")
+    move("tollway.yaml", "aside")
     assert not await watcher.check_once()
     assert "does not exist" in heard.errors[0]
-    Path("aside").rename("tollway.yaml")
-    Path("tollway.yaml").write_text(TEXT + "timeouts: {idle: 5s}\n")
+    move("aside", "tollway.yaml")
+    write(TEXT + "timeouts: {idle: 5s}\n")
     assert await watcher.check_once()
     assert watcher.error is None
 
@@ -142,11 +166,11 @@ async def test_a_file_that_vanishes_and_returns(heard: Heard) -> None:
 async def test_a_missing_secret_is_waited_for(heard: Heard) -> None:
     """The file that is missing was no source of the last good configuration; it is watched all the same."""
     watcher = heard.watcher()
-    Path("tollway.yaml").write_text(TEXT.replace("file:secret", "file:late"))
+    write(TEXT.replace("file:secret", "file:late"))
     assert not await watcher.check_once()
     assert "late does not exist" in heard.errors[0]
     assert not await watcher.check_once()
-    Path("late").write_text("sk-late")
+    write("sk-late", "late")
     assert await watcher.check_once()
     key = watcher.current.config.providers["openai"].api_key
     assert key is not None
@@ -155,17 +179,9 @@ async def test_a_missing_secret_is_waited_for(heard: Heard) -> None:
 
 async def test_the_symlink_flip_of_kubernetes(heard: Heard) -> None:
     """Same path, same size, same times: only where the link leads differs."""
-    for name, word in (("one", "8081"), ("two", "8082")):
-        Path(name).mkdir()
-        Path(name, "tollway.yaml").write_text(TEXT.replace("8080", word))
-        shutil.copy("secret", name)
-        os.utime(f"{name}/tollway.yaml", ns=(1, 1))
-    Path("tollway.yaml").unlink()
-    Path("..data").symlink_to("one")
-    Path("tollway.yaml").symlink_to("..data/tollway.yaml")
+    mount("one", "two")
     watcher = heard.watcher()
-    Path("..tmp").symlink_to("two")
-    Path("..tmp").rename("..data")
+    flip("two")
     assert await watcher.check_once()
     assert heard.changes == [Change(restart=("server.port",))]
     assert watcher.current.config.server.port == 8082
@@ -180,11 +196,11 @@ async def test_a_change_that_times_do_not_show_is_found_while_they_are_fresh(
     heard.now = max(found[3], found[4]) + 1
     monkeypatch.setattr("proxy.config.reload.stamp", lambda name: fixed[name])
     watcher = heard.watcher()
-    Path("secret").write_text("sk-two\n")
+    write("sk-two\n", "secret")
     assert await watcher.check_once()
     heard.now += 3_000_000_000
     await watcher.check_once()
-    Path("secret").write_text("sk-six\n")
+    write("sk-six\n", "secret")
     assert not await watcher.check_once()
 
 
@@ -192,7 +208,7 @@ async def test_a_listener_that_fails_keeps_the_old_configuration(heard: Heard) -
     watcher = heard.watcher()
     old = watcher.current
     heard.broken = True
-    Path("tollway.yaml").write_text(TEXT + "timeouts: {idle: 5s}\n")
+    write(TEXT + "timeouts: {idle: 5s}\n")
     with pytest.raises(RuntimeError):
         await watcher.check_once()
     assert watcher.current is old
@@ -208,10 +224,10 @@ async def test_run_polls_every_interval_and_outlives_failures(heard: Heard, capl
         naps.append(seconds)
         if len(naps) == 1:
             heard.broken = True
-            Path("tollway.yaml").write_text(TEXT + "timeouts: {idle: 5s}\n")
+            write(TEXT + "timeouts: {idle: 5s}\n")
         elif len(naps) == 2:
             heard.broken = False
-            Path("tollway.yaml").write_text(TEXT + "timeouts: {idle: 6s}\n")
+            write(TEXT + "timeouts: {idle: 6s}\n")
         elif len(naps) == 3:
             raise asyncio.CancelledError
 
@@ -228,7 +244,7 @@ async def test_a_certificate_is_a_source(heard: Heard) -> None:
 
     authority = trustme.CA()
     authority.cert_pem.write_to_path("ca.pem")
-    Path("tollway.yaml").write_text(TEXT.replace('"file:secret"', "k, ca_file: ca.pem"))
+    write(TEXT.replace('"file:secret"', "k, ca_file: ca.pem"))
     watcher = heard.watcher()
     trustme.CA().cert_pem.write_to_path("ca.pem")
     assert await watcher.check_once()

@@ -150,6 +150,12 @@ async def test_command_says_where_it_listens_and_stops_at_once(
         body = {"model": "small", "messages": [{"role": "user", "content": "x"}]}
         async with http.post(f"{found[1]}/chat/completions", json=body) as answer:
             assert "usage" not in await answer.json()
+        for fault in ("reset", "reset-after:1", "cut:1"):
+            with pytest.raises(aiohttp.ClientError):
+                async with http.post(
+                    f"{found[1]}/chat/completions", json={**body, "stream": True}, headers={"x-mock-fault": fault}
+                ) as answer:
+                    await answer.read()
         waiting = asyncio.create_task(
             http.post(f"{found[1]}/chat/completions", json=body, headers={"x-mock-fault": "hang"})
         )

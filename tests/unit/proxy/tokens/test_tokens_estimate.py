@@ -3,7 +3,7 @@
 import base64
 import json
 import random
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -119,6 +119,9 @@ def test_data_with_spaces_is_text() -> None:
 @pytest.mark.parametrize(
     "unit",
     [
+        b"_",
+        b"_ur",
+        b'_id"',
         b";base64,",
         b'";base64,"',
         b'"input_audio"',
@@ -129,9 +132,9 @@ def test_data_with_spaces_is_text() -> None:
 )
 def test_bodies_made_of_markers_cost_no_time(unit: bytes) -> None:
     body = b'{"type":' + unit * (4_000_000 // len(unit))
-    started = perf_counter()
+    started = process_time()
     estimate = estimate_prompt(body)
-    assert perf_counter() - started < 0.1
+    assert process_time() - started < 0.2
     assert estimate.bound > len(body) - MOST_HITS * 64
 
 
