@@ -43,9 +43,11 @@ def _digits(value: float) -> str:
 
 
 def verdict(row: Row) -> str:
-    """Pass, FAIL, or not measured."""
+    """Pass, FAIL, or why there is no verdict."""
     if row.value is None:
         return "not measured"
+    if not row.judged:
+        return f"disturbed ({row.disturbed:.0%})"
     return "pass" if row.reached else "FAIL"
 
 

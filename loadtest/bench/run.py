@@ -22,7 +22,7 @@ WATCH_S = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0 all figures reached (or `--quick`), 1 some missed, 2 something could not be measured."""
+    """Exit status: 0 all figures reached (or `--quick`), 1 some missed, 2 something could not be measured or judged."""
     options = parser().parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _stop)
@@ -41,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"kept in {os.path.relpath(report.save(run))}")
     if any(row.value is None for row in run.rows):
         return 2
-    return 0 if options.quick or all(row.reached for row in run.rows) else 1
+    if options.quick:
+        return 0
+    if not all(row.judged for row in run.rows):
+        return 2
+    return 0 if all(row.reached for row in run.rows) else 1
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from msgspec import NODEFAULT, Struct, inspect
 
 from . import later, units
 from .document import Node
-from .problems import Path, Problem, dotted, nearest
+from .problems import CONTROL, Path, Problem, dotted, nearest
 from .secrets import BadReference, References, Secret
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -146,7 +146,7 @@ class Decoder:
             return self.problem(path, f"expected a mapping, got {node.kind}")
         result: dict[str, object] = {}
         for name, child in node.value.items():
-            if not name.strip() or not name.isprintable():
+            if not name.strip() or CONTROL.search(name):
                 self._nodes[(*path, name)] = child
                 said = "the name holds a control character" if name.strip() else "the name is empty"
                 self.problem((*path, name), said)

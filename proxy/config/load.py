@@ -116,9 +116,7 @@ def _read(file: Path) -> Node:
     problem: str
     try:
         if not file.is_file():
-            problem = (
-                "is a folder, not a file" if file.is_dir() else "does not exist: check --config and TOLLWAY_CONFIG"
-            )
+            problem = "is a folder or device" if file.exists() else "does not exist: check --config and TOLLWAY_CONFIG"
             raise ConfigError([Problem(message=problem, where=name)])
         with file.open("rb") as stream:
             data = stream.read(MAX_FILE + 1)

@@ -11,6 +11,8 @@ Path = tuple[str | int, ...]
 """Keys and list positions from the root; ``dotted`` writes it as people do."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Characters that no name may hold and no terminal should be sent."""
 
 
 def dotted(path: Path) -> str:
@@ -23,7 +25,7 @@ def dotted(path: Path) -> str:
             parts.append(f".{step}" if parts else step)
         else:
             # Control characters and lone surrogates come out escaped: paths go to terminals and logs.
-            quoted = json.dumps(step, ensure_ascii=not step.isprintable())
+            quoted = json.dumps(step, ensure_ascii=CONTROL.search(step) is not None)
             parts.append(f"[{quoted}]")
     return "".join(parts)
 

@@ -122,7 +122,7 @@ class References:
     def _read(self, name: str) -> str:
         if not name or "\0" in name:
             raise BadReference('"file:" needs a path: file:/run/secrets/name')
-        path = self._folder / Path(name).expanduser()
+        path = self._folder / name
         self.files.append(str(path))
         try:
             if not path.is_file():

@@ -137,6 +137,8 @@ class Mock:
         """Answer one request."""
         target = request.raw_path
         path, _, query = target.partition("?")
+        if "://" in path and not path.startswith("/"):
+            path = "/" + path.partition("://")[2].partition("/")[2]
         path = path[3:] if path.startswith("/v1/") else path
         if path.startswith("/mock/"):
             return await self._write(request, Plan(self._inspect(request.method, path, query)), Controls(), 0)

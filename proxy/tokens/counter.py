@@ -90,7 +90,7 @@ class TokenCounter:
         """The result of ``work`` in a thread; None if there is no room for it."""
         if self._closed:
             return None
-        if False:
+        if self._pending >= self.queue + self._threads:
             self.overflowed += 1
             return None
         future = self._submit(work)

@@ -6,14 +6,14 @@ One decoder a dialect, fed by the framer's payloads. They are observers of bytes
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from .endpoints import Dialect
 from .sse import DONE, Framer
 from .usage import ReportedUsage, Usage
 
 
-class StreamEvent(Struct, frozen=True):
+class StreamEvent(Struct, frozen=True, gc=False):
     """One event. ``text`` is generated output (tool arguments and reasoning included); ``bare_usage``: a usage chunk of its own."""
 
     text: str = ""
@@ -24,21 +24,22 @@ class StreamEvent(Struct, frozen=True):
     bare_usage: bool = False
 
 
-class _Function(Struct, frozen=True):
+# ``gc=False``: made by the thousand, without cycles, and dropped at once.
+class _Function(Struct, frozen=True, gc=False):
     name: str | None = None
     arguments: str | None = None
 
 
-class _Custom(Struct, frozen=True):
+class _Custom(Struct, frozen=True, gc=False):
     input: str | None = None
 
 
-class _Call(Struct, frozen=True):
+class _Call(Struct, frozen=True, gc=False):
     function: _Function | None = None
     custom: _Custom | None = None
 
 
-class _Delta(Struct, frozen=True):
+class _Delta(Struct, frozen=True, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -47,37 +48,36 @@ class _Delta(Struct, frozen=True):
     function_call: _Function | None = None
 
 
-class _Choice(Struct, frozen=True):
+class _Choice(Struct, frozen=True, gc=False):
     delta: _Delta | None = None
     text: str | None = None
     finish_reason: str | None = None
 
 
-class _Chunk(Struct, frozen=True):
+class _Chunk(Struct, frozen=True, gc=False):
     choices: list[_Choice] | None = None
     usage: ReportedUsage | None = None
-    error: msgspec.Raw = msgspec.Raw()
+    error: Raw | UnsetType | None = UNSET
 
 
-class _ResponseObject(Struct, frozen=True):
+class _ResponseObject(Struct, frozen=True, gc=False):
     usage: ReportedUsage | None = None
 
 
-class _ResponseEvent(Struct, frozen=True):
+class _ResponseEvent(Struct, frozen=True, gc=False):
     type: str = ""
     delta: str | None = None
     response: _ResponseObject | None = None
     usage: ReportedUsage | None = None
-    error: msgspec.Raw = msgspec.Raw()
+    error: Raw | UnsetType | None = UNSET
 
 
-_chunk = msgspec.json.Decoder(_Chunk)
-_event = msgspec.json.Decoder(_ResponseEvent)
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_event = msgspec.json.Decoder(_ResponseEvent).decode
 
 _END = StreamEvent(finished=True)
 _NOTHING = StreamEvent()
 _TERMINAL = frozenset(("response.completed", "response.incomplete", "response.failed"))
-_ABSENT = (b"", b"null")
 
 
 def _call_text(call: _Call) -> str:
@@ -87,8 +87,9 @@ def _call_text(call: _Call) -> str:
     return (custom.input or "") if custom is not None else ""
 
 
-def _delta_text(delta: _Delta) -> str:
-    text = delta.content or delta.reasoning_content or delta.reasoning or delta.refusal or ""
+def _other_text(delta: _Delta) -> str:
+    """What a delta generates besides plain content."""
+    text = delta.reasoning_content or delta.reasoning or delta.refusal or ""
     if delta.tool_calls:
         text += "".join([_call_text(call) for call in delta.tool_calls])
     if delta.function_call is not None:
@@ -96,33 +97,31 @@ def _delta_text(delta: _Delta) -> str:
     return text
 
 
+def _is_error(error: Raw | UnsetType | None) -> bool:
+    return isinstance(error, Raw) and bytes(error) != b"null"
+
+
 def read_chunk(payload: bytes) -> StreamEvent:
     """An event of a chat or legacy completions stream."""
     if payload[:6] == DONE:
         return _END
     try:
-        chunk = _chunk.decode(payload)
+        chunk = _decode_chunk(payload)
     except (msgspec.DecodeError, RecursionError):
         return _NOTHING
     text, finished = "", False
-    choices = chunk.choices
-    if choices:
-        for choice in choices:
-            if choice.delta is not None:
-                text += _delta_text(choice.delta)
-            elif choice.text:
-                text += choice.text
-            if choice.finish_reason is not None:
-                finished = True
+    for choice in chunk.choices or ():
+        delta = choice.delta
+        if delta is not None:
+            text += (delta.content or "") + _other_text(delta)
+        elif choice.text:
+            text += choice.text
+        if choice.finish_reason is not None:
+            finished = True
     usage = chunk.usage
-    if usage is None and not finished:
-        return StreamEvent(text, error=bytes(chunk.error) not in _ABSENT) if chunk.error else StreamEvent(text)
-    return StreamEvent(
-        text,
-        usage.normalised() if usage is not None else None,
-        finished,
-        bare_usage=usage is not None and not choices,
-    )
+    if usage is not None:
+        return StreamEvent(text, usage.normalised(), finished, False, not chunk.choices)
+    return StreamEvent(text, None, finished, chunk.error is not UNSET and _is_error(chunk.error))
 
 
 def read_response_event(payload: bytes) -> StreamEvent:
@@ -130,16 +129,15 @@ def read_response_event(payload: bytes) -> StreamEvent:
     if payload[:6] == DONE:
         return _END
     try:
-        event = _event.decode(payload)
+        event = _decode_event(payload)
     except (msgspec.DecodeError, RecursionError):
         return _NOTHING
+    kind = event.type
     reported = event.response.usage if event.response is not None else event.usage
-    return StreamEvent(
-        event.delta if event.delta is not None and event.type.endswith(".delta") and "audio" not in event.type else "",
-        reported.normalised() if reported is not None else None,
-        event.type in _TERMINAL or event.type.endswith((".completed", ".done")),
-        error=event.type == "error" or bytes(event.error) not in _ABSENT,
-    )
+    text = event.delta if event.delta is not None and kind.endswith(".delta") and "audio" not in kind else ""
+    usage = reported.normalised() if reported is not None else None
+    finished = kind in _TERMINAL or (not kind.startswith("response.") and kind.endswith((".completed", ".done")))
+    return StreamEvent(text, usage, finished, kind == "error" or _is_error(event.error))
 
 
 def read_realtime_usage(message: bytes, so_far: Usage) -> Usage:

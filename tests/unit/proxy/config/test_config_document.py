@@ -154,6 +154,9 @@ def test_broken_json_is_refused(text: str, said: str, line: int | None) -> None:
         ("[a\n", "not valid TOML", 1),
         ("a = 1\nb = [1,\n", "not valid TOML", 3),
         ("a = " + "9" * 5000, "far too long", 1),
+        ("a = " + "[" * 100_000, "nested too deep", 1),
+        ("b = 1\na" + ".a" * 50_000 + " = 1", "nested deeper than 64 levels", 2),
+        ("[a" + ".a" * 70 + "]", "nested deeper than 64 levels", 1),
     ],
 )
 def test_broken_toml_is_refused(text: str, said: str, line: int) -> None:

@@ -194,6 +194,10 @@ def test_a_reference_to_a_file(load_text: LoadText, tmp_path: Path) -> None:
             "models: {a: {targets: [{provider: openai}, {provider: openai}]}}",
             "models.a.targets: more than 1 of them is not in this version",
         ),
+        ('keys: [{name: "a\\ud800", key: b}]', "invalid Unicode"),
+        ('models: {"a\\nb": {targets: [{provider: openai}]}}', 'models["a\\nb"]: the name holds a control character'),
+        ("server: {host: 'file:/dev/zero'}", "file /dev/zero does not exist or is not a file"),
+        ("server: {tls: {cert: /dev/zero, key: /tmp}}", "server.tls.cert: '/dev/zero' is not a file"),
         ("timeouts: {idle: 0}", "timeouts.idle: must be more than 0"),
         ("server: {port: '${PORT}'}", "server.port: environment variable PORT is not set: export it"),
         ("server: {host: '${'}", "server.host: a reference looks like"),
@@ -208,6 +212,24 @@ def test_a_reference_to_a_file(load_text: LoadText, tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_said_with_path_and_line(problems: Problems, text: str, said: str) -> None:
     assert any(said in problem for problem in problems(text)), problems(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"server": {"port": ' + "9" * 4000 + "}}", "server.port: must be at most 65535"),
+        ('{"server": {"drain": ' + "9" * 4000 + "}}", "server.drain: expected a duration"),
+        ('{"keys": [{"name": "\\ud800", "key": "b"}]}', "keys[0].name: holds half of a character"),
+        ('{"providers": {"\\ud800": {}}}', 'providers["\\ud800"]: the name holds a control character'),
+        ('{"server": {"port": 1, "port": 2}}', "key is given twice in one mapping"),
+        ('{"server": {"prot": 1}}', 'tollway.json:1: server.prot: unknown key (did you mean "port"?)'),
+    ],
+)
+def test_what_is_wrong_in_json_is_said_too(problems: Problems, text: str, said: str) -> None:
+    found = problems(text, suffix=".json")
+    assert any(said in problem for problem in found), found
+    for problem in found:
+        problem.encode("utf-8")
 
 
 def test_every_problem_is_told_in_one_go(problems: Problems) -> None:

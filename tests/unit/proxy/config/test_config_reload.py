@@ -9,8 +9,8 @@ import pytest
 
 from proxy.config import ConfigError, Loaded, load
 from proxy.config.reload import Watcher
-from proxy.config.sources import stamp
 from proxy.config.show import Change
+from proxy.config.sources import stamp
 
 TEXT = """\
 auth: {mode: open}

@@ -96,6 +96,15 @@ async def test_pipelined_requests_are_answered_in_order(mock: Running) -> None:
     assert got.index(b'"id":"a"') < got.index(b'"id":"b"')
 
 
+async def test_absolute_targets_are_understood(mock: Running) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", mock.port)
+    writer.write(b"GET http://api.example.com/v1/models/a HTTP/1.1\r\nhost: m\r\nconnection: close\r\n\r\n")
+    got = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert b'"id":"a"' in got
+
+
 async def test_realtime(http: aiohttp.ClientSession, mock: Running) -> None:
     async with http.ws_connect(f"{mock.url}/realtime?model=gpt-realtime", protocols=("realtime",)) as socket:
         assert socket.protocol == "realtime"
@@ -183,6 +192,14 @@ async def test_command_refuses_what_it_cannot_read(flags: list[str]) -> None:
     _, said = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 2
     assert b"Traceback" not in said
+
+
+async def test_command_says_when_the_port_is_taken(mock: Running) -> None:
+    command = [sys.executable, "-m", "proxy.cli.mock", "--port", str(mock.port)]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
+    _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{mock.port}".encode() in said
 
 
 def rows(heading: str) -> set[str]:

@@ -108,12 +108,12 @@ def test_files_are_not_text_but_cost_by_their_bytes() -> None:
 )
 def test_text_cannot_pass_itself_off_as_data(text: str) -> None:
     for body in (chat(text), chat([{"type": "text", "text": text}])):
-        assert estimate_prompt(body).bound >= len(body)
+        assert estimate_prompt(body).bound == len(body) + 16
 
 
 def test_data_with_spaces_is_text() -> None:
     body = chat([{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "real words " * 1000}}])
-    assert estimate_prompt(body).bound >= len(body)
+    assert estimate_prompt(body).bound == len(body) + 16 + IMAGE_BOUND
 
 
 @pytest.mark.parametrize(
