@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .load import Outcome
 from .scenarios import Plan, Row
 from .servers import ROOT, nginx_binary
 
@@ -26,6 +27,7 @@ class Run:
     rows: list[Row]
     notes: list[str]
     foreign_share: float
+    runs: list[Outcome]
 
 
 def figure(row: Row) -> str:
@@ -145,8 +147,9 @@ def save(run: Run) -> Path:
         "plan": asdict(run.plan),
         "versions": versions(),
         "machine": machine(),
-        "rows": [asdict(row) | {"value": row.value, "reached": row.reached} for row in run.rows],
+        "rows": [asdict(row) | {"value": row.value, "judged": row.judged, "reached": row.reached} for row in run.rows],
         "notes": run.notes,
+        "runs": [asdict(outcome) for outcome in run.runs],
         "foreign_share": round(run.foreign_share, 3),
     }
     page.with_suffix(".json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")

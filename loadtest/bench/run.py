@@ -90,7 +90,7 @@ def measure(options: argparse.Namespace) -> report.Run:
         notes.append(f"Other work took up to {share:.0%} of a core during a run: repeat on a quiet machine.")
     if repeated:
         notes.append(f"{repeated} rounds that other work disturbed were repeated.")
-    return report.Run(options.label, plan, options.server or "python -m proxy serve", rows, notes, share)
+    return report.Run(options.label, plan, options.server or "python -m proxy serve", rows, notes, share, bench.runs)
 
 
 def allow_open_files() -> None:

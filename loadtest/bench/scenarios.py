@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -85,6 +85,7 @@ class Bench:
     failure: str = ""
     repeated: int = 0
     worst_foreign: float = 0
+    runs: list[Outcome] = field(default_factory=list)  # every run of every round, kept or repeated
 
     def body(self, name: str, *, chunks: int = 50, pace_us: int | None = None) -> Path:
         """A request body in a file."""
@@ -103,6 +104,7 @@ class Bench:
         done: list[Round] = []
         while len(done) < 2 * self.plan.rounds and sum(map(is_calm, done)) < self.plan.rounds:
             done.append({server.name: self.meter.run(server, load) for server in servers})
+            self.runs += done[-1].values()
         kept = sorted(done, key=lambda each: 0 if is_calm(each) else foreign(each))[: self.plan.rounds]
         self.repeated += len(done) - len(kept)
         self.worst_foreign = max(self.worst_foreign, *map(foreign, kept))

@@ -16,16 +16,13 @@ from ..protocols import Clock, Exchange, Provider, Tasks, Transport, UpstreamReq
 from ..wire.headers import client_headers, value_of
 from ..wire.reply import text_of
 from ..wire.sse import COMMENT
-from ..wire.stream import StreamDecoder, StreamEvent, Withholder
+from ..wire.stream import TEXT_LIMIT, StreamDecoder, StreamEvent, Withholder
 from ..wire.usage import reported_in
 from .inflate import Inflater
 from .watchdog import Watchdog
 
 HOLD = 1024 * 1024
 """Bytes of a JSON answer that are held back so that a cut one becomes a clean 502 and a whole one leaves in one send."""
-
-TEXT_LIMIT = 1024 * 1024
-"""Characters of generated text kept for counting when the provider reports no usage."""
 
 
 class RelaySettings(Struct, frozen=True, kw_only=True):
@@ -53,7 +50,6 @@ class Relay:
         "_settings",
         "_target",
         "_tasks",
-        "_text_size",
         "_transport",
         "_watchdog",
         "_watcher",
@@ -86,7 +82,6 @@ class Relay:
         self._beating: asyncio.Task[None] | None = None
         self._decoder: StreamDecoder | None = None
         self._withholder: Withholder | None = None
-        self._text_size = 0
 
     async def run(self) -> None:
         """Relays the request. Raises ``UpstreamError`` or ``ClientError``; before the response start nothing has left."""
@@ -115,6 +110,8 @@ class Relay:
             exchange.release()
         finally:
             self._watchdog.stop()
+            if self._decoder is not None:
+                self._conclude(self._decoder)
             if self._watcher is not None:
                 self._watcher.cancel()
             if ctx.upload is not None:
@@ -135,6 +132,13 @@ class Relay:
             self._withholder = Withholder()
             return True
         return False
+
+    def _usage_is_due(self) -> bool:
+        """Will a whole stream report its usage? Then its events need not be decoded, unless somebody observes them."""
+        ctx = self._ctx
+        options = ctx.request.stream_options
+        asked = self._withholder is not None or (options is not None and options.include_usage is True)
+        return (asked or ctx.endpoint.dialect == "responses") and not ctx.observers
 
     async def _exchange(self, request: UpstreamRequest) -> Exchange:
         """The answer's head; a connection that died unanswered is tried once more on a new one where that creates nothing."""
@@ -189,7 +193,7 @@ class Relay:
         ctx = self._ctx
         if not ctx.response_started:
             ctx.insertion = b""
-            self._decoder = StreamDecoder(ctx.endpoint.dialect)
+            self._decoder = StreamDecoder(ctx.endpoint.dialect, defer=self._usage_is_due())
             headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers + self._own_headers(())})
         await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
@@ -198,6 +202,8 @@ class Relay:
 
     async def _answer(self, exchange: Exchange) -> None:
         ctx, status = self._ctx, exchange.status
+        if self._beating is not None:
+            await self._beating
         if not 200 <= status <= 599:
             raise UpstreamInvalid("The provider answered with a status that is not HTTP's.", detail=f"status {status}")
         if status in (401, 403) and not self._provider.forwards:
@@ -209,7 +215,7 @@ class Relay:
         kind = (value_of(exchange.headers, b"content-type") or b"").lower()
         if kind.startswith(b"text/event-stream"):
             await self._events(exchange)
-        elif self._beating is not None and ctx.response_started:
+        elif ctx.response_started:
             await self._late_answer(exchange)
         elif kind.startswith(b"application/json") and ctx.request.stream is not True:
             await self._whole(exchange)
@@ -221,7 +227,7 @@ class Relay:
         now = asyncio.get_running_loop().time
         inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
         dialect = ctx.endpoint.dialect if exchange.status < 300 else "opaque"
-        decoder = self._decoder = self._decoder or StreamDecoder(dialect)
+        decoder = self._decoder = self._decoder or StreamDecoder(dialect, defer=self._usage_is_due())
         withholder = self._withholder if inflater is None else None
         data = await exchange.read()
         while True:
@@ -236,8 +242,8 @@ class Relay:
             ended = exchange.ended
             out = data if withholder is None else withholder.feed(data)
             if ended:
-                self._observe(decoder.feed(data if inflater is None else inflater.feed(data)))
-                self._observe(decoder.close())
+                self._observe(decoder, decoder.feed(data if inflater is None else inflater.feed(data)))
+                self._observe(decoder, decoder.close())
                 if withholder is not None:
                     out += withholder.close()
                 break
@@ -245,7 +251,7 @@ class Relay:
                 watchdog.sending = watchdog.touched
                 await send({"type": "http.response.body", "body": out, "more_body": True})
                 watchdog.sending = 0.0
-            self._observe(decoder.feed(data if inflater is None else inflater.feed(data)))
+            self._observe(decoder, decoder.feed(data if inflater is None else inflater.feed(data)))
             data = await exchange.read()
         if decoder.failed and not decoder.complete:
             ctx.error = UpstreamCut("The provider ended its stream with an error.")
@@ -257,7 +263,6 @@ class Relay:
 
     async def _late_answer(self, exchange: Exchange) -> None:
         """No stream came, but ours has begun: the upstream's error becomes an event, anything else an error of ours."""
-        await asyncio.shield(self._beating) if self._beating is not None else None
         body = bytearray()
         while data := await exchange.read():
             body += data
@@ -305,25 +310,22 @@ class Relay:
 
     # ---- what passed ------------------------------------------------------------------------------------------------
 
-    def _observe(self, events: Sequence[StreamEvent]) -> None:
-        if not events:
-            return
+    def _observe(self, decoder: StreamDecoder, events: Sequence[StreamEvent]) -> None:
         ctx = self._ctx
-        for event in events:
-            text = event.text
-            if text:
-                ctx.token_events += 1
-                if self._text_size < TEXT_LIMIT:
-                    self._text_size += len(text)
-                    ctx.output_text.append(text)
-            if event.usage is not None:
-                ctx.usage = event.usage
-        if ctx.token_events:
+        if decoder.tokens != ctx.token_events:
+            ctx.token_events = decoder.tokens
             ctx.last_token_at = self._clock()
             if not ctx.first_token_at:
                 ctx.first_token_at = ctx.last_token_at
         for observer in ctx.observers:
             observer(events)
+
+    def _conclude(self, decoder: StreamDecoder) -> None:
+        """What the stream came to, however it ended: reported usage, else the text to count."""
+        if decoder.usage is not None:
+            self._ctx.usage = decoder.usage
+        else:
+            self._ctx.output_text.append(decoder.text())
 
     def _read_reply(self, body: bytes, exchange: Exchange) -> None:
         """Usage of a whole answer; its text when it reports none."""

@@ -105,5 +105,8 @@ class Watchdog:
             due = min(due, quiet_until)
         if not self._watching:
             due = min(due, now + WATCH_AFTER)
-        # A send that begins to block while we sleep is found at the next firing, so that one is never far away.
-        self._timer = self._loop.call_at(max(min(due, now + self._send_limit / 4), now + 0.001), self._fire)
+        # Another limit may begin to run while we sleep; waking within its length is early enough to end it on time.
+        due = min(due, now + self._send_limit, now + self._limits.idle)
+        if self._keepalive:
+            due = min(due, now + self._keepalive)
+        self._timer = self._loop.call_at(max(due, now + 0.001), self._fire)

@@ -53,6 +53,7 @@ def line_of(ctx: RequestContext, ended: float, now: float) -> Line:
         "ttft_ms": round((ctx.first_token_at - ctx.started) * 1000, 3) if ctx.first_token_at else None,
         "duration_ms": round((ended - ctx.started) * 1000, 3),
         "upstream_ms": round(waited * 1000, 3),
+        "overhead_ms": round((ctx.attempts[0].started - ctx.started) * 1000, 3) if ctx.attempts else None,
     }
 
 

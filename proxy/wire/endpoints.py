@@ -38,7 +38,7 @@ TRANSCRIPTIONS = Endpoint(name="transcriptions", operation="generate_content", b
 RERANK = Endpoint(name="rerank", operation="rerank", body="json", replay=True)
 DECISIONS = Endpoint(name="decisions", operation="chat", body="json", replay=True)
 VIDEOS = Endpoint(name="videos", operation="generate_content", body="form", model="optional")
-REALTIME = Endpoint(name="realtime", operation="realtime", body="socket")
+REALTIME = Endpoint(name="realtime", operation="realtime", body="socket", model="optional")
 MODELS = Endpoint(name="models", operation="list_models", body="none", model="never")
 TOKENS = Endpoint(name="tokens", operation="count_tokens", body="json")
 PASSTHROUGH = Endpoint(name="passthrough", operation="passthrough", body="any", dialect="opaque", model="hint")

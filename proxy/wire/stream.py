@@ -12,6 +12,15 @@ from .endpoints import Dialect
 from .sse import DONE, Framer
 from .usage import ReportedUsage, Usage
 
+DEFERRED = 128 * 1024
+"""Bytes of undecoded events kept for one stream; beyond, they are decoded to their text, which is some twenty times smaller."""
+
+TAIL = 8
+"""Last events that are always decoded: finish reasons of several choices, the usage chunk, an error, ``[DONE]``."""
+
+TEXT_LIMIT = 1024 * 1024
+"""Characters of generated text kept for counting when the provider reports no usage."""
+
 
 class StreamEvent(Struct, frozen=True, gc=False):
     """One event. ``text`` is generated output (tool arguments and reasoning included); ``bare_usage``: a usage chunk of its own."""
@@ -109,8 +118,15 @@ def read_chunk(payload: bytes) -> StreamEvent:
         chunk = _decode_chunk(payload)
     except (msgspec.DecodeError, RecursionError):
         return _NOTHING
+    choices = chunk.choices
+    if choices is not None and len(choices) == 1 and chunk.usage is None and chunk.error is UNSET:
+        # The usual event: one choice, some content, nothing else.
+        choice = choices[0]
+        delta = choice.delta
+        if delta is not None and delta.content and delta.tool_calls is None and choice.finish_reason is None:
+            return StreamEvent(delta.content)
     text, finished = "", False
-    for choice in chunk.choices or ():
+    for choice in choices or ():
         delta = choice.delta
         if delta is not None:
             text += (delta.content or "") + _other_text(delta)
@@ -120,7 +136,7 @@ def read_chunk(payload: bytes) -> StreamEvent:
             finished = True
     usage = chunk.usage
     if usage is not None:
-        return StreamEvent(text, usage.normalised(), finished, False, not chunk.choices)
+        return StreamEvent(text, usage.normalised(), finished, False, not choices)
     return StreamEvent(text, None, finished, chunk.error is not UNSET and _is_error(chunk.error))
 
 
@@ -156,16 +172,43 @@ def read_realtime_usage(message: bytes, so_far: Usage) -> Usage:
 
 
 class StreamDecoder:
-    """Bytes to events for one stream. ``complete`` once the answer is whole, ``failed`` once it carried an error."""
+    """Bytes to events for one stream, and what they add up to.
 
-    __slots__ = ("_dialect", "_framer", "_read", "complete", "failed")
+    ``complete`` once the answer is whole, ``failed`` once it carried an error, ``tokens`` events that generated text,
+    ``usage`` as last reported. With ``defer`` the middle of the stream is kept as bytes and decoded only if its text turns
+    out to be needed: a provider that was asked for usage reports it at the end, and then nobody counts.
+    """
 
-    def __init__(self, dialect: Dialect) -> None:
+    __slots__ = (
+        "_closed",
+        "_defer",
+        "_deferred",
+        "_framer",
+        "_head",
+        "_kept",
+        "_read",
+        "_size",
+        "_texts",
+        "complete",
+        "failed",
+        "tokens",
+        "usage",
+    )
+
+    def __init__(self, dialect: Dialect, *, defer: bool = False) -> None:
         self._framer = Framer()
-        self._dialect = dialect
         self._read = read_response_event if dialect in ("responses", "events") else read_chunk
-        self.complete = dialect == "opaque"
+        self._defer = defer
+        self._deferred: list[bytes] = []
+        self._kept = 0
+        self._texts: list[str] = []
+        self._head = 0
+        self._closed = False
+        self._size = 0
+        self.complete = dialect in ("opaque", "events")
         self.failed = False
+        self.tokens = 0
+        self.usage: Usage | None = None
 
     @property
     def at_boundary(self) -> bool:
@@ -173,17 +216,62 @@ class StreamDecoder:
         return self._framer.at_boundary
 
     def feed(self, data: bytes) -> Sequence[StreamEvent]:
-        """Events that ``data`` completes, in order."""
-        return self._events(self._framer.feed(data))
+        """Events that ``data`` completes, in order; none while they are deferred."""
+        payloads = self._framer.feed(data)
+        if not self._defer:
+            return self._events(payloads)
+        at = 0
+        while not self.tokens and at < len(payloads):
+            self._events(payloads[at : at + 1])
+            at += 1
+        rest = payloads[at:]
+        self.tokens += len(rest)
+        self._deferred += rest
+        self._kept += len(data)
+        if self._kept > DEFERRED:
+            self._catch_up()
+        return ()
 
     def close(self) -> Sequence[StreamEvent]:
-        """Events that only the end of the body completes."""
-        return self._events(self._framer.close())
+        """The end of the body: decodes the last events, which carry the finish, the usage and any error."""
+        tail = self._deferred[-TAIL:]
+        del self._deferred[-TAIL:]
+        self.tokens -= len(tail)
+        # What is still deferred belongs before the texts that follow now.
+        self._head, self._closed = len(self._texts), True
+        return self._events(tail + self._framer.close())
+
+    def text(self) -> str:
+        """What was generated so far, at most ``TEXT_LIMIT`` characters."""
+        self._catch_up()
+        return "".join(self._texts)
+
+    def _catch_up(self) -> None:
+        deferred, self._deferred = self._deferred, []
+        self._kept = 0
+        self.tokens -= len(deferred)
+        at = self._head if self._closed else len(self._texts)
+        tail = self._texts[at:]
+        del self._texts[at:]
+        self._events(deferred)
+        self._texts += tail
 
     def _events(self, payloads: list[bytes]) -> Sequence[StreamEvent]:
         read = self._read
-        events = [read(payload) for payload in payloads if payload]
-        for event in events:
+        events = []
+        for payload in payloads:
+            if not payload:
+                continue
+            event = read(payload)
+            events.append(event)
+            text = event.text
+            if text:
+                self.tokens += 1
+                if self._size < TEXT_LIMIT:
+                    self._size += len(text)
+                    self._texts.append(text)
+            if event.usage is not None:
+                self.usage = event.usage
             if event.finished:
                 self.complete = True
             elif event.error:

@@ -67,7 +67,9 @@ def test_json_has_lines_too() -> None:
     assert isinstance(node.value, dict)
     a = node.value["a"]
     assert isinstance(a.value, dict)
-    assert (a.line, a.value["b"].line) == (2, 3)
+    b = a.value["b"]
+    assert isinstance(b.value, list)
+    assert (a.line, b.line, [item.line for item in b.value]) == (2, 3, [3, 4])
 
 
 def test_anchors_aliases_and_merges() -> None:

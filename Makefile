@@ -1,0 +1,111 @@
+# Every task of this project. `make` alone lists them; nothing here needs root.
+
+VENV := .venv
+BIN := $(VENV)/bin
+NODE := tests/e2e/sdk/node
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help run test install format lint typecheck e2e bench docs lock clean
+
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.runtime ## Start the demo on 127.0.0.1:8080: no key, no account (ARGS="--port 9090" and the like are passed on)
+	@$(BIN)/tollway serve --demo $(ARGS)
+
+test: lint typecheck $(NODE)/node_modules/.tollway ## Everything that CI does: lint, format, types, all tests
+	@$(BIN)/python -m pytest -rs -p tests.support.no_skips $(ARGS)
+
+install: $(VENV)/.dev ## Make .venv with everything that development needs
+
+format: $(VENV)/.dev ## Rewrite the code in the house style
+	@$(BIN)/ruff check --fix --quiet || true
+	@$(BIN)/ruff format
+
+lint: $(VENV)/.dev ## Check style and known traps
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+typecheck: $(VENV)/.dev ## Check types (mypy, strict)
+	@$(BIN)/mypy
+
+e2e: $(VENV)/.dev $(NODE)/node_modules/.tollway ## Only the tests against real processes
+	@$(BIN)/python -m pytest -rs -p tests.support.no_skips tests/e2e $(ARGS)
+
+bench: $(VENV)/.dev ## Measure the gateway beside nginx; see loadtest/README.md
+	@$(BIN)/python -m loadtest.bench $(ARGS)
+
+docs: $(VENV)/.dev ## Check the docs: links, and that every command, code, metric and header is described
+	@$(BIN)/python -m pytest tests/unit/test_docs.py $(ARGS)
+
+lock: ## Resolve the dependencies anew (needs uv; UPGRADE=--upgrade takes newer versions)
+	@command -v uv >/dev/null || { echo "make lock needs uv on the PATH: pip install uv" >&2; exit 1; }
+	$(LOCK) $(UPGRADE) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) $(UPGRADE) --group build -c requirements/runtime.txt -o requirements/build.txt
+	$(LOCK) $(UPGRADE) pyproject.toml --all-extras --group dev -c requirements/runtime.txt -o requirements/dev.txt
+
+clean: ## Remove the environments
+	@rm -rf $(VENV) $(NODE)/node_modules
+
+# ---- environments: a stamp a set of packages, older than what it was made from when something changed ---------------
+
+# An environment whose interpreter is gone (an upgraded system, a moved checkout) is made anew.
+ifneq ($(shell test -x $(BIN)/python && $(BIN)/python -c '' 2>/dev/null && echo works),works)
+.PHONY: $(VENV)/.made
+endif
+
+$(VENV)/.made:
+	@set -eu; \
+	found=; \
+	for name in $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python); do \
+		if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then found=$$name; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "Tollway needs Python 3.11 or newer: $(if $(PYTHON),$(PYTHON) is not one,there is none on the PATH)." \
+			"Install one, or name it: make PYTHON=/path/to/python3.11 ..." >&2; \
+		exit 1; \
+	fi; \
+	version=$$("$$found" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	echo "Making $(VENV) with Python $$version" >&2; \
+	if command -v uv >/dev/null 2>&1; then \
+		uv venv --quiet --clear --python "$$found" $(VENV); \
+	elif "$$found" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+		"$$found" -m venv --clear $(VENV); \
+	else \
+		echo "This Python $$version cannot make environments: install the package python$$version-venv" \
+			"(apt-get install python$$version-venv), or uv." >&2; \
+		exit 1; \
+	fi; \
+	touch $@
+
+# $(1): options that name what to install.
+define install
+set -eu; \
+if command -v uv >/dev/null 2>&1; then \
+	uv pip install --quiet --python $(BIN)/python $(1); \
+else \
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(1); \
+fi
+endef
+
+$(VENV)/.runtime: $(VENV)/.made pyproject.toml requirements/runtime.txt requirements/build.txt
+	@echo "Installing what Tollway needs (once)" >&2
+	@$(call install,--require-hashes -r requirements/runtime.txt -r requirements/build.txt)
+	@$(call install,--no-deps --no-build-isolation -e .)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml requirements/dev.txt
+	@echo "Installing what development needs (once)" >&2
+	@$(call install,--require-hashes -r requirements/dev.txt)
+	@$(call install,--no-deps --no-build-isolation -e .)
+	@touch $@ $(VENV)/.runtime
+
+$(NODE)/node_modules/.tollway: $(NODE)/package.json $(NODE)/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then \
+		(cd $(NODE) && npm ci --silent --no-audit --no-fund) && touch $@; \
+	else \
+		echo "npm is not on the PATH: the tests of the Node SDK will be skipped (and fail with CI=true)" >&2; \
+	fi

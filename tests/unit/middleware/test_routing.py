@@ -1,0 +1,115 @@
+"""Every way from a name, or none, to a target."""
+
+import pytest
+
+from middleware.routing import RoutingMiddleware
+from proxy.context import Principal, RequestContext
+from proxy.errors import EndpointUnsupported, InvalidRequest, ModelNotFound, NotFound, PermissionDenied, TollwayError
+from proxy.wire.chat import RequestView
+from proxy.wire.endpoints import CHAT, MODELS, MODERATIONS, PASSTHROUGH, Endpoint
+from tests.support.asgi import Client, Inner, scope_of
+from tests.support.clock import FakeClock
+from tests.support.fakes import TARGET, FakeDirectory
+
+ANYBODY = Principal(name="app", tenant="app")
+NAMED_ONLY = Principal(name="app", tenant="app", passthrough=False)
+OTHER = TARGET.__class__(provider="other", model="", limits=TARGET.limits)
+DIRECTORY = FakeDirectory({"fast": ("fast", TARGET), "secret": ("secret", TARGET)}, allowed={"fast", "unknown"})
+WITH_PASSTHROUGH = FakeDirectory({"fast": ("fast", TARGET)}, passthrough=OTHER)
+
+
+async def routed(
+    directory: FakeDirectory,
+    *,
+    model: str | None = None,
+    endpoint: Endpoint = CHAT,
+    path: str = "/chat/completions",
+    principal: Principal = ANYBODY,
+    admin: bool = False,
+) -> RequestContext:
+    inner, client = Inner(), Client()
+    ctx = RequestContext(
+        request_id="r", endpoint=endpoint, path=path, request=RequestView(model=model), principal=principal
+    )
+    link = RoutingMiddleware(inner, directory=directory, admin_paths=admin, clock=FakeClock())
+    try:
+        await link(scope_of(ctx), client.receive, client.send)
+    except TollwayError:
+        assert inner.reached == 0
+        raise
+    assert inner.reached == 1
+    assert [name for name, _ in ctx.timings] == ["routing"]
+    return ctx
+
+
+async def test_a_configured_model_leads_to_its_target() -> None:
+    ctx = await routed(DIRECTORY, model="fast")
+    assert (ctx.target, ctx.route) == (TARGET, "fast")
+
+
+@pytest.mark.parametrize("model", ["secret", "unknown", "other", ""])
+async def test_a_model_that_is_unknown_or_forbidden_is_not_found(model: str) -> None:
+    with pytest.raises(ModelNotFound) as caught:
+        await routed(DIRECTORY, model=model)
+    assert caught.value.status == 404
+
+
+async def test_a_missing_model_is_named() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await routed(WITH_PASSTHROUGH)
+    assert (caught.value.param, caught.value.code) == ("model", "missing_required_parameter")
+
+
+@pytest.mark.parametrize("endpoint", [MODERATIONS, PASSTHROUGH, MODELS])
+async def test_without_a_model_the_passthrough_provider_takes_it(endpoint: Endpoint) -> None:
+    ctx = await routed(WITH_PASSTHROUGH, endpoint=endpoint, path="/files")
+    assert (ctx.target, ctx.route) == (OTHER, "passthrough")
+
+
+async def test_a_hint_chooses_only_among_configured_names() -> None:
+    ctx = await routed(WITH_PASSTHROUGH, endpoint=PASSTHROUGH, model="fast", path="/batches")
+    assert (ctx.target, ctx.route) == (TARGET, "fast")
+    ctx = await routed(WITH_PASSTHROUGH, endpoint=PASSTHROUGH, model="ft:anything", path="/fine_tuning/jobs")
+    assert (ctx.target, ctx.route) == (OTHER, "passthrough")
+
+
+async def test_an_optional_model_that_is_unknown_is_not_passed_through() -> None:
+    with pytest.raises(ModelNotFound):
+        await routed(WITH_PASSTHROUGH, endpoint=MODERATIONS, model="unknown", path="/moderations")
+
+
+async def test_a_key_of_named_models_has_no_passthrough() -> None:
+    with pytest.raises(PermissionDenied) as caught:
+        await routed(WITH_PASSTHROUGH, endpoint=PASSTHROUGH, path="/files", principal=NAMED_ONLY)
+    assert "passthrough: true" in caught.value.message
+
+
+async def test_a_forbidden_hint_does_not_reach_its_target() -> None:
+    directory = FakeDirectory({"secret": ("secret", TARGET)}, allowed=set(), passthrough=OTHER)
+    ctx = await routed(directory, endpoint=PASSTHROUGH, model="secret", path="/batches")
+    assert ctx.target is OTHER
+
+
+async def test_no_passthrough_provider_is_said() -> None:
+    with pytest.raises(EndpointUnsupported) as caught:
+        await routed(DIRECTORY, endpoint=PASSTHROUGH, path="/files")
+    assert "passthrough.provider" in caught.value.message
+
+
+@pytest.mark.parametrize("path", ["/organization/users", "/projects", "/organization"])
+async def test_account_administration_is_closed_unless_opened(path: str) -> None:
+    with pytest.raises(NotFound):
+        await routed(WITH_PASSTHROUGH, endpoint=PASSTHROUGH, path=path)
+    assert (await routed(WITH_PASSTHROUGH, endpoint=PASSTHROUGH, path=path, admin=True)).target is OTHER
+
+
+@pytest.mark.parametrize("path", ["/organization/users", "/projects/p"])
+async def test_a_model_in_the_body_opens_no_administration(path: str) -> None:
+    with pytest.raises(NotFound):
+        await routed(WITH_PASSTHROUGH, endpoint=PASSTHROUGH, path=path, model="fast")
+
+
+async def test_long_paths_are_shown_short() -> None:
+    with pytest.raises(EndpointUnsupported) as caught:
+        await routed(DIRECTORY, endpoint=PASSTHROUGH, path="/files/" + "x" * 5000)
+    assert len(caught.value.message) < 400
