@@ -87,7 +87,7 @@ if command -v uv >/dev/null 2>&1; then \
 	uv pip install --quiet --python $(BIN)/python $(1); \
 else \
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(1); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 $(1); \
 fi
 endef
 

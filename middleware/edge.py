@@ -151,12 +151,15 @@ class EdgeMiddleware:
                 ctx.task.uncancel()
 
     async def _refuse_socket(self, ctx: RequestContext, error: TollwayError, send: Send) -> None:
+        """An accepted socket is closed with a reason; before that the handshake gets an ordinary error answer."""
         if ctx.response_started:
             code = 1012 if isinstance(error, GatewayDraining) else 1011
             await send({"type": "websocket.close", "code": code, "reason": error.message[:120]})
             return
         ctx.status = error.status
-        await send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
+        headers = answer_headers(error, ctx.request_id)
+        await send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": envelope(error, ctx.request_id)})
 
     def _settle(self, ctx: RequestContext) -> None:
         """Once, after the end, never inside the request's own task when there is anything to wait for."""

@@ -10,7 +10,7 @@ import re
 from starlette.types import ASGIApp
 
 from proxy.context import Attempt, Receive, RequestContext, Scope, Send, context_of
-from proxy.errors import ClientGone, InternalError, PermissionDenied
+from proxy.errors import AuthenticationFailed, ClientGone, InternalError, PermissionDenied, UpstreamAuthFailed
 from proxy.protocols import Clock, Providers, Tasks, UpstreamSocket
 from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
@@ -44,7 +44,12 @@ class RealtimeApp:
         message = await receive()
         if message["type"] != "websocket.connect":
             raise ClientGone("The client left.")
-        upstream = await transport.connect(request, ctx.target.limits, offered)
+        try:
+            upstream = await transport.connect(request, ctx.target.limits, offered)
+        except UpstreamAuthFailed as error:
+            if provider.forwards:
+                raise AuthenticationFailed("The provider refused the key.", detail=error.detail) from error
+            raise
         attempt.status = 101
         try:
             chosen = upstream.subprotocol if upstream.subprotocol in offered else None
@@ -76,6 +81,9 @@ class RealtimeApp:
                 down.result()
                 code = upstream.close_code or 1000
                 ctx.complete = True
+                # Granian does not send a close while a receive is pending.
+                up.cancel()
+                await asyncio.gather(up, return_exceptions=True)
                 await send({"type": "websocket.close", "code": sendable(code), "reason": upstream.close_reason})
         finally:
             for task in (up, down):

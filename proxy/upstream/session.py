@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..context import Limits
-from ..errors import RawHeaders, UpstreamInvalid
+from ..errors import RawHeaders, UpstreamAuthFailed, UpstreamInvalid
 from ..protocols import Exchange, UpstreamRequest, UpstreamSocket
 from .failures import FOREIGN, of_body, of_request
 
@@ -89,6 +89,11 @@ class SessionTransport:
                 timeout=aiohttp.ClientWSTimeout(ws_close=5.0),
             )
         except aiohttp.WSServerHandshakeError as error:
+            if error.status in (401, 403):
+                raise UpstreamAuthFailed(
+                    f"Provider {self._provider!r} refused the credentials; check its api_key.",
+                    detail=f"status {error.status}",
+                ) from error
             raise UpstreamInvalid(
                 f"Provider {self._provider!r} refused the WebSocket.", detail=f"status {error.status}"
             ) from error

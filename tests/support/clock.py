@@ -8,6 +8,9 @@ from typing import ParamSpec
 
 P = ParamSpec("P")
 
+EPOCH = 1000.0
+"""Where virtual time begins: not at 0, which means "never" in places."""
+
 
 class FakeClock:
     """Monotonic seconds that move only when told to."""
@@ -26,10 +29,10 @@ class FakeClock:
 class _Jumping(selectors.DefaultSelector):
     """Never waits for a timer: the time until the next one passes at once."""
 
-    now = 0.0
+    now = EPOCH
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0 if timeout is not None else 5.0)
+        ready = super().select(0 if timeout is not None else 1.0)
         if not ready and timeout is None:
             raise RuntimeError("every task waits for something that nobody will do")
         if not ready and timeout is not None and timeout > 0:
@@ -61,6 +64,11 @@ def virtual(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
             runner.run(main())
 
     return run
+
+
+def elapsed() -> float:
+    """Virtual seconds since the loop began."""
+    return asyncio.get_running_loop().time() - EPOCH
 
 
 async def turns(count: int = 10) -> None:

@@ -74,7 +74,8 @@ async def scripted(script: Script) -> AsyncIterator[Upstream]:
         assert task is not None
         running.add(task)
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            # Cancelled only at the test's end; asyncio's stream callback would log that as an error.
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await script(Connection(upstream.connections, reader, writer, upstream))
         finally:
             running.discard(task)

@@ -89,7 +89,7 @@ class Mock(Process):
         """What it received lately."""
         with urlopen(f"{self.origin}/mock/requests") as answer:
             found = json.load(answer)
-        entries: list[dict[str, Any]] = found["requests"] if isinstance(found, dict) else found
+        entries: list[dict[str, Any]] = found["data"]
         return entries
 
     def stats(self) -> dict[str, int]:

@@ -10,7 +10,11 @@ from pydantic import BaseModel
 
 from .calls import Step
 
-Kept = tuple[Any, list[Any]]
+UPSTREAM = "req_0000000000000000"
+"""How the request ids of the upstream begin; the gateway's own are random to the last digit."""
+
+FORMED = ("FileObject", "ImagesResponse", "Transcription", "TranscriptionVerbose", "Translation", "UploadPart", "Video")
+"""Answers to multipart requests."""
 
 
 def sync_answers(client: OpenAI, steps: tuple[Step, ...]) -> list[Any]:
@@ -77,7 +81,7 @@ def _shown(headers: Any) -> tuple[str, ...]:
 
 
 def _whole(value: Any) -> Any:
-    if isinstance(value, str | bytes):
+    if value is None or isinstance(value, str | bytes):
         return value
     if hasattr(value, "response") and hasattr(value, "content"):
         return value.response.status_code, _shown(value.response.headers), value.content
@@ -86,5 +90,12 @@ def _whole(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return type(value).__name__, value.model_dump(mode="json", warnings="none"), getattr(value, "_request_id", None)
+        return type(value).__name__, value.model_dump(mode="json", warnings="none"), _identity(value)
     return value
+
+
+def _identity(value: BaseModel) -> str | None:
+    """The request id; of the answers to forms only whose it is, as the SDK's boundary (and so the request) differs each time."""
+    found: str | None = getattr(value, "_request_id", None)
+    form = type(value).__name__ in FORMED
+    return found[: len(UPSTREAM)] if found is not None and form else found

@@ -30,7 +30,7 @@ async def healthy(gateway: Gateway, worker: int) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-@pytest.mark.parametrize("status", ["000", "0", "042", "99", "099", "101", "199", "600", "999", "1000", "70000", "-1", "text"])
+@pytest.mark.parametrize("status", ["000", "0", "042", "99", "099", "101", "600", "999", "1000", "70000", "-1", "text"])
 async def test_a_status_outside_200_to_599_is_a_502(gateway: Gateway, status: str, stream: bool) -> None:
     (worker,) = workers(gateway)
     answer = await ask(gateway.port, chat(stream=stream, headers={"x-mock-fault": f"status:{status}"}))
@@ -38,6 +38,17 @@ async def test_a_status_outside_200_to_599_is_a_502(gateway: Gateway, status: st
     assert answer.error["code"] == "upstream_invalid_response"
     assert answer.ending == "whole"
     await healthy(gateway, worker)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+async def test_a_status_that_says_interim_for_ever_ends_at_the_first_byte_limit(mock: Mock, stream: bool) -> None:
+    """To HTTP a 199 announces another answer; an upstream that never sends it is a silent one."""
+    with running(config_for(mock.url, timeouts={"first_byte": 0.5})) as gateway:
+        (worker,) = workers(gateway)
+        answer = await ask(gateway.port, chat(stream=stream, headers={"x-mock-fault": "status:199"}))
+        assert answer.status in (502, 504)
+        assert answer.error["code"] in ("upstream_invalid_response", "upstream_timeout")
+        await healthy(gateway, worker)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 304, 400, 404, 418, 451, 500, 503, 599])

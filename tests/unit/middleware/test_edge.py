@@ -417,12 +417,25 @@ def test_body_may_follow(method: str, body: bytes, expected: bool) -> None:
     assert body_may_follow(ctx, InvalidRequest("bad")) is expected
 
 
-async def test_websocket_errors_close_the_socket() -> None:
-    bench = Bench(raising(AuthenticationFailed("who are you? " * 20)), endpoint=REALTIME, path=None)
+async def test_a_refused_handshake_gets_an_ordinary_error_answer() -> None:
+    bench = Bench(raising(AuthenticationFailed("who are you?")), endpoint=REALTIME, path=None)
     client = await bench.run(socket_scope())
-    assert client.sent == [{"type": "websocket.close", "code": 1008, "reason": client.sent[0]["reason"]}]
+    start, body = client.sent
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 401)
+    assert (b"content-type", b"application/json") in start["headers"]
+    assert body["type"] == "websocket.http.response.body"
+    assert orjson.loads(body["body"])["error"]["code"] == "invalid_api_key"
+    assert bench.ctx is not None
+    assert (bench.outcome, bench.ctx.status) == ("rejected", 401)
+
+
+async def test_the_reason_of_a_close_fits_its_frame() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        context_of(scope).response_started = True
+        raise UpstreamCut("é" * 300)
+
+    client = await Bench(app, endpoint=REALTIME, path=None).run(socket_scope())
     assert len(client.sent[0]["reason"].encode()) <= 123
-    assert bench.outcome == "rejected"
 
 
 @pytest.mark.parametrize(("error", "code"), [(UpstreamCut("cut"), 1011), (GatewayDraining(), 1012)])

@@ -13,7 +13,7 @@ from proxy.relay.upload import BodyLimits, BodyUpload
 from proxy.wire.chat import EMPTY, RequestView, StreamOptions
 from proxy.wire.endpoints import CHAT, IMAGES, MODELS, PASSTHROUGH, REALTIME, TRANSCRIPTIONS, Endpoint
 from tests.support.asgi import HOST, Client, Inner, http_scope, scope_of
-from tests.support.clock import FakeClock, virtual
+from tests.support.clock import FakeClock, elapsed, virtual
 from tests.support.fakes import FakeSettlement, FakeTasks, FakeTelemetry
 
 LIMITS = BodyLimits(body=100, upload=200, idle=10.0, total=60.0, upload_total=600.0, spool_dir=None)
@@ -112,7 +112,7 @@ def test_bodies_that_are_read(body: bytes, view: RequestView) -> None:
         (b'{"api_base":"http://evil.test"}', "unsupported_parameter", "'api_base'"),
         (b'{"base_\\u0075rl":"http://evil.test"}', "unsupported_parameter", "'base_url'"),
         (b'{"x":' + b"[" * 64 + b"]" * 64 + b"}", "invalid_json", "64 levels"),
-        (b"[" * 100_000, "invalid_json", "64 levels"),
+        (b'{"x":' + b"[" * 100_000, "invalid_json", ""),
     ],
 )
 @pytest.mark.parametrize("loose", [False, True])
@@ -227,18 +227,17 @@ async def through_edge(client: Client) -> Client:
 
 @virtual
 async def test_a_body_that_stops_arriving_is_a_408() -> None:
-    began = asyncio.get_running_loop().time()
     client = await through_edge(slow([1.0, 3600.0]))
     assert client.status == 408
     assert client.headers[b"connection"] == b"close"
-    assert asyncio.get_running_loop().time() - began == pytest.approx(11.0)
+    assert elapsed() == pytest.approx(11.0)
 
 
 @virtual
 async def test_a_body_that_trickles_is_a_408_in_the_end() -> None:
     client = await through_edge(slow([9.0] * 20))
     assert client.status == 408
-    assert asyncio.get_running_loop().time() < 75
+    assert elapsed() < 75
 
 
 @virtual
