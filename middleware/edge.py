@@ -73,6 +73,8 @@ class EdgeMiddleware:
         try:
             check_request(scope, ctx)
             await self.app(scope, receive, guarded)
+            if not ctx.response_started and not socket:
+                raise InternalError(detail="no answer")
             if ctx.error is not None:
                 ctx.outcome = outcome_of(ctx.error)
             elif ctx.status >= 400:
@@ -154,7 +156,7 @@ class EdgeMiddleware:
         """An accepted socket is closed with a reason; before that the handshake gets an ordinary error answer."""
         if ctx.response_started:
             code = 1012 if isinstance(error, GatewayDraining) else 1011
-            await send({"type": "websocket.close", "code": code, "reason": error.message[:120]})
+            await send({"type": "websocket.close", "code": code, "reason": close_reason(error)})
             return
         ctx.status = error.status
         headers = answer_headers(error, ctx.request_id)
@@ -214,6 +216,11 @@ def body_may_follow(ctx: RequestContext, error: TollwayError) -> bool:
     if ctx.method not in ("POST", "PUT", "PATCH"):
         return False
     return not ctx.body or ctx.upload is not None or isinstance(error, ClientGone)
+
+
+def close_reason(error: TollwayError) -> str:
+    """The message, cut to the 123 bytes that a close frame has room for."""
+    return error.message.encode()[:123].decode(errors="ignore")
 
 
 def outcome_of(error: TollwayError) -> Outcome:

@@ -28,6 +28,8 @@ class RoutingMiddleware:
 
     def _target(self, ctx: RequestContext) -> Target:
         model, need = ctx.request.model, ctx.endpoint.model
+        if need == "hint" and ctx.path.split("/", 2)[1] in ADMIN_FAMILIES:
+            return self._passthrough(ctx)
         if model is not None:
             if self._directory.allows(ctx.principal, model):
                 found = self._directory.resolve(model)

@@ -149,7 +149,7 @@ class FormUpload(BodyUpload):
     def rename(self, model: str) -> None:
         """Replaces the field's value as it passes."""
         span = self._scanner.span
-        if span is None:
+        if span is None or span[0] == span[1]:
             return
         self._renamed = model.encode()
         if self.length is not None:

@@ -27,7 +27,7 @@ _DONE = _Done()
 class ResponseGuard:
     """Wraps the server's ``send`` for one request: valid status and headers, a body that agrees with content-length, one end."""
 
-    __slots__ = ("_ctx", "_finished", "_head", "_left", "_method", "_send")
+    __slots__ = ("_bodiless", "_ctx", "_finished", "_head", "_left", "_method", "_send")
 
     def __init__(self, send: Send, ctx: RequestContext, method: str) -> None:
         self._send = send
@@ -36,12 +36,14 @@ class ResponseGuard:
         self._head: Message | None = None
         self._left: int | None = None
         self._finished = False
+        self._bodiless = False
 
     def restart(self) -> None:
         """Forgets a head that has not left, so that another answer can be given."""
         self._head = None
         self._left = None
         self._finished = False
+        self._bodiless = False
 
     def __call__(self, message: Message) -> Awaitable[None]:
         """Checks and passes on. Raises ``UpstreamInvalid`` instead of letting a malformed answer out."""
@@ -57,7 +59,10 @@ class ResponseGuard:
         head = self._head
         if head is not None:
             return self._first(head, body, more)
-        if self._left is not None:
+        if self._bodiless:
+            body = b""
+            message = {"type": "http.response.body", "body": body, "more_body": more}
+        elif self._left is not None:
             self._left -= len(body)
             if self._left < 0 or (not more and self._left):
                 raise UpstreamInvalid(
@@ -80,7 +85,8 @@ class ResponseGuard:
             if lengths or not value.isdigit():
                 raise UpstreamInvalid("The provider's answer contradicts itself.", detail="content-length headers")
             self._left = int(value)
-        if status in _BODILESS or self._method == "HEAD":
+        self._bodiless = status in _BODILESS or self._method == "HEAD"
+        if self._bodiless:
             self._left = None
         self._head = message
         if any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers):
@@ -92,7 +98,7 @@ class ResponseGuard:
     async def _first(self, head: Message, body: bytes, more: bool) -> None:
         """The head leaves together with the first body message, so an error found before it can still be answered."""
         self._head = None
-        bodiless = head["status"] in _BODILESS or self._method == "HEAD"
+        bodiless = self._bodiless
         if not more and not bodiless and self._left != len(body):
             if self._left is not None:
                 raise UpstreamInvalid(

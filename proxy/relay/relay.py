@@ -117,7 +117,7 @@ class Relay:
             if ctx.upload is not None:
                 ctx.upload.close()
             if self._beating is not None and not self._beating.done():
-                await asyncio.shield(self._beating)
+                await self._end_comment(self._beating)
 
     # ---- before the answer ------------------------------------------------------------------------------------------
 
@@ -196,7 +196,15 @@ class Relay:
             self._decoder = StreamDecoder(ctx.endpoint.dialect, defer=self._usage_is_due())
             headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers + self._own_headers(())})
+        self._watchdog.sending = asyncio.get_running_loop().time()
         await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
+        self._watchdog.sending = 0.0
+
+    async def _end_comment(self, beating: asyncio.Task[None]) -> None:
+        """Whoever speaks next must not cut in on a comment; one that a client does not read is given up."""
+        if not isinstance(self._ctx.interruption, ClientGone):
+            await asyncio.wait((beating,), timeout=self._settings.send_timeout)
+        beating.cancel()
 
     # ---- the answer -------------------------------------------------------------------------------------------------
 
@@ -229,6 +237,8 @@ class Relay:
         dialect = ctx.endpoint.dialect if exchange.status < 300 else "opaque"
         decoder = self._decoder = self._decoder or StreamDecoder(dialect, defer=self._usage_is_due())
         withholder = self._withholder if inflater is None else None
+        # An answer that began with a comment has promised plain text.
+        plain_only = ctx.response_started and inflater is not None
         data = await exchange.read()
         while True:
             watchdog.touched = now()
@@ -240,9 +250,12 @@ class Relay:
                     ctx.insertion = b"" if inflater is None else None
                     await self._start(exchange, event_stream=True)
             ended = exchange.ended
-            out = data if withholder is None else withholder.feed(data)
+            seen = data if inflater is None else inflater.feed(data)
+            if plain_only and inflater is not None and inflater.blind:
+                raise UpstreamInvalid("The provider's stream is compressed in a way that cannot be undone here.")
+            out = seen if plain_only else data if withholder is None else withholder.feed(data)
             if ended:
-                self._observe(decoder, decoder.feed(data if inflater is None else inflater.feed(data)))
+                self._observe(decoder, decoder.feed(seen))
                 self._observe(decoder, decoder.close())
                 if withholder is not None:
                     out += withholder.close()
@@ -251,7 +264,7 @@ class Relay:
                 watchdog.sending = watchdog.touched
                 await send({"type": "http.response.body", "body": out, "more_body": True})
                 watchdog.sending = 0.0
-            self._observe(decoder, decoder.feed(data if inflater is None else inflater.feed(data)))
+            self._observe(decoder, decoder.feed(seen))
             data = await exchange.read()
         if decoder.failed and not decoder.complete:
             ctx.error = UpstreamCut("The provider ended its stream with an error.")
@@ -352,7 +365,8 @@ class Relay:
         headers += self._own_headers(exchange.headers)
         if exchange.status >= 400:
             headers.append((b"x-tollway-error-source", b"upstream"))
-        if event_stream and self._withholder is not None:
+        if event_stream:
+            # Comments, an error event or a withheld chunk change the length; a stream ends by its framing.
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         await self._send({"type": "http.response.start", "status": exchange.status, "headers": headers})
 

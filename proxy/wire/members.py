@@ -92,7 +92,8 @@ def deeper_than(data: bytes, limit: int) -> bool:
     # Each round removes the innermost pairs. Brackets inside strings may stop that; then the exact walk decides.
     brackets = data.translate(None, _NOT_BRACKETS)
     for _ in range(limit):
-        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        # Marked first and removed together: otherwise one round could take two levels.
+        brackets = brackets.replace(b"{}", b" ").replace(b"[]", b" ").translate(None, b" ")
         if not brackets:
             return False
     return _depth_exceeds(data, limit)

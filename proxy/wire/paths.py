@@ -9,7 +9,7 @@ from .endpoints import FAMILIES
 LIMIT = 2048
 """Bytes of a path that is carried upstream."""
 
-_CONTROL = re.compile(rb"[\x00-\x20\x7f\\#?]")
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f\\#?]")
 
 
 def carried(method: str, raw: bytes) -> None:
@@ -24,7 +24,8 @@ def carried(method: str, raw: bytes) -> None:
             path = path[len(prefix) - 1 :]
             break
     else:
-        if path.split(b"/", 2)[1:2] and path.split(b"/", 2)[1].decode("latin-1") not in FAMILIES:
+        family = path.split(b"/", 2)[1:2]
+        if not family or family[0].decode("latin-1") not in FAMILIES:
             raise NotFound(f"Invalid URL ({method} {shown}).")
     if path.startswith(b"/v1/"):
         raise NotFound(f"Invalid URL ({method} {shown}): /v1 stands twice; the base URL already ends with /v1.")

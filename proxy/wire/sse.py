@@ -9,6 +9,8 @@ LIMIT = 1024 * 1024
 COMMENT = b": keepalive\n\n"
 DONE = b"[DONE]"
 
+_BOM = b"\xef\xbb\xbf"
+
 _BOUNDARIES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
@@ -33,12 +35,15 @@ class Framer:
     def feed(self, data: bytes) -> list[bytes]:
         """Payloads of the events that ``data`` completes."""
         self.tail_bytes = data[-4:] if len(data) >= 4 else (self.tail_bytes + data)[-4:]
-        if self._fresh:
-            self._fresh = False
-            data = data.removeprefix(b"\xef\xbb\xbf")
         tail = self._tail
         if tail:
             data = tail + data
+        if self._fresh:
+            if len(data) < len(_BOM) and _BOM.startswith(data):
+                self._tail = data
+                return []
+            self._fresh = False
+            data = data.removeprefix(_BOM)
         if self._carriage or b"\r" in data:
             data, held = self._without_carriage(data)
         else:
@@ -51,14 +56,16 @@ class Framer:
                     return payloads
         blocks = data.split(b"\n\n")
         rest = blocks.pop() + held
-        if len(rest) > LIMIT:
-            self._skipping = True
-            rest = rest[-4:]
-        self._tail = rest
         if self._skipping and blocks:
-            self._skipping = len(rest) >= LIMIT
-            self.skipped += 1
+            self._skipping = False
             del blocks[0]
+        if len(rest) > LIMIT or self._skipping:
+            if not self._skipping:
+                self._skipping = True
+                self.skipped += 1
+            # Enough to recognise a blank line that the next read completes.
+            rest = rest[-2:]
+        self._tail = rest
         return [
             block[6:] if block.startswith(b"data: ") and b"\n" not in block else _payload(block) for block in blocks
         ]

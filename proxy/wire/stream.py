@@ -6,7 +6,7 @@ One decoder a dialect, fed by the framer's payloads. They are observers of bytes
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Raw, Struct
 
 from .endpoints import Dialect
 from .sse import DONE, Framer
@@ -14,6 +14,11 @@ from .usage import ReportedUsage, Usage
 
 DEFERRED = 128 * 1024
 """Bytes of undecoded events kept for one stream; beyond, they are decoded to their text, which is some twenty times smaller."""
+
+LARGEST_USAGE = 64 * 1024
+"""Bytes of an unfinished event that may be held back because it could be a usage chunk."""
+
+_BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 TAIL = 8
 """Last events that are always decoded: finish reasons of several choices, the usage chunk, an error, ``[DONE]``."""
@@ -31,6 +36,9 @@ class StreamEvent(Struct, frozen=True, gc=False):
     """The answer is semantically whole: a finish reason, a terminal event or ``[DONE]``."""
     error: bool = False
     bare_usage: bool = False
+
+
+_NO_ERROR = Raw(b"null")
 
 
 # ``gc=False``: made by the thousand, without cycles, and dropped at once.
@@ -66,7 +74,7 @@ class _Choice(Struct, frozen=True, gc=False):
 class _Chunk(Struct, frozen=True, gc=False):
     choices: list[_Choice] | None = None
     usage: ReportedUsage | None = None
-    error: Raw | UnsetType | None = UNSET
+    error: Raw = _NO_ERROR
 
 
 class _ResponseObject(Struct, frozen=True, gc=False):
@@ -78,7 +86,7 @@ class _ResponseEvent(Struct, frozen=True, gc=False):
     delta: str | None = None
     response: _ResponseObject | None = None
     usage: ReportedUsage | None = None
-    error: Raw | UnsetType | None = UNSET
+    error: Raw = _NO_ERROR
 
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
@@ -96,6 +104,11 @@ def _call_text(call: _Call) -> str:
     return (custom.input or "") if custom is not None else ""
 
 
+def _has_more(delta: _Delta) -> bool:
+    """Does it generate anything besides plain content?"""
+    return not (delta.tool_calls is None and delta.reasoning_content is None and delta.reasoning is None)
+
+
 def _other_text(delta: _Delta) -> str:
     """What a delta generates besides plain content."""
     text = delta.reasoning_content or delta.reasoning or delta.refusal or ""
@@ -106,8 +119,8 @@ def _other_text(delta: _Delta) -> str:
     return text
 
 
-def _is_error(error: Raw | UnsetType | None) -> bool:
-    return isinstance(error, Raw) and bytes(error) != b"null"
+def _is_error(error: Raw) -> bool:
+    return error is not _NO_ERROR and bytes(error) != b"null"
 
 
 def read_chunk(payload: bytes) -> StreamEvent:
@@ -119,11 +132,11 @@ def read_chunk(payload: bytes) -> StreamEvent:
     except (msgspec.DecodeError, RecursionError):
         return _NOTHING
     choices = chunk.choices
-    if choices is not None and len(choices) == 1 and chunk.usage is None and chunk.error is UNSET:
+    if choices is not None and len(choices) == 1 and chunk.usage is None and chunk.error is _NO_ERROR:
         # The usual event: one choice, some content, nothing else.
         choice = choices[0]
         delta = choice.delta
-        if delta is not None and delta.content and delta.tool_calls is None and choice.finish_reason is None:
+        if delta is not None and delta.content and choice.finish_reason is None and not _has_more(delta):
             return StreamEvent(delta.content)
     text, finished = "", False
     for choice in choices or ():
@@ -137,7 +150,7 @@ def read_chunk(payload: bytes) -> StreamEvent:
     usage = chunk.usage
     if usage is not None:
         return StreamEvent(text, usage.normalised(), finished, False, not choices)
-    return StreamEvent(text, None, finished, chunk.error is not UNSET and _is_error(chunk.error))
+    return StreamEvent(text, None, finished, _is_error(chunk.error))
 
 
 def read_response_event(payload: bytes) -> StreamEvent:
@@ -282,29 +295,48 @@ class StreamDecoder:
 class Withholder:
     """Takes the usage chunk out of a stream whose client did not ask for it; every other byte leaves as it came."""
 
-    __slots__ = ("_framer_tail",)
+    __slots__ = ("_edge", "_passing", "_tail")
 
     def __init__(self) -> None:
-        self._framer_tail = b""
+        self._tail = b""
+        self._edge = b""
+        self._passing = False
 
     def feed(self, data: bytes) -> bytes:
         """The bytes that may leave now: whole events without bare usage chunks."""
-        data = self._framer_tail + data
+        if self._passing:
+            # An event too large to be a usage chunk goes by as it comes, up to its end.
+            end = _first_boundary(self._edge + data) - len(self._edge)
+            if end <= 0:
+                self._edge = (self._edge + data)[-3:]
+                return data
+            self._passing = False
+            return data[:end] + self.feed(data[end:])
+        data = self._tail + data
         end = _last_boundary(data)
-        whole, self._framer_tail = data[:end], data[end:]
-        if b'"usage"' not in whole:
-            return whole
-        return b"".join([block for block in _blocks(whole) if not _is_bare_usage(block)])
+        whole, self._tail = data[:end], data[end:]
+        if b'"usage"' in whole:
+            whole = b"".join([block for block in _blocks(whole) if not _is_bare_usage(block)])
+        if len(self._tail) > LARGEST_USAGE:
+            whole += self._tail
+            self._edge, self._tail, self._passing = self._tail[-3:], b"", True
+        return whole
 
     def close(self) -> bytes:
         """What an unfinished last event leaves behind."""
-        rest, self._framer_tail = self._framer_tail, b""
+        rest, self._tail = self._tail, b""
         return b"" if _is_bare_usage(rest) else rest
+
+
+def _first_boundary(data: bytes) -> int:
+    """Offset after the first blank line in ``data``, 0 when there is none."""
+    ends = [at + len(mark) for mark in _BLANK_LINES if (at := data.find(mark)) >= 0]
+    return min(ends, default=0)
 
 
 def _last_boundary(data: bytes) -> int:
     """Offset after the last blank line in ``data``, 0 when there is none."""
-    return max(at + len(mark) if (at := data.rfind(mark)) >= 0 else 0 for mark in (b"\n\n", b"\r\n\r\n", b"\r\r"))
+    return max(at + len(mark) if (at := data.rfind(mark)) >= 0 else 0 for mark in _BLANK_LINES)
 
 
 def _blocks(data: bytes) -> list[bytes]:

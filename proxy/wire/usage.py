@@ -50,11 +50,14 @@ class ReportedUsage(Struct, frozen=True):
             return None
         details_in = self.prompt_tokens_details or self.input_tokens_details
         details_out = self.completion_tokens_details or self.output_tokens_details
+        cached = (details_in.cached_tokens or 0) if details_in else 0
+        reasoning = (details_out.reasoning_tokens or 0) if details_out else 0
         return Usage(
             input=prompt,
             output=output,
-            cached=(details_in.cached_tokens or 0) if details_in else 0,
-            reasoning=(details_out.reasoning_tokens or 0) if details_out else 0,
+            # A part cannot exceed its whole, whatever a provider writes.
+            cached=min(max(cached, 0), prompt),
+            reasoning=min(max(reasoning, 0), output),
             input_source="reported",
             output_source="reported",
         )

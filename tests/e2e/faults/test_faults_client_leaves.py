@@ -173,6 +173,10 @@ async def test_a_client_that_takes_the_whole_answer_did_not_leave(gateway: Gatew
 # ---- clients that do not read, upstreams that flood ---------------------------------------------------------------------------
 
 
+COUNTED = b'{"model":"gpt-4o","messages":[{"role":"user","content":"How long is the road?"}]}'
+"""Counting it loads the vocabulary, which is not the memory looked for here."""
+
+
 async def flood(connection: Connection) -> None:
     """Events of 64 KiB without end, as fast as they are taken; ``sent`` counts what left."""
     await connection.request()
@@ -195,6 +199,7 @@ async def test_a_client_that_never_reads_pauses_the_upstream_and_is_closed_after
     async with scripted(flood) as upstream:
         with running(config_for(upstream.url, server={"send_timeout": 1})) as gateway:
             (worker,) = workers(gateway)
+            await ask(gateway.port, request("POST", "/v1/tokens", COUNTED))
             before = rss(worker)
             client = await Client.open(gateway.port, receive_buffer=4096)
             begun = time.monotonic()
@@ -235,7 +240,7 @@ async def test_a_slow_reader_is_served_in_bounded_memory() -> None:
             assert Flood.sent - got < 16 * 1024 * 1024
 
 
-async def test_twenty_clients_that_never_read_leave_the_others_alone() -> None:
+async def test_forty_clients_that_never_read_leave_the_others_alone() -> None:
     Flood.sent = 0
 
     async def script(connection: Connection) -> None:
@@ -253,7 +258,7 @@ async def test_twenty_clients_that_never_read_leave_the_others_alone() -> None:
             (worker,) = workers(gateway)
             before = rss(worker)
             stuck = []
-            for _ in range(20):
+            for _ in range(40):
                 client = await Client.open(gateway.port, receive_buffer=4096)
                 await client.send(chat(stream=True, headers={"x-flood": "1"}))
                 stuck.append(client)
@@ -262,7 +267,8 @@ async def test_twenty_clients_that_never_read_leave_the_others_alone() -> None:
             answer = await ask(gateway.port, chat())
             assert answer.status == 200
             assert time.monotonic() - begun < 0.5
-            assert rss(worker) - before < 20 * 3 * 1024 * 1024
+            # 1 MiB a stream, and the allocator's share.
+            assert rss(worker) - before < 56 * 1024 * 1024
             for client in stuck:
                 client.close()
             await eventually(lambda: metric(gateway, "tollway_inflight_requests") == 0)

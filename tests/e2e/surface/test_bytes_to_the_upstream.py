@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.processes import Gateway, Mock
 
-from .wire import CHAT, JSON, ask, body_of, chat, form, mark, one, received, values_of
+from .wire import CHAT, JSON, ask, body_of, chat, connect, form, mark, one, receive, received, values_of
 
 pytestmark = pytest.mark.e2e
 
@@ -51,8 +51,6 @@ def test_a_large_body(gateway: Gateway, mock: Mock) -> None:
 
 
 def test_a_chunked_body_is_read_like_any_other(gateway: Gateway, mock: Mock) -> None:
-    from .wire import connect, receive
-
     marked = mark()
     with connect(gateway.origin) as link:
         start = f"POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer sk-tw-test-key\r\ncontent-type: application/json\r\n{marked[0]}: {marked[1]}\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -1,0 +1,192 @@
+"""Constructs that are allowed in few places, each with its reason."""
+
+import ast
+
+import pytest
+
+import middleware
+from proxy.providers import PROVIDERS
+
+from .sources import ROOT, functions, inside, modules
+
+CREATE_TASK = {
+    "proxy.inflight": "work that outlives its request",
+    "proxy.relay.relay": "the disconnect watcher and the comment of a silent stream",
+    "middleware.realtime": "one task for each direction of a WebSocket",
+    "proxy.app": "the heartbeat and the configuration watcher",
+}
+
+RECEIVE = {
+    "middleware.parse": "JSON bodies",
+    "proxy.relay.upload": "bodies that are streamed through",
+    "proxy.relay.relay": "the disconnect watcher",
+    "middleware.realtime": "WebSocket frames",
+    "proxy.lifespan": "the server's start and stop",
+}
+
+BROAD = {
+    "middleware.edge": "where our own bugs end",
+    "proxy.settlement": "one broken settler must not cost the others their turn",
+    "proxy.lifespan": "a start that fails must be told to the server",
+    "proxy.config.reload": "a background loop outlives one bad round",
+    "proxy.relay.relay": "bookkeeping of an attempt; raises again",
+    "proxy.tokens.text": "the tokeniser's panics are no Exceptions",
+}
+
+LOCAL_IMPORTS = {
+    "proxy.tokens.bpe": "tiktoken is loaded by the first count",
+    "proxy.server": "the application is imported before the fork and in the worker, not with the command line",
+}
+
+REQUEST_PATH = ("middleware", "proxy.relay", "proxy.surface", "proxy.local")
+
+
+def mentioning(*names: str, calls: bool = False) -> set[str]:
+    """Modules whose code names one of ``names`` (with ``calls``: calls it)."""
+    found = set()
+    for module, (_, tree) in modules().items():
+        for node in ast.walk(tree):
+            at = node.func if calls and isinstance(node, ast.Call) else None if calls else node
+            name = at.attr if isinstance(at, ast.Attribute) else at.id if isinstance(at, ast.Name) else None
+            if name in names:
+                found.add(module)
+    return found
+
+
+def shipped(found: set[str]) -> set[str]:
+    """Without the mock upstream and the command line, which are programs of their own."""
+    return {name for name in found if not inside(name, "proxy.mock") and not inside(name, "proxy.cli")}
+
+
+def test_no_expensive_starlette_on_the_request_path() -> None:
+    for name, (_, tree) in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("starlette"):
+                names = {alias.name for alias in node.names}
+                assert not names & {"BaseHTTPMiddleware", "StreamingResponse"}, name
+                if any(inside(name, package) for package in REQUEST_PATH):
+                    assert not names & {"Request", "Response", "JSONResponse", "WebSocket"}, name
+
+
+def test_create_task_is_rare() -> None:
+    found = shipped(mentioning("create_task", "ensure_future", "TaskGroup", "gather", "wait_for", calls=True))
+    tasks = shipped(mentioning("create_task", "ensure_future", "TaskGroup", calls=True))
+    assert tasks == set(CREATE_TASK)
+    assert found >= tasks
+
+
+def test_receive_has_few_callers() -> None:
+    found = set()
+    for module, (_, tree) in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and not node.args and not node.keywords:
+                name = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
+                base = getattr(getattr(node.func, "value", None), "id", "self")
+                if name in ("receive", "_receive") and base == "self":
+                    found.add(module)
+    assert shipped(found) == set(RECEIVE)
+
+
+def test_broad_excepts_are_listed() -> None:
+    found = set()
+    for module, (_, tree) in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ExceptHandler):
+                kinds = [node.type] if not isinstance(node.type, ast.Tuple) else node.type.elts
+                if any(kind is None or getattr(kind, "id", "") in ("Exception", "BaseException") for kind in kinds):
+                    found.add(module)
+    assert shipped(found) == set(BROAD)
+
+
+def test_the_relay_raises_again_what_it_catches_broadly() -> None:
+    _, tree = modules()["proxy.relay.relay"]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and getattr(node.type, "id", "") in ("Exception", "BaseException"):
+            assert isinstance(node.body[-1], ast.Raise)
+            assert node.body[-1].exc is None
+
+
+def test_providers_are_pure() -> None:
+    for name, (_, tree) in modules().items():
+        if inside(name, "proxy.providers") or inside(name, "proxy.wire"):
+            assert not [f.name for f in functions(tree) if isinstance(f, ast.AsyncFunctionDef)], name
+            assert not [node for node in ast.walk(tree) if isinstance(node, ast.Await)], name
+
+
+def test_imports_stand_at_the_top() -> None:
+    found = set()
+    for module, (_, tree) in modules().items():
+        for function in functions(tree):
+            if any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(function)):
+                found.add(module)
+    assert shipped(found) == set(LOCAL_IMPORTS)
+
+
+def test_the_error_envelope_is_built_in_one_place() -> None:
+    builders = set()
+    for module, (_, tree) in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Dict):
+                keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
+                if {"message", "type", "param", "code"} <= keys or keys == {"error"}:
+                    builders.add(module)
+    assert shipped(builders) == {"proxy.errors"}
+
+
+def test_nothing_is_global() -> None:
+    for name, (_, tree) in modules().items():
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.Global)], name
+
+
+def test_links_keep_no_state_of_a_request() -> None:
+    """Attributes of ``self`` are set in ``__init__`` only."""
+    for name, (_, tree) in modules().items():
+        if not inside(name, "middleware"):
+            continue
+        for function in functions(tree):
+            if function.name == "__init__":
+                continue
+            for node in ast.walk(function):
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                    assert getattr(node.value, "id", "") != "self", f"{name}.{function.name} sets self.{node.attr}"
+
+
+def test_names_say_what_they_are_about() -> None:
+    vague = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
+    for name, (_, tree) in modules().items():
+        assert not vague & set(name.split(".")), name
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                assert not node.name.lower().endswith(("manager", "helper", "helpers", "utils")), f"{name}.{node.name}"
+
+
+def test_every_module_says_what_and_why_in_few_lines() -> None:
+    """Tables in a docstring (the context's fields, the tree of errors, the order of the chain) do not count."""
+    for name, (_, tree) in modules().items():
+        text = ast.get_docstring(tree)
+        assert text, name
+        prose = text.split("\n\n")
+        assert len(prose[0].splitlines()) <= 5, name
+
+
+def links() -> list[str]:
+    chained = [link.__module__ for link in middleware.CHAIN]
+    return sorted({*chained, *(name for name in modules() if inside(name, "middleware") and "." in name)})
+
+
+@pytest.mark.parametrize("module", links())
+def test_every_link_has_its_test(module: str) -> None:
+    assert (ROOT / "tests" / "unit" / "middleware" / f"test_{module.rsplit('.', 1)[1]}.py").is_file()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_provider_has_its_test(provider: str) -> None:
+    module = PROVIDERS[provider].partition(":")[0].rsplit(".", 1)[1]
+    assert (ROOT / "tests" / "unit" / "proxy" / "providers" / f"test_providers_{module}.py").is_file()
+
+
+def test_every_allowance_is_used() -> None:
+    for allowances in (CREATE_TASK, RECEIVE, BROAD, LOCAL_IMPORTS):
+        for module, reason in allowances.items():
+            assert module in modules()
+            assert reason
