@@ -16,7 +16,7 @@ run: $(VENV)/.runtime ## Start the demo on 127.0.0.1:8080: no key, no account (A
 	@$(BIN)/tollway serve --demo $(ARGS)
 
 test: lint typecheck $(NODE)/node_modules/.tollway ## Everything that CI does: lint, format, types, all tests
-	@$(BIN)/python -m pytest -rs -p tests.support.no_skips $(ARGS)
+	@$(BIN)/python -m pytest -rfEs -p tests.support.no_skips $(ARGS)
 
 install: $(VENV)/.dev ## Make .venv with everything that development needs
 
@@ -32,13 +32,13 @@ typecheck: $(VENV)/.dev ## Check types (mypy, strict)
 	@$(BIN)/mypy
 
 e2e: $(VENV)/.dev $(NODE)/node_modules/.tollway ## Only the tests against real processes
-	@$(BIN)/python -m pytest -rs -p tests.support.no_skips tests/e2e $(ARGS)
+	@$(BIN)/python -m pytest -rfEs -p tests.support.no_skips tests/e2e $(ARGS)
 
 bench: $(VENV)/.dev ## Measure the gateway beside nginx; see loadtest/README.md
 	@$(BIN)/python -m loadtest.bench $(ARGS)
 
 docs: $(VENV)/.dev ## Check the docs: links, and that every command, code, metric and header is described
-	@$(BIN)/python -m pytest tests/unit/test_docs.py $(ARGS)
+	@$(BIN)/python -m pytest tests/docs tests/unit/test_docs.py $(ARGS)
 
 lock: ## Resolve the dependencies anew (needs uv; UPGRADE=--upgrade takes newer versions)
 	@command -v uv >/dev/null || { echo "make lock needs uv on the PATH: pip install uv" >&2; exit 1; }

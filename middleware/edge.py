@@ -29,7 +29,7 @@ from proxy.errors import (
 from proxy.protocols import Clock, Settlement, Tasks, Telemetry
 from proxy.relay.guard import ResponseGuard
 from proxy.services import Services
-from proxy.wire.endpoints import PASSTHROUGH, PREFIXES, Endpoint
+from proxy.wire.endpoints import PASSTHROUGH, PREFIXES, REALTIME, Endpoint
 from proxy.wire.paths import carried
 
 METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
@@ -191,7 +191,7 @@ def check_request(scope: Scope, ctx: RequestContext) -> None:
     """The request guard: what two parsers could read differently is refused. Raises ``InvalidRequest`` or ``NotFound``."""
     if ctx.method not in METHODS:
         raise InvalidRequest(f"Method {ctx.method[:20]!r} is not supported here.", code="method_not_supported")
-    if ctx.endpoint is PASSTHROUGH:
+    if ctx.endpoint is PASSTHROUGH or ctx.endpoint is REALTIME:
         carried(ctx.method, raw_path(scope))
     raw, headers = ctx.raw_headers, ctx.headers
     host = headers.get(b"host")

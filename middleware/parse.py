@@ -57,11 +57,11 @@ class ParseMiddleware:
 
     async def _any(self, ctx: RequestContext, receive: Receive) -> None:
         """JSON is decoded; a form is read up to its ``model``; other bytes are not looked at."""
-        kind = ctx.headers.get(b"content-type", b"").lower()
-        if kind.startswith(b"application/json"):
+        kind = ctx.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if kind == b"application/json":
             await self._json(ctx, receive)
         elif self._endpoint.body == "form":
-            if not kind.startswith(b"multipart/form-data"):
+            if kind != b"multipart/form-data":
                 raise UnsupportedMedia(
                     "Send multipart/form-data or application/json here.", code="unsupported_content_type"
                 )

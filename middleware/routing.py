@@ -1,5 +1,7 @@
 """Fifth link: which provider answers? The public name becomes a target; a name the key may not use reads like an unknown one."""
 
+from urllib.parse import unquote
+
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
@@ -28,7 +30,7 @@ class RoutingMiddleware:
 
     def _target(self, ctx: RequestContext) -> Target:
         model, need = ctx.request.model, ctx.endpoint.model
-        if need == "hint" and ctx.path.split("/", 2)[1] in ADMIN_FAMILIES:
+        if need == "hint" and family_of(ctx.path) in ADMIN_FAMILIES:
             return self._passthrough(ctx)
         if model is not None:
             if self._directory.allows(ctx.principal, model):
@@ -45,8 +47,7 @@ class RoutingMiddleware:
         return self._passthrough(ctx)
 
     def _passthrough(self, ctx: RequestContext) -> Target:
-        family = ctx.path.split("/", 2)[1]
-        if family in ADMIN_FAMILIES and not self._admin_paths:
+        if family_of(ctx.path) in ADMIN_FAMILIES and not self._admin_paths:
             raise NotFound(
                 f"Invalid URL ({ctx.method} {ctx.path[:200]}): account administration is not proxied; "
                 "set passthrough.admin to allow it."
@@ -63,6 +64,11 @@ class RoutingMiddleware:
             )
         ctx.route = "passthrough"
         return target
+
+
+def family_of(path: str) -> str:
+    """The first segment as a lenient upstream might read it: decoded, in lower case."""
+    return unquote(path).lower().split("/", 2)[1]
 
 
 def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:

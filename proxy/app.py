@@ -68,7 +68,9 @@ class Gateway:
         exposed = exposed_registry(registry) if registry is not None else None
         self._health = Health(self.state, registry=exposed)
         self._surface = Surface(self._chain, self._health, config.server.cors)
-        self._watcher = Watcher(loaded, reload=reload, on_change=self._apply, on_error=self._refuse)
+        self._watcher = Watcher(
+            loaded, reload=reload, on_change=self._apply, on_error=self._refuse, on_recovery=self._recovered
+        )
         self._lifespan = Lifespan(start=self._start, stop=self._stop)
         self._background: list[asyncio.Task[None]] = []
         self._listener: asyncio.Server | None = None
@@ -108,12 +110,15 @@ class Gateway:
         """A good new configuration: new chains, swapped in; what needs a restart is said and left."""
         self._services = self._generation(loaded.config)
         self._surface.rebuild(self._chain)
-        self.state.config_error = ""
-        self.metrics.reload_success.set(1)
         self.metrics.reload_time.set_to_current_time()
         _log.info("configuration applied: %s", ", ".join(change.hot) or "nothing")
         if change.restart:
             _log.warning("these changes need a restart: %s", ", ".join(change.restart))
+
+    def _recovered(self) -> None:
+        """The file is good again, be it the old one."""
+        self.state.config_error = ""
+        self.metrics.reload_success.set(1)
 
     def _refuse(self, error: ConfigError) -> None:
         """A bad new configuration: nothing changes, and everybody can see why."""

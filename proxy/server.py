@@ -6,11 +6,9 @@ import gc
 import logging
 import os
 import resource
-import shutil
 import socket
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -23,7 +21,7 @@ from starlette.types import ASGIApp
 
 from .config import Config, Loaded, load
 from .telemetry.log import configure
-from .telemetry.registry import DIRECTORY
+from .telemetry.shared import metrics_folder
 
 MINIMUM_GRANIAN = (2, 8, 7)
 """Older ones end a cut answer as if it were whole."""
@@ -43,7 +41,7 @@ def serve(loaded: Loaded, *, overrides: Mapping[str, str]) -> None:
     check_granian()
     check_port(config.server.host, config.server.port)
     raise_file_limit(config.server.connections)
-    with metrics_folder(config):
+    with metrics_folder(wanted=config.server.workers > 1 and config.telemetry.prometheus):
         granian(config, path=loaded.path, overrides=overrides).serve(
             target_loader=partial(load_application, loaded.path, dict(overrides)), wrap_loader=False
         )
@@ -157,17 +155,3 @@ def raise_file_limit(connections: int) -> None:
         logging.getLogger("tollway.server").warning(
             "the open files limit is %d; %d connections may need %d", allowed, connections, wanted
         )
-
-
-@contextlib.contextmanager
-def metrics_folder(config: Config) -> Iterator[None]:
-    """With several workers, a folder of their own for the counters that they share; gone at the end."""
-    if config.server.workers == 1 or not config.telemetry.prometheus or DIRECTORY in os.environ:
-        yield
-        return
-    folder = tempfile.mkdtemp(prefix="tollway-metrics-")
-    os.environ[DIRECTORY] = folder
-    try:
-        yield
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -28,6 +28,17 @@ class Slot:
         await self.app(scope, receive, send)
 
 
+class Unlisted:
+    """Every path without a route: the pass-through chain decides whether it is on the surface."""
+
+    def __init__(self, http: ASGIApp, socket: ASGIApp) -> None:
+        self._http = http
+        self._socket = socket
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._socket if scope["type"] == "websocket" else self._http)(scope, receive, send)
+
+
 class Surface:
     """The Starlette application, and the slots behind its routes."""
 
@@ -35,6 +46,8 @@ class Surface:
         self._slots: list[tuple[Slot, Endpoint, str | None]] = []
         self._build = build
         self.app = Starlette(routes=[*self._routes(health)], middleware=_cors(cors))
+        self.app.router.redirect_slashes = False
+        self.app.router.default = Unlisted(self._slot(PASSTHROUGH, None), self._slot(REALTIME, None))
 
     def rebuild(self, build: Build) -> None:
         """Swaps every chain for one of a new generation."""
@@ -62,7 +75,6 @@ class Surface:
                 yield WebSocketRoute(prefix + path + "/{rest:path}", socket)
         for path in PATHS:
             yield Route(path, health, methods=["GET"])
-        yield Route("/{path:path}", self._slot(PASSTHROUGH, None))
 
 
 def _cors(cors: Cors) -> list[Middleware]:

@@ -1,11 +1,15 @@
 """``tollway serve``: the gateway, or with ``--demo`` the gateway in front of the built-in mock."""
 
+import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -57,6 +61,7 @@ def _shown(host: str) -> str:
 @contextmanager
 def _demo(overrides: dict[str, str]) -> Iterator[Loaded]:
     """A mock upstream in its own process, and a configuration in front of it."""
+    folder = tempfile.mkdtemp(prefix="tollway-demo-")
     mock = subprocess.Popen(
         [sys.executable, "-m", "proxy", "mock", "--host", "127.0.0.1", "--port", "0", "--pace", "40"],
         stdout=subprocess.PIPE,
@@ -68,22 +73,23 @@ def _demo(overrides: dict[str, str]) -> Iterator[Loaded]:
         if "http://" not in line:
             raise Failure("The demo's upstream did not start.", fix="run 'tollway mock' to see why")
         key = os.environ.get("TOLLWAY_DEMO_KEY") or f"sk-tw-demo-{secrets.token_hex(16)}"
-        overrides.update(
-            {
-                "auth.mode": "keys",
-                "keys": f'[{{"name": "demo", "key": "{key}"}}]',
-                "providers": f'{{"mock": {{"use": "openai", "base_url": "{line.split()[-1]}", "api_key": "none"}}}}',
-                "models": '{"*": {"targets": [{"provider": "mock", "model": "*"}]}}',
-                "telemetry.access_log": "off",
-            }
-        )
-        loaded = load_or_fail(os.devnull, overrides)
+        config = {
+            "keys": [{"name": "demo", "key": key}],
+            "providers": {"mock": {"use": "openai", "base_url": line.split()[-1], "api_key": "none"}},
+            "models": {"*": {"targets": [{"provider": "mock", "model": "*"}]}},
+            "telemetry": {"access_log": "off"},
+        }
+        file = Path(folder) / "demo.json"
+        file.write_text(json.dumps(config))
+        file.chmod(0o600)
+        loaded = load_or_fail(str(file), overrides)
         server = loaded.config.server
         _greet(f"http://{_shown(server.host)}:{server.port}/v1", key)
         yield loaded
     finally:
         mock.terminate()
         mock.wait(5)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _greet(url: str, key: str) -> None:

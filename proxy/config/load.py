@@ -18,6 +18,7 @@ from .problems import ConfigError, Problem, dotted
 from .schema import Config
 from .secrets import References, Secret
 from .sources import content
+from .traffic import Provider
 
 SEARCH = ("tollway.yaml", "tollway.yml", "tollway.toml", "tollway.json")
 """Looked for in the working folder, in this order, when neither a flag nor TOLLWAY_CONFIG names a file."""
@@ -66,6 +67,7 @@ def load(
     decoder = Decoder(references)
     try:
         root = _read(file) if file is not None else _from_keys(environ)
+        keyed = _names(root, "providers") if file is None else ()
         root = apply_environment(root, Config, environ, decoder.problems)
         root = apply_flags(root, Config, overrides, decoder.problems)
         if file is None:
@@ -76,7 +78,7 @@ def load(
     contents: dict[str, str] = {}
     if isinstance(config, Config):
         named = _names(root, "providers")
-        config = _fill(config, environ, decoder, openai_named=named)
+        config = _fill(config, environ, decoder, keyed=keyed)
         uses = _known() if known_providers is None else known_providers
         checks = Checks(config, decoder, named, uses)
         checks.run()
@@ -185,7 +187,7 @@ def _names(root: Node, section: str) -> tuple[str, ...]:
     return tuple(node.value) if node is not None and isinstance(node.value, dict) else ()
 
 
-def _fill(config: Config, environ: Mapping[str, str], decoder: Decoder, *, openai_named: tuple[str, ...]) -> Config:
+def _fill(config: Config, environ: Mapping[str, str], decoder: Decoder, *, keyed: tuple[str, ...]) -> Config:
     """``none`` becomes no credential, a missing key its conventional variable, a missing pass-through the only candidate."""
     providers = dict(config.providers)
     for name, provider in providers.items():
@@ -193,8 +195,7 @@ def _fill(config: Config, environ: Mapping[str, str], decoder: Decoder, *, opena
         variable = wellknown.KEYS.get(provider.use)
         if key is not None and key.reveal() == "none":
             key = None
-        elif key is None and provider.base_url is None and variable is not None and config.auth.mode != "forward":
-            # Only for the provider's own address: a key must not travel to another host by default.
+        elif key is None and _takes_variable(provider, name, keyed) and variable and config.auth.mode != "forward":
             if environ.get(variable):
                 key = Secret(environ[variable])
                 decoder.origins[dotted(("providers", name, "api_key"))] = f"env {variable}"
@@ -210,6 +211,11 @@ def _fill(config: Config, environ: Mapping[str, str], decoder: Decoder, *, opena
     if passthrough.provider is None and len(candidates) == 1:
         passthrough = msgspec.structs.replace(passthrough, provider=candidates[0])
     return msgspec.structs.replace(config, providers=providers, passthrough=passthrough)
+
+
+def _takes_variable(provider: Provider, name: str, keyed: tuple[str, ...]) -> bool:
+    """Only at the provider's own address, or where its key variable made it: a key must not travel elsewhere by default."""
+    return provider.base_url is None or name in keyed
 
 
 def _exposed(config: Config, decoder: Decoder, file: Path) -> list[str]:

@@ -21,7 +21,7 @@ class Watcher:
     """Polls the sources of ``current`` and reloads when their bytes changed.
 
     ``reload`` runs in a thread and returns the next Loaded or raises ConfigError. ``on_change`` is awaited with it and with what
-    changed; if it raises, the old configuration stays current. ``on_error`` hears each different error once. The caller runs ``run()``.
+    changed; if it raises, the old configuration stays current. ``on_error`` hears each different error once, ``on_recovery`` that it is over. The caller runs ``run()``.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Watcher:
         reload: Callable[[], Loaded],
         on_change: Callable[[Loaded, Change], Awaitable[None]],
         on_error: Callable[[ConfigError], None],
+        on_recovery: Callable[[], None] = lambda: None,
         interval: float = 2.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], int] = time.time_ns,
@@ -40,6 +41,7 @@ class Watcher:
         self._reload = reload
         self._on_change = on_change
         self._on_error = on_error
+        self._on_recovery = on_recovery
         self._interval = interval
         self._sleep = sleep
         self._stamps: dict[str, Stamp] = {}
@@ -74,7 +76,9 @@ class Watcher:
                 self._on_error(error)
             return False
         await asyncio.to_thread(self._watch, loaded.sources)
-        self.error = None
+        recovered, self.error = self.error is not None, None
+        if recovered:
+            self._on_recovery()
         if loaded.digest == self.current.digest:
             return False
         old = self.current

@@ -36,6 +36,5 @@ class FailureLimiter:
         if count > self._per_address or self._all > self._total:
             raise RateLimited(
                 "Too many wrong keys from here; wait a moment and check the key.",
-                code="too_many_authentication_failures",
                 headers=retry_after(60 - now % 60),
             )

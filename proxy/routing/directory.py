@@ -96,7 +96,7 @@ class Directory:
         message = f"The model `{shown}` does not exist or you do not have access to it."
         if len(model) <= NAME_LIMIT:
             names = [entry.id for entry in self.entries(principal)]
-            close = get_close_matches(model, names, n=5, cutoff=0.5)
+            close = get_close_matches(model, names, n=5)
             if close:
                 message += f" Close names: {', '.join(close)}."
             elif names:

@@ -8,7 +8,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+from .shared import DIRECTORY
 
 
 def exposed_registry(own: CollectorRegistry) -> Callable[[], CollectorRegistry]:

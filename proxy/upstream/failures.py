@@ -18,6 +18,10 @@ FOREIGN = (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError)
 """What aiohttp's client may raise for a request that is well-formed on our side."""
 
 
+FOREIGN_BODY = (*FOREIGN, RuntimeError)
+"""The same while a body is read: after a malformed chunk aiohttp says ``RuntimeError: Connection closed``."""
+
+
 def of_request(error: BaseException, provider: str) -> UpstreamError:
     """The meaning of ``error`` while a request was sent or its head awaited."""
     detail = type(error).__name__

@@ -1,5 +1,6 @@
 """Transport on a tuned aiohttp ``ClientSession``: one pool a provider, no timers, no cookies, no redirects, no decoding."""
 
+import asyncio
 import ssl
 from collections.abc import Sequence
 
@@ -10,9 +11,11 @@ from yarl import URL
 from ..context import Limits
 from ..errors import RawHeaders, UpstreamAuthFailed, UpstreamInvalid
 from ..protocols import Exchange, UpstreamRequest, UpstreamSocket
-from .failures import FOREIGN, of_body, of_request
+from .failures import FOREIGN, FOREIGN_BODY, of_body, of_request
 
-READ_BUFFER = 256 * 1024
+READ_BUFFER = 64 * 1024
+"""aiohttp reads on up to twice this; Granian's channel holds four sends, so a client that does not read costs under 1 MiB."""
+
 HEADER_LIMIT = 64 * 1024
 SOCKET_MESSAGE_LIMIT = 64 * 1024 * 1024
 _URLS = 1024
@@ -122,7 +125,7 @@ def _timeout(limits: Limits) -> aiohttp.ClientTimeout:
 class SessionExchange:
     """An answer on aiohttp's response."""
 
-    __slots__ = ("_content", "_provider", "_response", "headers", "status")
+    __slots__ = ("_closed", "_content", "_provider", "_response", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse, provider: str) -> None:
         self._response = response
@@ -130,6 +133,21 @@ class SessionExchange:
         self._provider = provider
         self.status = response.status
         self.headers: RawHeaders = tuple([(name.lower(), value) for name, value in response.raw_headers])
+        self._closed: asyncio.Future[None] | None = None
+        connection = response.connection
+        if connection is not None and connection.protocol is not None:
+            # A malformed chunk closes the connection without waking the reader (aiohttp 3.14), so its end wakes it here.
+            self._closed = connection.protocol.closed
+            if self._closed is not None:
+                self._closed.add_done_callback(self._lost)
+
+    def _lost(self, _: object) -> None:
+        if not self._content.is_eof() and self._content.exception() is None:
+            self._content.set_exception(aiohttp.ClientPayloadError("connection closed"))
+
+    def _forget(self) -> None:
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._lost)
 
     @property
     def ended(self) -> bool:
@@ -140,15 +158,17 @@ class SessionExchange:
         """Whatever one socket read brought; ``b""`` is the end."""
         try:
             return await self._content.readany()
-        except FOREIGN as error:
+        except FOREIGN_BODY as error:
             raise of_body(error, self._provider) from error
 
     def release(self) -> None:
         """Back to the pool, or closed when unread bytes remain."""
+        self._forget()
         self._response.release()
 
     def abort(self) -> None:
         """Closes the connection."""
+        self._forget()
         self._response.close()
 
 

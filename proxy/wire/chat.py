@@ -41,5 +41,12 @@ ACTED_ON: tuple[bytes, ...] = (
 )
 """Keys whose duplicates are refused: we would act on one copy and an upstream perhaps on the other."""
 
-DESTINATION_KEYS: tuple[bytes, ...] = (b"api_base", b"base_url", b"api_key", b"api_type", b"custom_llm_provider")
+DESTINATION_KEYS: tuple[bytes, ...] = (
+    b"api_base",
+    b"api_base_url",
+    b"base_url",
+    b"api_key",
+    b"api_type",
+    b"custom_llm_provider",
+)
 """Body keys with which other gateways let a client choose where its request, and our credentials, go."""

@@ -33,5 +33,10 @@ def carried(method: str, raw: bytes) -> None:
         raise NotFound(f"Invalid URL ({method} {shown}): remove the trailing slash.")
     plain = unquote_to_bytes(path)
     segments = plain.split(b"/")[1:]
-    if len(path) > LIMIT or _CONTROL.search(plain) is not None or any(part in (b"", b".", b"..") for part in segments):
+    if (
+        len(path) > LIMIT
+        or b" " in path
+        or _CONTROL.search(plain) is not None
+        or any(part in (b"", b".", b"..") for part in segments)
+    ):
         raise NotFound(f"Invalid URL ({method} {shown}): the path has an empty, relative or control part.")

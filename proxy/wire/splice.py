@@ -22,18 +22,17 @@ def with_usage(body: bytes) -> bytes:
     """``body`` asking for the usage chunk: ``stream_options.include_usage`` is true."""
     options = find(body, b"stream_options")
     if options is None:
-        return _first_member(body, _INCLUDE)
+        return _with_member(body, _INCLUDE)
     if body[options.start] != 0x7B:
         return replace(body, options, b'{"include_usage":true}')
     inner = body[options.start : options.end]
     flag = next((m for m in members(inner) if m.key == b"include_usage"), None)
-    changed = _first_member(inner, b'"include_usage":true') if flag is None else replace(inner, flag, b"true")
+    changed = _with_member(inner, b'"include_usage":true') if flag is None else replace(inner, flag, b"true")
     return replace(body, options, changed)
 
 
-def _first_member(data: bytes, member: bytes) -> bytes:
-    """``data`` (an object) with ``member`` put first."""
-    brace = data.index(b"{") + 1
-    rest = data[brace:]
-    comma = b"" if rest.lstrip().startswith(b"}") else b","
-    return b"".join((data[:brace], member, comma, rest))
+def _with_member(data: bytes, member: bytes) -> bytes:
+    """``data`` (an object) with ``member`` put last, so that everything before it stays where it was."""
+    end = data.rindex(b"}")
+    comma = b"" if data[:end].rstrip().endswith(b"{") else b","
+    return b"".join((data[:end], comma, member, data[end:]))

@@ -118,7 +118,7 @@ def test_sockets_and_prefixes_are_on_the_page() -> None:
 
 def test_the_order_of_the_chain_is_the_chains() -> None:
     order = [link.__module__.rsplit(".", 1)[1] for link in middleware.CHAIN] + ["streaming"]
-    names = re.findall(r"^(?:\d+\.|[#|]+)\s*[*`]*(\w+)", page("request-life"), re.MULTILINE)
+    names = re.findall(r"^[*#|\s]*\d+\.\s*[*`]*(\w+)", page("request-life"), re.MULTILINE)
     assert [name for name in dict.fromkeys(names) if name in order] == order
     assert " → ".join(order) in (middleware.__doc__ or "")
 

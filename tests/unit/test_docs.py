@@ -135,7 +135,7 @@ def test_the_life_of_a_request_has_the_links_in_the_order_of_the_code() -> None:
     text = page("request-life.md")
     links = [link.__module__.rpartition(".")[2] for link in middleware.CHAIN] + ["streaming"]
     assert " ▶ ".join(links) in text
-    steps = re.findall(r"^\*\*\d\. (\w+)\*\* \(`middleware/(\w+)\.py`", text, re.MULTILINE)
+    steps = re.findall(r"^\d\. \*\*(\w+)\*\* \(`middleware/(\w+)\.py`", text, re.MULTILINE)
     assert steps == [(name, name) for name in links]
 
 

@@ -87,7 +87,15 @@ async def test_a_first_byte_timeout_after_the_early_start_is_an_error_event(live
 async def test_no_comment_inside_an_event() -> None:
     """Silence in the middle of an event, at every kind of place: whatever is inserted there would break it."""
     event = json.dumps({"choices": [{"index": 0, "delta": {"content": "Far."}}]}).encode()
-    pieces = [b"da", b"ta: " + event[:10], event[10:], b"\n", b"\n", b'data: {"choices":[{"finish_reason":"stop"}]}', b"\n\n"]
+    pieces = [
+        b"da",
+        b"ta: " + event[:10],
+        event[10:],
+        b"\n",
+        b"\n",
+        b'data: {"choices":[{"finish_reason":"stop"}]}',
+        b"\n\n",
+    ]
 
     async def script(connection: Connection) -> None:
         await connection.request()
@@ -113,7 +121,9 @@ async def test_no_comment_inside_an_event() -> None:
 @pytest.mark.parametrize("chosen", [0, 15])
 async def test_no_early_start_without_keepalive_or_before_its_time(mock: Mock, chosen: int) -> None:
     with running(config_for(mock.url, streaming={"keepalive": chosen})) as gateway:
-        answer = await ask(gateway.port, chat(stream=True, headers={"x-mock-head-delay": "700", "x-mock-fault": "status:503"}))
+        answer = await ask(
+            gateway.port, chat(stream=True, headers={"x-mock-head-delay": "700", "x-mock-fault": "status:503"})
+        )
         assert answer.status == 503
         answer = await ask(gateway.port, chat(stream=True, headers={"x-mock-first-token": "700"}))
         assert comments(answer.body) == 0

@@ -79,7 +79,9 @@ async def test_a_request_that_dies_twice_is_given_up() -> None:
 async def test_no_replay_once_a_byte_of_the_answer_came() -> None:
     async def script(connection: Connection) -> None:
         await connection.request()
-        connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        connection.writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
         connection.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"Far"}}]}\n\n')
         await connection.writer.drain()
         await asyncio.sleep(0.1)

@@ -1,13 +1,14 @@
 """SIGTERM: what fits into the drain is finished, the rest is told so, everything is settled once, and the process ends in time."""
 
 import asyncio
+import os
 import signal
 import time
 
 import pytest
 
 from tests.support.observed import access_lines, settled, workers
-from tests.support.processes import Gateway, Mock, config_for, free_port, running
+from tests.support.processes import Mock, config_for, free_port, running
 from tests.support.rawhttp import Answer, Client, ask, chat, request
 
 pytestmark = pytest.mark.e2e
@@ -169,19 +170,9 @@ async def test_sigint_drains_too(mock: Mock) -> None:
             await client.send(chat(stream=True, headers=pace(0.8)))
             answer = await client.head()
             for pid in (gateway.pid, *workers(gateway)):
-                _signal(pid)
+                os.kill(pid, signal.SIGINT)
             await client.body_of(answer)
             assert answer.ending == "whole"
             assert answer.data[-1] == "[DONE]"
             await asyncio.to_thread(gateway.child.wait, 5)
         assert "Traceback" not in gateway.log()
-
-
-def _signal(pid: int) -> None:
-    import os
-
-    os.kill(pid, signal.SIGINT)
-
-
-def alive(gateway: Gateway) -> bool:
-    return gateway.child.poll() is None

@@ -48,7 +48,9 @@ async def test_both_workers_drain(mock: Mock) -> None:
     with running(config_for(mock.url, server={"workers": 2, "drain": 5})) as gateway:
         await eventually(lambda: len(workers(gateway)) == 2)
         asked = [
-            asyncio.create_task(ask(gateway.port, chat(stream=True, headers={"x-mock-pace": "50", "x-mock-tokens": "20"})))
+            asyncio.create_task(
+                ask(gateway.port, chat(stream=True, headers={"x-mock-pace": "50", "x-mock-tokens": "20"}))
+            )
             for _ in range(30)
         ]
         await asyncio.sleep(0.5)

@@ -32,7 +32,13 @@ ANSWERED: list[dict[str, Any]] = [
     {
         "role": "assistant",
         "content": None,
-        "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": '{"place": "mill", "near": 1}'}}],
+        "tool_calls": [
+            {
+                "id": "call_1",
+                "type": "function",
+                "function": {"name": "look_up", "arguments": '{"place": "mill", "near": 1}'},
+            }
+        ],
     },
     {"role": "tool", "tool_call_id": "call_1", "content": "9007199254740993 m"},
 ]

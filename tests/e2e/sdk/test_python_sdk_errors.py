@@ -127,7 +127,9 @@ def failing(times: int, name: str, fault: str) -> dict[str, str]:
     return {"x-mock-fault": fault, "x-mock-fault-times": str(times), "x-mock-fault-id": f"{name}-{time.monotonic_ns()}"}
 
 
-@pytest.mark.parametrize(("fault", "least", "most"), [("rate-limit:ms=40", 0.08, 1.5), ("rate-limit:seconds=0.2", 0.4, 2)])
+@pytest.mark.parametrize(
+    ("fault", "least", "most"), [("rate-limit:ms=40", 0.08, 1.5), ("rate-limit:seconds=0.2", 0.4, 2)]
+)
 def test_sdk_retries_after_the_time_it_is_told(gateway: Gateway, fault: str, least: float, most: float) -> None:
     with OpenAI(base_url=gateway.url, api_key=KEY, max_retries=2, timeout=20) as client:
         begun = time.monotonic()

@@ -210,7 +210,8 @@ def upgrade(offers: list[bytes], path: str = "/v1/realtime?model=gpt-4o", header
 
 
 @pytest.mark.parametrize(
-    "offer", [b"a\x01b", b"real\xfftime", b"a b", b"(x)", b"\x7f", b",,,", b"a" * 5000, b"openai-insecure-api-key.x\x02y"]
+    "offer",
+    [b"a\x01b", b"real\xfftime", b"a b", b"(x)", b"\x7f", b",,,", b"a" * 5000, b"openai-insecure-api-key.x\x02y"],
 )
 async def test_a_malformed_subprotocol_is_never_echoed(gateway: Gateway, offer: bytes) -> None:
     (worker,) = workers(gateway)
@@ -228,7 +229,9 @@ async def test_a_malformed_subprotocol_is_never_echoed(gateway: Gateway, offer: 
 async def test_an_upstream_cannot_choose_a_subprotocol_that_was_not_offered(mock: Mock) -> None:
     async def script(connection: Connection) -> None:
         head = await connection.request()
-        key = next(line.split(b":")[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
+        key = next(
+            line.split(b":")[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")
+        )
         accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
         connection.writer.write(
             b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
@@ -363,4 +366,3 @@ def test_a_server_that_cannot_start_does_not_exit_with_0() -> None:
         assert "Traceback" not in process.log()
     finally:
         process.close()
-

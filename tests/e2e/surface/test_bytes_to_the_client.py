@@ -166,7 +166,10 @@ def test_gzip_is_metered(gateway: Gateway, asked: str | None) -> None:
         record = log_line(gateway, given)
         if body is CHAT:
             usage = json.loads(text)["usage"]
-            assert (record["input_tokens"], record["output_tokens"]) == (usage["prompt_tokens"], usage["completion_tokens"])
+            assert (record["input_tokens"], record["output_tokens"]) == (
+                usage["prompt_tokens"],
+                usage["completion_tokens"],
+            )
         else:
             assert b'"usage":{' in text
         assert (record["input_source"], record["output_source"]) == ("reported", "reported")
@@ -256,9 +259,7 @@ def test_a_paced_stream_arrives_as_it_is_made(gateway: Gateway) -> None:
     assert times[-1] - times[1] > 0.3
 
 
-def arrivals(
-    gateway: Gateway, target: str, headers: list[tuple[str, str]], body: bytes, *, end: bytes
-) -> list[float]:
+def arrivals(gateway: Gateway, target: str, headers: list[tuple[str, str]], body: bytes, *, end: bytes) -> list[float]:
     """When each socket read returned, until ``end`` was among what came."""
     with connect(gateway.origin) as link:
         link.sendall(head("POST", target, [*headers, ("authorization", f"Bearer {KEY}")], len(body)) + body)

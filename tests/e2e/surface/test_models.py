@@ -58,10 +58,10 @@ def test_close_names_are_only_those_the_key_may_use(several: Gateway) -> None:
 def test_a_forbidden_name_reads_like_an_unknown_one(several: Gateway, mock: Mock) -> None:
     marked = mark()
     forbidden = named(several.origin, "bridge", key="sk-tw-narrow", mark=marked)
-    unknown = named(several.origin, "brodge", key="sk-tw-narrow")
+    unknown = named(several.origin, "bridgx", key="sk-tw-narrow")
     assert forbidden.status == unknown.status == 404
     texts = [answer.error["message"].partition(" (request id")[0] for answer in (forbidden, unknown)]
-    assert texts[0].replace("bridge", "X") == texts[1].replace("brodge", "X")
+    assert texts[0].replace("bridge", "X") == texts[1].replace("bridgx", "X")
     assert received(mock, marked) == []
 
 
@@ -124,7 +124,9 @@ def test_a_model_on_an_unlisted_path_chooses_its_provider(several: Gateway, mock
     body = b'{"model":"road-short","x":1}'
     ask(several.origin, "POST", "/v1/new/thing", headers=[JSON, marked], body=body, key="sk-tw-narrow")
     entry = one(mock, marked)
-    assert ["authorization", "Bearer sk-second-credential"] in [[name.lower(), value] for name, value in entry["headers"]]
+    assert ["authorization", "Bearer sk-second-credential"] in [
+        [name.lower(), value] for name, value in entry["headers"]
+    ]
 
 
 def test_token_counts(several: Gateway, mock: Mock) -> None:

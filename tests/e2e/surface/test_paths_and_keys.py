@@ -123,7 +123,9 @@ def test_methods_that_a_known_path_lacks(gateway: Gateway, mock: Mock) -> None:
         assert 400 <= answer.status < 500
 
 
-@pytest.mark.parametrize("path", ["/v1/organization/users", "/v1/projects/p1", "/organization/costs", "/openai/v1/organization/x"])
+@pytest.mark.parametrize(
+    "path", ["/v1/organization/users", "/v1/projects/p1", "/organization/costs", "/openai/v1/organization/x"]
+)
 def test_account_administration(gateway: Gateway, everything: Gateway, mock: Mock, path: str) -> None:
     marked = mark()
     answer = ask(gateway.origin, "GET", path, headers=[marked])
@@ -134,7 +136,9 @@ def test_account_administration(gateway: Gateway, everything: Gateway, mock: Moc
     assert one(mock, marked)["path"].startswith("/v1/")
 
 
-@pytest.mark.parametrize("path", ["/v1/%6frganization/users", "/v1/ORGANIZATION/users", "/v1/./organization/x", "/v1/organization%2fusers"])
+@pytest.mark.parametrize(
+    "path", ["/v1/%6frganization/users", "/v1/ORGANIZATION/users", "/v1/./organization/x", "/v1/organization%2fusers"]
+)
 def test_account_administration_in_disguise(gateway: Gateway, mock: Mock, path: str) -> None:
     marked = mark()
     answer = ask(gateway.origin, "GET", path, headers=[marked])
@@ -149,7 +153,7 @@ def test_probes_need_no_key(gateway: Gateway, path: str) -> None:
 
 
 def test_destinations_are_never_the_clients_choice(gateway: Gateway, mock: Mock) -> None:
-    for name in ("api_base", "base_url", "api_base_url"):
+    for name in ("api_base", "base_url", "api_key", "api_type", "custom_llm_provider"):
         marked = mark()
         body = CHAT[:-1] + f',"{name}":"http://127.0.0.1:9/v1"}}'.encode()
         answer = chat(gateway.origin, body, headers=[marked])
@@ -168,4 +172,7 @@ def test_absolute_form_targets_do_not_choose_the_host(gateway: Gateway, mock: Mo
     marked = mark()
     answer = ask(gateway.origin, "GET", "http://127.0.0.1:9/v1/files", headers=[marked])
     assert answer.status in (200, 400, 404)
-    assert [values_of(entry, "host") for entry in received(mock, marked)] in ([], [[mock.origin.removeprefix("http://")]])
+    assert [values_of(entry, "host") for entry in received(mock, marked)] in (
+        [],
+        [[mock.origin.removeprefix("http://")]],
+    )
