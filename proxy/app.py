@@ -38,6 +38,14 @@ HEARTBEAT = 0.5
 """Seconds between looks at the loop's lag and the retired pools."""
 
 
+def log_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """What asyncio would print with the exception's text, which may quote a client or a provider; here its type only."""
+    error = context.get("exception")
+    # A pooled connection that an upstream reset while nobody used it is no event.
+    level = logging.DEBUG if type(error).__module__.startswith("aiohttp") else logging.ERROR
+    _log.log(level, "event loop: %s (%s)", context.get("message"), type(error).__name__)
+
+
 class Gateway:
     """One worker's application: ASGI in, everything it owns inside."""
 
@@ -134,6 +142,7 @@ class Gateway:
         if server.health_port is not None:
             self._listener = await self._health.serve(server.health_host or server.host, server.health_port)
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(log_loop_error)
         # Granian's own handler runs through the loop's wake-up descriptor, so both are called.
         signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(self.drain))
         self._background = [loop.create_task(self._watcher.run()), loop.create_task(self._beat())]

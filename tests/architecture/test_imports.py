@@ -76,9 +76,9 @@ def test_only_the_composition_root_imports_the_chain() -> None:
 
 def test_aiohttps_client_is_met_in_one_folder() -> None:
     importers = {name for name in modules() if any(inside(found, "aiohttp") for found in imports_of(name))}
-    assert {name for name in importers if not inside(name, "proxy.mock") and not inside(name, "proxy.cli")} == set(
+    assert {name for name in importers if not inside(name, "proxy.mock") and not inside(name, "proxy.cli")} == {
         name for name in importers if inside(name, "proxy.upstream")
-    )
+    }
 
 
 def test_modules_of_the_chain_import_no_store() -> None:

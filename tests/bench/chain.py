@@ -43,7 +43,9 @@ REPLY = orjson.dumps(
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "model": "small",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": "A mile. " * 100}, "finish_reason": "stop"}],
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": "A mile. " * 100}, "finish_reason": "stop"}
+        ],
         "usage": USAGE,
     }
 )
@@ -300,6 +302,7 @@ def main() -> None:
     options.add_argument("--json", action="store_true", help="one JSON object")
     options.add_argument("--profile", action="store_true", help="the functions that cost most")
     options.add_argument("--count", type=int, default=2000, help="requests a round")
+    options.add_argument("--rounds", type=int, default=7, help="rounds, of which the best counts")
     chosen = options.parse_args()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         if chosen.profile:
@@ -307,7 +310,7 @@ def main() -> None:
             return
         gc.collect()
         gc.freeze()
-        figures = runner.run(measure(count=chosen.count))
+        figures = runner.run(measure(count=chosen.count, rounds=chosen.rounds))
     if chosen.json:
         print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
         return

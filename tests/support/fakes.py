@@ -198,7 +198,7 @@ class FakeSocket:
     """A provider's WebSocket by script; ``None`` or the end of the script closes it."""
 
     def __init__(
-        self, *script: str | bytes | None | float | BaseException, code: int = 1000, subprotocol: str | None = None
+        self, *script: str | bytes | float | BaseException | None, code: int = 1000, subprotocol: str | None = None
     ) -> None:
         self._script = list(script)
         self._code = code

@@ -51,11 +51,22 @@ def metric(gateway: Gateway, name: str, port: int | None = None, **labels: str) 
     return total
 
 
+def children(pid: int) -> list[int]:
+    """Pids of the child processes of ``pid``."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def gone(pid: int) -> bool:
+    """Has the process ended, and been waited for?"""
+    return not Path(f"/proc/{pid}").exists()
+
+
 def workers(gateway: Gateway) -> list[int]:
     """Pids of the worker processes."""
-    found = []
-    for task in Path(f"/proc/{gateway.pid}/task").iterdir():
-        found += [int(pid) for pid in (task / "children").read_text().split()]
+    found = children(gateway.pid)
     return sorted(pid for pid in found if "resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_text())
 
 

@@ -257,20 +257,20 @@ async def test_forty_clients_that_never_read_leave_the_others_alone() -> None:
         with running(config_for(upstream.url)) as gateway:
             (worker,) = workers(gateway)
             before = rss(worker)
-            stuck = []
-            for _ in range(40):
-                client = await Client.open(gateway.port, receive_buffer=4096)
-                await client.send(chat(stream=True, headers={"x-flood": "1"}))
-                stuck.append(client)
-            await asyncio.sleep(0.5)
-            begun = time.monotonic()
-            answer = await ask(gateway.port, chat())
-            assert answer.status == 200
-            assert time.monotonic() - begun < 0.5
-            # 1 MiB a stream, and the allocator's share.
-            assert rss(worker) - before < 56 * 1024 * 1024
-            for client in stuck:
-                client.close()
+            stuck = [await Client.open(gateway.port, receive_buffer=4096) for _ in range(40)]
+            try:
+                for client in stuck:
+                    await client.send(chat(stream=True, headers={"x-flood": "1"}))
+                await asyncio.sleep(0.5)
+                begun = time.monotonic()
+                answer = await ask(gateway.port, chat())
+                assert answer.status == 200
+                assert time.monotonic() - begun < 0.5
+                # 1 MiB a stream, and the allocator's share.
+                assert rss(worker) - before < 56 * 1024 * 1024
+            finally:
+                for client in stuck:
+                    client.close()
             await eventually(lambda: metric(gateway, "tollway_inflight_requests") == 0)
 
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.support.observed import metric, workers
+from tests.support.observed import gone, metric, workers
 from tests.support.processes import Mock, config_for, running
 from tests.support.rawhttp import ask, chat, eventually
 
@@ -41,7 +41,7 @@ async def test_a_killed_worker_is_replaced_and_counters_stay_right(mock: Mock) -
         assert metric(gateway, "tollway_config_reload_success") == 1
         assert gateway.terminate() == 0
         for pid in now:
-            assert not os.path.exists(f"/proc/{pid}"), "a worker outlived the parent"
+            assert gone(pid), "a worker outlived the parent"
 
 
 async def test_both_workers_drain(mock: Mock) -> None:

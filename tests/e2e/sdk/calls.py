@@ -183,9 +183,10 @@ CALLS: dict[str, tuple[Step, ...]] = {
     "moderations": (lambda c, _: c.moderations.create(input=["fine", "mock-flag"]),),
     "moderations model": (lambda c, _: c.moderations.create(input="fine", model="omni-moderation-latest"),),
     "models": (lambda c, _: c.models.list(),),
-    "models retrieve": tuple(
-        (lambda c, _, name=name: c.models.retrieve(name))
-        for name in (MODEL, "acme/roadrunner-7b", "ft:gpt-4o-mini:acme::abc123")
+    "models retrieve": (
+        lambda c, _: c.models.retrieve(MODEL),
+        lambda c, _: c.models.retrieve("acme/roadrunner-7b"),
+        lambda c, _: c.models.retrieve("ft:gpt-4o-mini:acme::abc123"),
     ),
     "models delete": (lambda c, _: c.models.delete("ft:gpt-4o-mini:acme::abc123"),),
     "files": (

@@ -6,9 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -19,34 +17,38 @@ pytestmark = pytest.mark.e2e
 
 
 class Bare:
-    """Granian around ``bare.app``."""
+    """Granian around ``bare.app``, in a process of its own."""
 
-    def __init__(self, port: int, child: "subprocess.Popen[bytes]", log: Path) -> None:
+    def __init__(self, port: int, *arguments: str) -> None:
         self.port = port
-        self.child = child
-        self.log = log
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "tests.e2e.stack.bare", str(port), *arguments],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def close(self) -> None:
+        """Ends it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.wait(5)
 
 
 @contextlib.asynccontextmanager
 async def bare(*arguments: str) -> AsyncIterator[Bare]:
-    port = free_port()
-    with tempfile.NamedTemporaryFile(suffix=".log") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "tests.e2e.stack.bare", str(port), *arguments],
-            cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-        try:
-            for _ in range(300):
-                with contextlib.suppress(OSError):
-                    (await Client.open(port)).close()
-                    break
-                assert child.poll() is None, Path(log.name).read_text()
-                await asyncio.sleep(0.02)
-            yield Bare(port, child, Path(log.name))
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait(5)
+    server = Bare(free_port(), *arguments)
+    try:
+        for _ in range(500):
+            with contextlib.suppress(OSError):
+                (await Client.open(server.port)).close()
+                break
+            assert server.child.poll() is None
+            await asyncio.sleep(0.02)
+        yield server
+    finally:
+        server.close()
 
 
 def get(path: str) -> bytes:
@@ -109,13 +111,9 @@ async def test_fact_12_an_exception_from_start_up_is_only_a_warning() -> None:
 
 async def test_fact_13_a_second_server_shares_the_port_silently() -> None:
     async with bare() as first:
-        second = subprocess.Popen(
-            [sys.executable, "-m", "tests.e2e.stack.bare", str(first.port)],
-            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+        second = Bare(first.port)
         try:
             with pytest.raises(subprocess.TimeoutExpired):
-                await asyncio.to_thread(second.wait, 1.5)
+                await asyncio.to_thread(second.child.wait, 1.5)
         finally:
-            os.killpg(second.pid, signal.SIGKILL)
-            second.wait(5)
+            second.close()

@@ -238,7 +238,7 @@ CONTROLS = [("x-mock-unicode", "on"), ("x-mock-tokens", "12")]
 @pytest.mark.parametrize("split", [1, 2, 3, 7, 64, 1000])
 def test_transcripts_split_anywhere(gateway: Gateway, mock: Mock, framing: str, split: int) -> None:
     headers = [JSON, *CONTROLS, ("x-mock-framing", framing), ("x-mock-split", str(split))]
-    through, direct = compare(gateway, mock, "POST", "/v1/chat/completions", headers=headers, body=USAGE)
+    _, direct = compare(gateway, mock, "POST", "/v1/chat/completions", headers=headers, body=USAGE)
     end = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}[framing]
     assert direct.body.endswith(b"data: [DONE]" + end * 2)
 

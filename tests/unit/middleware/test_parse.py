@@ -146,7 +146,12 @@ def test_shapes_that_only_look_forbidden_pass(body: bytes) -> None:
 
 def test_the_body_is_never_quoted() -> None:
     secret = "sk-secret-in-a-body"
-    for body in (f'{{"model":{{"{secret}":1}}}}', f'{{"stream":"{secret}"}}', f'{{"model":"{secret}"', f'{{"x":{secret}}}'):
+    for body in (
+        f'{{"model":{{"{secret}":1}}}}',
+        f'{{"stream":"{secret}"}}',
+        f'{{"model":"{secret}"',
+        f'{{"x":{secret}}}',
+    ):
         with pytest.raises(InvalidRequest) as caught:
             decode(body.encode())
         assert secret not in caught.value.message

@@ -81,9 +81,13 @@ async def test_a_refused_dial_is_never_accepted() -> None:
 async def test_a_client_that_leaves_before_the_dial_costs_none() -> None:
     client = Caller.saying({"type": "websocket.disconnect", "code": 1005})
     transport = FakeTransport(socket=FakeSocket())
-    app = RealtimeApp(providers={"local": (FakeProvider(), transport)}, origins=(), tasks=FakeTasks(), clock=FakeClock())
+    app = RealtimeApp(
+        providers={"local": (FakeProvider(), transport)}, origins=(), tasks=FakeTasks(), clock=FakeClock()
+    )
     with pytest.raises(ClientGone):
-        await app(scope_of(RequestContext(request_id="r", endpoint=REALTIME, target=TARGET)), client.receive, client.send)
+        await app(
+            scope_of(RequestContext(request_id="r", endpoint=REALTIME, target=TARGET)), client.receive, client.send
+        )
     assert transport.requests == []
 
 
@@ -122,7 +126,9 @@ async def test_usage_is_added_up() -> None:
         (b"null", ("https://app.test",), False),
     ],
 )
-async def test_pages_of_other_sites_may_not_connect(origin: bytes | None, origins: tuple[str, ...], passes: bool) -> None:
+async def test_pages_of_other_sites_may_not_connect(
+    origin: bytes | None, origins: tuple[str, ...], passes: bool
+) -> None:
     headers = {b"origin": origin} if origin is not None else {}
     if passes:
         await relayed(caller(), FakeSocket(), headers=headers, origins=origins)

@@ -1,5 +1,6 @@
 """From configuration to services: generation, pools, routes, counting, and the checks before the server starts."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from proxy.errors import AuthenticationFailed
 from proxy.identity.keyring import Forwarder, Keyring, Open
 from proxy.local.health import Health, State
 from proxy.surface import Surface
+from proxy.telemetry.shared import DIRECTORY, metrics_folder
 from proxy.tokens.counter import TokenCounter
 from proxy.transports import TransportPool
 from proxy.wire.endpoints import CHAT, MODELS, PASSTHROUGH, Endpoint
@@ -59,7 +61,9 @@ def test_targets_take_their_own_limits_then_the_shared_then_the_usual() -> None:
 
 
 def test_the_catalogue_is_listed_behind_the_wildcard_only_for_real_addresses() -> None:
-    entries = generation.directory(CONFIG).entries(generation.authenticator(CONFIG, FakeClock()).identify([b"sk-all"], ""))
+    entries = generation.directory(CONFIG).entries(
+        generation.authenticator(CONFIG, FakeClock()).identify([b"sk-all"], "")
+    )
     ids = [entry.id for entry in entries]
     assert ids[0] == "fast"
     assert len(ids) > 5
@@ -160,7 +164,9 @@ class Routes:
 
     async def ask(self, method: str, path: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Client:
         client = Client()
-        await self.surface.app(http_scope(method, path, headers=[(b"host", b"x"), *headers]), client.receive, client.send)
+        await self.surface.app(
+            http_scope(method, path, headers=[(b"host", b"x"), *headers]), client.receive, client.send
+        )
         return client
 
 
@@ -177,7 +183,9 @@ class Routes:
         ("GET", "/anything/else", PASSTHROUGH, None),
     ],
 )
-async def test_one_surface_under_four_names(prefix: str, method: str, path: str, endpoint: Endpoint, fixed: str | None) -> None:
+async def test_one_surface_under_four_names(
+    prefix: str, method: str, path: str, endpoint: Endpoint, fixed: str | None
+) -> None:
     routes = Routes()
     await routes.ask(method, prefix + path)
     assert routes.calls == [(endpoint, fixed)]
@@ -249,18 +257,22 @@ def test_addresses_that_cannot_be_listened_on(host: str, port: int) -> None:
         server.check_port(host, port)
 
 
-@pytest.mark.parametrize(("found", "good"), [("2.8.6", False), ("2.7.99", False), ("2.8.7", True), ("2.10.0", True), ("3.0", True)])
+@pytest.mark.parametrize(
+    ("found", "good"), [("2.8.6", False), ("2.7.99", False), ("2.8.7", True), ("2.10.0", True), ("3.0", True)]
+)
 def test_old_granians_are_refused(found: str, good: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "version", lambda _: found)
     if good:
         server.check_granian()
     else:
-        with pytest.raises(server.StartError, match="2.8.7"):
+        with pytest.raises(server.StartError, match=r"2\.8\.7"):
             server.check_granian()
 
 
 def test_another_owner_of_our_packages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "packages_distributions", lambda: {"proxy": ["tollway", "proxy.py"], "middleware": ["tollway"]})
+    monkeypatch.setattr(
+        server, "packages_distributions", lambda: {"proxy": ["tollway", "proxy.py"], "middleware": ["tollway"]}
+    )
     with pytest.raises(server.StartError, match=r"proxy\.py"):
         server.check_packages()
     monkeypatch.setattr(server, "packages_distributions", lambda: {})
@@ -268,11 +280,11 @@ def test_another_owner_of_our_packages_is_refused(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_folder_of_shared_counters_lives_as_long_as_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(server.DIRECTORY, raising=False)
-    with server.metrics_folder(Config(server=Server(workers=2))):
-        folder = Path(server.os.environ[server.DIRECTORY])
+    monkeypatch.delenv(DIRECTORY, raising=False)
+    with metrics_folder(wanted=True):
+        folder = Path(os.environ[DIRECTORY])
         assert folder.is_dir()
     assert not folder.exists()
-    monkeypatch.delenv(server.DIRECTORY, raising=False)
-    with server.metrics_folder(Config()):
-        assert server.DIRECTORY not in server.os.environ
+    assert DIRECTORY not in os.environ
+    with metrics_folder(wanted=False):
+        assert DIRECTORY not in os.environ

@@ -8,7 +8,16 @@ import pytest
 
 from proxy import settlement as settlement_module
 from proxy.context import Attempt, Message, RequestContext, context_of
-from proxy.errors import GatewayDraining, InternalError, InvalidRequest, UpstreamTimeout, answer_headers, envelope, retry_after, sse_event
+from proxy.errors import (
+    GatewayDraining,
+    InternalError,
+    InvalidRequest,
+    UpstreamTimeout,
+    answer_headers,
+    envelope,
+    retry_after,
+    sse_event,
+)
 from proxy.inflight import InFlight
 from proxy.lifespan import Lifespan
 from proxy.settlement import Settler
@@ -134,7 +143,9 @@ async def test_a_task_that_fails_is_logged_without_its_text(caplog: pytest.LogCa
 # ---- settlement -----------------------------------------------------------------------------------------------------
 
 
-def ended(endpoint: Endpoint = CHAT, *, status: int = 200, body: bytes = b"{}", usage: Usage | None = None) -> RequestContext:
+def ended(
+    endpoint: Endpoint = CHAT, *, status: int = 200, body: bytes = b"{}", usage: Usage | None = None
+) -> RequestContext:
     ctx = RequestContext(request_id="r", endpoint=endpoint, body=body, target=TARGET)
     if status:
         ctx.attempts.append(Attempt(provider="local", model="small", started=0.0, status=status))
@@ -213,7 +224,9 @@ async def test_a_counter_that_breaks_costs_no_record_and_no_settler() -> None:
 # ---- lifespan -------------------------------------------------------------------------------------------------------
 
 
-async def lived(start: BaseException | None = None, stop: BaseException | None = None) -> tuple[list[Message], list[str]]:
+async def lived(
+    start: BaseException | None = None, stop: BaseException | None = None
+) -> tuple[list[Message], list[str]]:
     calls: list[str] = []
 
     async def starts() -> None:
@@ -241,7 +254,9 @@ async def test_start_and_stop() -> None:
 
 
 @pytest.mark.parametrize(("error", "reason"), [(ValueError("sk-secret"), "ValueError"), (OSError(98, "Address already in use"), "Address already in use")])  # fmt: skip
-async def test_a_start_that_fails_says_so_without_secrets(error: Exception, reason: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_start_that_fails_says_so_without_secrets(
+    error: Exception, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
     sent, calls = await lived(start=error)
     assert sent == [{"type": "lifespan.startup.failed", "message": f"tollway: start failed: {reason}"}]
     assert calls == ["start"]

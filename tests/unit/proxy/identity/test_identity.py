@@ -35,7 +35,9 @@ def test_the_first_known_key_decides(presented: list[bytes], principal: Principa
     assert ring().identify(presented, "192.0.2.1") is principal
 
 
-@pytest.mark.parametrize("presented", [[], [b""], [b"SK-APP"], [b"sk-app "], [b"sk-ap"], [b"\xff\x00"], [b"x" * 10_000]])
+@pytest.mark.parametrize(
+    "presented", [[], [b""], [b"SK-APP"], [b"sk-app "], [b"sk-ap"], [b"\xff\x00"], [b"x" * 10_000]]
+)
 def test_everything_else_is_refused_without_an_echo(presented: list[bytes]) -> None:
     with pytest.raises(AuthenticationFailed) as caught:
         ring().identify(presented, "192.0.2.1")
@@ -97,7 +99,7 @@ def test_one_address_is_bounded_and_others_are_not() -> None:
         found.failed("a")
     with pytest.raises(RateLimited) as caught:
         found.failed("a")
-    assert caught.value.code == "too_many_authentication_failures"
+    assert caught.value.code == "rate_limit_exceeded"
     found.failed("b")
 
 

@@ -1,6 +1,7 @@
 """Forms: the model is found wherever it stands, renamed in place, and every other byte passes as it came."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,17 @@ BOUNDARY = b"----tollway7"
 
 
 def part(name: bytes, value: bytes, extra: bytes = b"") -> bytes:
-    return b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="' + name + b'"' + extra + b"\r\n\r\n" + value + b"\r\n"
+    return (
+        b"--"
+        + BOUNDARY
+        + b'\r\nContent-Disposition: form-data; name="'
+        + name
+        + b'"'
+        + extra
+        + b"\r\n\r\n"
+        + value
+        + b"\r\n"
+    )
 
 
 END = b"--" + BOUNDARY + b"--\r\n"
@@ -92,7 +103,7 @@ def test_the_span_is_where_the_value_is(value: str, cuts: list[int], before: byt
         return
     scanner = FormScanner(BOUNDARY)
     edges = [0, *sorted(cut for cut in cuts if cut < len(body)), len(body)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         scanner.feed(body[start:end])
     assert scanner.model == value
     assert scanner.span is not None
@@ -100,13 +111,16 @@ def test_the_span_is_where_the_value_is(value: str, cuts: list[int], before: byt
     assert body[start:end] == value.encode()
 
 
+async def read_all(upload: FormUpload) -> bytes:
+    await upload.find_model()
+    return b"".join([chunk async for chunk in upload.chunks()])
+
+
 async def test_a_second_model_is_refused_even_behind_the_file() -> None:
     for body in (MODEL + MODEL + END, MODEL + FILE + part(b"model", b"other") + END):
         upload = upload_of(Client([body[:120], body[120:]]))
         with pytest.raises(InvalidRequest) as caught:
-            await upload.find_model()
-            async for _ in upload.chunks():
-                pass
+            await read_all(upload)
         assert caught.value.code == "duplicate_field"
 
 
@@ -150,7 +164,7 @@ async def test_what_comes_before_the_model_spools_to_disk(tmp_path: Path, monkey
     upload.rename("x")
     assert b"".join([chunk async for chunk in upload.chunks()]) == body.replace(b"whisper-1", b"x")
     assert upload._file is None
-    assert list(tmp_path.iterdir()) == [], "the spool has no name that could stay behind"
+    assert os.listdir(tmp_path) == [], "the spool has no name that could stay behind"
 
 
 async def test_a_model_that_crosses_from_disk_to_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +179,9 @@ async def test_a_model_that_crosses_from_disk_to_memory(tmp_path: Path, monkeypa
         assert b"".join([chunk async for chunk in upload.chunks()]) == body.replace(b"whisper-1", b"longer-than-before")
 
 
-async def test_a_spool_that_cannot_be_written_is_a_503_with_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_spool_that_cannot_be_written_is_a_503_with_the_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(form, "SPOOL", 10)
     upload = upload_of(Client([FILE, MODEL + END]), caps=limits(spool_dir=str(tmp_path / "missing")))
     with pytest.raises(SpoolFailed) as caught:

@@ -22,8 +22,10 @@ def test_what_stays_here(name: bytes, forwards: bool) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [b"accept", b"accept-encoding", b"content-type", b"user-agent", b"openai-beta", b"x-stainless-lang", b"traceparent"]
-    + [b"idempotency-key", b"x-request-id", b"x-custom"],
+    [
+        *(b"accept", b"accept-encoding", b"content-type", b"user-agent", b"openai-beta", b"x-stainless-lang"),
+        *(b"traceparent", b"idempotency-key", b"x-request-id", b"x-custom"),
+    ],
 )
 def test_what_travels_unchanged(name: bytes) -> None:
     value = " a, b;q=0.5 é"
@@ -54,7 +56,9 @@ def test_bytes_that_no_library_can_carry_are_refused() -> None:
 
 
 def test_answers_lose_hop_by_hop_and_cookies_only() -> None:
-    raw = tuple((name, b"1") for name in (*HOP_BY_HOP, b"set-cookie", b"x-request-id", b"content-length", b"openai-model"))
+    raw = tuple(
+        (name, b"1") for name in (*HOP_BY_HOP, b"set-cookie", b"x-request-id", b"content-length", b"openai-model")
+    )
     assert [name for name, _ in client_headers(raw)] == [b"x-request-id", b"content-length", b"openai-model"]
 
 

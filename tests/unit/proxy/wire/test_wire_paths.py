@@ -12,7 +12,9 @@ from proxy.wire.paths import LIMIT, carried
 
 
 @pytest.mark.parametrize("prefix", [b"", b"/v1", b"/openai/v1", b"/openai"])
-@pytest.mark.parametrize("path", [b"/files", b"/files/file-1/content", b"/batches", b"/threads/a%2Db/runs", b"/evals/x%2dy"])
+@pytest.mark.parametrize(
+    "path", [b"/files", b"/files/file-1/content", b"/batches", b"/threads/a%2Db/runs", b"/evals/x%2dy"]
+)
 def test_carried(prefix: bytes, path: bytes) -> None:
     carried("GET", prefix + path)
 
@@ -42,7 +44,9 @@ def test_not_carried(path: bytes) -> None:
 @given(
     st.lists(
         st.one_of(
-            st.sampled_from([b"/", b"..", b".", b"%2e", b"%2F", b"%", b"\\", b"v1", b"openai", b"files", b"\x00", b"?", b"#"]),
+            st.sampled_from(
+                [b"/", b"..", b".", b"%2e", b"%2F", b"%", b"\\", b"v1", b"openai", b"files", b"\x00", b"?", b"#"]
+            ),
             st.binary(max_size=4),
         ),
         max_size=10,

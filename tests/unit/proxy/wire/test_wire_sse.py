@@ -1,5 +1,7 @@
 """The framer: any split of any stream gives the same events."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -53,7 +55,9 @@ fragments = st.sampled_from(
 
 @settings(max_examples=400, deadline=None)
 @given(
-    bom=st.booleans(), parts=st.lists(fragments, max_size=8), cuts=st.lists(st.integers(0, 120), max_size=6, unique=True)
+    bom=st.booleans(),
+    parts=st.lists(fragments, max_size=8),
+    cuts=st.lists(st.integers(0, 120), max_size=6, unique=True),
 )
 @example(bom=True, parts=[b"data: a\n\n"], cuts=[1])
 @example(bom=True, parts=[b"data: a\n\n"], cuts=[0])
@@ -61,7 +65,7 @@ fragments = st.sampled_from(
 def test_any_split_gives_the_standards_events(bom: bool, parts: list[bytes], cuts: list[int]) -> None:
     stream = (b"\xef\xbb\xbf" if bom else b"") + b"".join(parts)
     edges = [0, *sorted(cut for cut in cuts if cut <= len(stream)), len(stream)]
-    pieces = [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [stream[start:end] for start, end in pairwise(edges)]
     assert framed(*pieces) == reference(stream)
 
 

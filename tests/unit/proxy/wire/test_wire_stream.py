@@ -1,6 +1,7 @@
 """What events mean, in each dialect, and that no shape raises."""
 
 import gzip
+from itertools import pairwise
 
 import orjson
 import pytest
@@ -163,7 +164,7 @@ STREAM = (
 def test_any_split_adds_up_to_the_same(cuts: list[int], defer: bool) -> None:
     decoder = StreamDecoder("chat", defer=defer)
     edges = [0, *sorted(cuts), len(STREAM)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         decoder.feed(STREAM[start:end])
     decoder.close()
     assert decoder.complete

@@ -38,15 +38,17 @@ def test_reported_usage(usage: object, figures: tuple[int, ...] | None) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "details", [{"cached_tokens": -5}, {"cached_tokens": 10**6}]
-)
+@pytest.mark.parametrize("details", [{"cached_tokens": -5}, {"cached_tokens": 10**6}])
 def test_details_never_exceed_what_they_are_part_of(details: dict[str, int]) -> None:
-    found = reported_in(orjson.dumps({"usage": {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": details}}))
+    found = reported_in(
+        orjson.dumps({"usage": {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": details}})
+    )
     assert found is None or 0 <= found.cached <= found.input
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"{", b'{"usage":[]}', b'{"usage":{"prompt_tokens":"3"}}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[]", b"null", b"{", b'{"usage":[]}', b'{"usage":{"prompt_tokens":"3"}}', b"\xff"]
+)
 def test_no_usage(body: bytes) -> None:
     assert reported_in(body) is None
 
