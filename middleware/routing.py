@@ -30,7 +30,7 @@ class RoutingMiddleware:
 
     def _target(self, ctx: RequestContext) -> Target:
         model, need = ctx.request.model, ctx.endpoint.model
-        if need == "hint" and family_of(ctx.path) in ADMIN_FAMILIES:
+        if need == "hint" and (not ctx.principal.passthrough or family_of(ctx.path) in ADMIN_FAMILIES):
             return self._passthrough(ctx)
         if model is not None:
             if self._directory.allows(ctx.principal, model):

@@ -80,6 +80,7 @@ class Gateway:
             loaded, reload=reload, on_change=self._apply, on_error=self._refuse, on_recovery=self._recovered
         )
         self._lifespan = Lifespan(start=self._start, stop=self._stop)
+        self._skipped = 0
         self._background: list[asyncio.Task[None]] = []
         self._listener: asyncio.Server | None = None
 
@@ -191,4 +192,7 @@ class Gateway:
             self.state.lagging = lag > self._config.server.lag_limit
             self.metrics.loop_lag.set(lag)
             self.metrics.in_flight.set(len(self.tasks))
+            skipped = self._tokens.overflowed
+            self.metrics.counts_skipped.inc(skipped - self._skipped)
+            self._skipped = skipped
             await self._pool.sweep(self.tasks.providers())

@@ -30,6 +30,7 @@ first_token_at      float                   streaming              telemetry
 last_token_at       float                   streaming              telemetry
 token_events        int                     streaming              telemetry
 output_text         list[str]               streaming              settlement (what the client was sent)
+output_dropped      int                     streaming              settlement (characters sent but not kept)
 usage               Usage                   streaming, settlement  telemetry
 status              int                     streaming, edge        telemetry
 outcome             Outcome                 edge                   settlers
@@ -171,6 +172,7 @@ class RequestContext(Struct, kw_only=True):
     last_token_at: float = 0.0
     token_events: int = 0
     output_text: list[str] = field(default_factory=list)
+    output_dropped: int = 0
     usage: Usage = NO_USAGE
     status: int = 0
     outcome: Outcome = "ok"

@@ -19,11 +19,14 @@ class ChainCounter:
         estimate = self._tokens.estimate(body)
         return TokenEstimate(estimate.likely, estimate.bound, output)
 
-    async def usage(self, endpoint: Endpoint, model: str, body: bytes, output: str) -> Usage:
-        """Counts of a prompt and of the text that was generated."""
+    async def usage(self, endpoint: Endpoint, model: str, body: bytes, output: str, *, dropped: int = 0) -> Usage:
+        """Counts of a prompt and of the text that was generated; what was not kept is estimated in the same proportion."""
         prompt = await self._tokens.prompt(endpoint.name, model, body)
         text = await self._tokens.text(model, output)
-        return Usage(input=prompt.total, output=text.tokens, input_source=prompt.source, output_source=text.source)
+        tokens, source = text.tokens, text.source
+        if dropped:
+            tokens, source = round(tokens * (1 + dropped / len(output))), "estimated"
+        return Usage(input=prompt.total, output=tokens, input_source=prompt.source, output_source=source)
 
     async def breakdown(self, model: str, body: bytes) -> dict[str, int | str]:
         """Counts of a chat body by part."""

@@ -10,6 +10,7 @@ TollwayError
 ├── RateLimited (429)      a limit of ours
 ├── UpstreamError          a provider is at fault
 │   ├── UpstreamUnavailable (UpstreamDropped), UpstreamInvalid, UpstreamTlsFailed, UpstreamAuthFailed, UpstreamCut (502)
+    │   ├── UpstreamRefused (as theirs)
 │   └── UpstreamTimeout (504)
 ├── GatewayDraining, SpoolFailed (503)
 └── InternalError (500)
@@ -30,7 +31,7 @@ class TollwayError(Exception):
     text. ``detail`` goes to the log only. ``headers`` are added to the answer.
     """
 
-    status: ClassVar[int] = 500
+    status: int = 500
     type: ClassVar[str] = "server_error"
     default_code: ClassVar[str | None] = None
     source: ClassVar[Fault] = "gateway"
@@ -198,6 +199,16 @@ class UpstreamCut(UpstreamError):
     """The answer broke off after it had begun."""
 
     retryable = False
+
+
+class UpstreamRefused(UpstreamError):
+    """A WebSocket handshake that the provider answered with an ordinary status, which is passed on."""
+
+    retryable = False
+
+    def __init__(self, message: str, *, status: int = 502) -> None:
+        super().__init__(message, detail=f"status {status}")
+        self.status = status
 
 
 class UpstreamTimeout(UpstreamError):

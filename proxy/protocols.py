@@ -136,8 +136,8 @@ class Counter(Protocol):
     def estimate(self, body: bytes, output: int) -> TokenEstimate:
         """Prompt size from bytes alone, without a tokeniser; ``output`` is the client's cap, 0 = none."""
 
-    async def usage(self, endpoint: Endpoint, model: str, body: bytes, output: str) -> Usage:
-        """Exact counts of a prompt and of the text that was generated; off the loop when large."""
+    async def usage(self, endpoint: Endpoint, model: str, body: bytes, output: str, *, dropped: int = 0) -> Usage:
+        """Exact counts of a prompt and of the text that was generated; ``dropped``: characters of it not kept."""
 
     async def breakdown(self, model: str, body: bytes) -> dict[str, int | str]:
         """Counts of a chat body by part, with ``total``, ``source`` and ``encoding``."""

@@ -28,7 +28,12 @@ class Settler:
         """Runs everything; a settler that breaks is counted and the others still run."""
         if self.needs_count(ctx):
             model = ctx.target.model if ctx.target is not None else ""
-            ctx.usage = await self._counter.usage(ctx.endpoint, model, ctx.body, "".join(ctx.output_text))
+            try:
+                ctx.usage = await self._counter.usage(
+                    ctx.endpoint, model, ctx.body, "".join(ctx.output_text), dropped=ctx.output_dropped
+                )
+            except Exception as error:  # noqa: BLE001 - a count that breaks leaves the estimate, and the others their turn
+                self._telemetry.settler_failed("token_count", error)
         for settler in reversed(ctx.settlers):
             try:
                 await asyncio.wait_for(settler(ctx), LIMIT)

@@ -75,6 +75,8 @@ class Surface:
                 yield WebSocketRoute(prefix + path + "/{rest:path}", socket)
         for path in PATHS:
             yield Route(path, health, methods=["GET"])
+        # Last, so that another method of a listed path finds it before Starlette's own 405.
+        yield Route("/{path:path}", self._slot(PASSTHROUGH, None))
 
 
 def _cors(cors: Cors) -> list[Middleware]:

@@ -1,6 +1,6 @@
 """A provider that speaks OpenAI's own dialect: the client's bytes go out with the configured edits spliced in."""
 
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from ..context import RequestContext, Target
 from ..protocols import UpstreamRequest
@@ -19,7 +19,7 @@ class Compatible:
         self._base_url = base_url
         self._socket_url = "ws" + base_url.removeprefix("http")
         added = list(headers)
-        if api_key is not None and not forwards:
+        if api_key is not None and not forwards and "authorization" not in dict(headers):
             added.append(("authorization", f"Bearer {api_key}"))
         self._added = added
         self._replaced = frozenset(name for name, _ in headers)
@@ -59,8 +59,13 @@ def _empty(method: str) -> bytes | None:
     return b"" if method in ("POST", "PUT", "PATCH") else None
 
 
+def _key(part: bytes) -> bytes:
+    """The decoded name of one query parameter."""
+    return unquote_to_bytes(part.partition(b"=")[0].replace(b"+", b" "))
+
+
 def _with_model_query(query: bytes, model: str) -> bytes:
     """``query`` with its ``model`` parameter replaced, every other byte as it was."""
     escaped = quote(model, safe="").encode()
-    parts = [b"model=" + escaped if part.startswith(b"model=") else part for part in query.split(b"&")]
+    parts = [b"model=" + escaped if _key(part) == b"model" else part for part in query.split(b"&")]
     return b"&".join(parts)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ..context import Attempt, Message, Receive, RequestContext, Send, Target
-from ..errors import ClientGone, UpstreamAuthFailed, UpstreamCut, UpstreamDropped, UpstreamInvalid
+from ..errors import ClientGone, UpstreamAuthFailed, UpstreamCut, UpstreamDropped, UpstreamInvalid, UpstreamUnavailable
 from ..protocols import Clock, Exchange, Provider, Tasks, Transport, UpstreamRequest
+from ..wire.endpoints import Dialect
 from ..wire.headers import client_headers, value_of
 from ..wire.reply import text_of
 from ..wire.sse import COMMENT
@@ -133,12 +134,17 @@ class Relay:
             return True
         return False
 
-    def _usage_is_due(self) -> bool:
-        """Will a whole stream report its usage? Then its events need not be decoded, unless somebody observes them."""
-        ctx = self._ctx
-        options = ctx.request.stream_options
-        asked = self._withholder is not None or (options is not None and options.include_usage is True)
-        return (asked or ctx.endpoint.dialect == "responses") and not ctx.observers
+    def _new_decoder(self, dialect: Dialect) -> StreamDecoder:
+        request = self._ctx.request
+        asked = self._withholder is not None or (
+            request.stream_options is not None and request.stream_options.include_usage is True
+        )
+        return StreamDecoder(
+            dialect,
+            eager=bool(self._ctx.observers),
+            usage_due=asked or dialect == "responses",
+            choices=request.n or 1,
+        )
 
     async def _exchange(self, request: UpstreamRequest) -> Exchange:
         """The answer's head; a connection that died unanswered is tried once more on a new one where that creates nothing."""
@@ -193,7 +199,7 @@ class Relay:
         ctx = self._ctx
         if not ctx.response_started:
             ctx.insertion = b""
-            self._decoder = StreamDecoder(ctx.endpoint.dialect, defer=self._usage_is_due())
+            self._decoder = self._new_decoder(ctx.endpoint.dialect)
             headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers + self._own_headers(())})
         self._watchdog.sending = asyncio.get_running_loop().time()
@@ -219,6 +225,10 @@ class Relay:
                 f"Provider {self._target.provider!r} refused the gateway's credentials; check its api_key.",
                 detail=f"status {status}",
             )
+        if status == 407:
+            raise UpstreamUnavailable(
+                f"The proxy in front of provider {self._target.provider!r} wants credentials; check the provider's proxy."
+            )
         ctx.first_byte_at = self._clock()
         kind = (value_of(exchange.headers, b"content-type") or b"").lower()
         if kind.startswith(b"text/event-stream"):
@@ -235,7 +245,7 @@ class Relay:
         now = asyncio.get_running_loop().time
         inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
         dialect = ctx.endpoint.dialect if exchange.status < 300 else "opaque"
-        decoder = self._decoder = self._decoder or StreamDecoder(dialect, defer=self._usage_is_due())
+        decoder = self._decoder = self._decoder or self._new_decoder(dialect)
         withholder = self._withholder if inflater is None else None
         # An answer that began with a comment has promised plain text.
         plain_only = ctx.response_started and inflater is not None
@@ -325,8 +335,7 @@ class Relay:
 
     def _observe(self, decoder: StreamDecoder, events: Sequence[StreamEvent]) -> None:
         ctx = self._ctx
-        if decoder.tokens != ctx.token_events:
-            ctx.token_events = decoder.tokens
+        if decoder.tokens:
             ctx.last_token_at = self._clock()
             if not ctx.first_token_at:
                 ctx.first_token_at = ctx.last_token_at
@@ -335,10 +344,13 @@ class Relay:
 
     def _conclude(self, decoder: StreamDecoder) -> None:
         """What the stream came to, however it ended: reported usage, else the text to count."""
+        ctx = self._ctx
         if decoder.usage is not None:
-            self._ctx.usage = decoder.usage
+            ctx.usage = decoder.usage
         else:
-            self._ctx.output_text.append(decoder.text())
+            ctx.output_text.append(decoder.text())
+            ctx.output_dropped = decoder.dropped
+        ctx.token_events = decoder.tokens
 
     def _read_reply(self, body: bytes, exchange: Exchange) -> None:
         """Usage of a whole answer; its text when it reports none."""

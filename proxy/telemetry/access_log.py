@@ -108,14 +108,13 @@ class AccessLog:
         """The thread: batches to bytes to the sink until told to stop. A sink that fails loses the batch, not the gateway."""
         while (batch := self._batches.get()) is not None:
             try:
-                stream = self._open()
-                stream.write(b"".join([_encoded(line) for line in batch]))
-                stream.flush()
-                if stream.name not in (1, 2):
-                    stream.close()
-            except OSError:
+                data = b"".join([_encoded(line) for line in batch])
+                with self._open() as stream:
+                    stream.write(data)
+            except (OSError, TypeError, ValueError):
                 self._dropped(len(batch))
-            self._handed_over -= len(batch)
+            finally:
+                self._handed_over -= len(batch)
 
     def _open(self) -> IO[bytes]:
         if self._sink in ("stdout", "stderr"):
@@ -129,4 +128,13 @@ def _encoded(line: Line) -> bytes:
     at = line.pop("at")
     assert isinstance(at, float)
     time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return orjson.dumps({"time": time, **line}, option=orjson.OPT_APPEND_NEWLINE, default=str)
+    try:
+        return orjson.dumps({"time": time, **line}, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        # A lone surrogate, from a path or a model name.
+        safe = {name: _printable(value) for name, value in line.items()}
+        return orjson.dumps({"time": time, **safe}, option=orjson.OPT_APPEND_NEWLINE, default=str)
+
+
+def _printable(value: object) -> object:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

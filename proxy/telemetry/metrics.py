@@ -203,7 +203,7 @@ class Metrics:
             ("reasoning", usage.reasoning, usage.output_source),
         )
         for direction, amount, source in figures:
-            if amount:
+            if amount > 0:
                 labels = (direction, provider, model, source)
                 child = self._tokens.get(labels)
                 if child is None:

@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..context import Limits
-from ..errors import RawHeaders, UpstreamAuthFailed, UpstreamInvalid
+from ..errors import RawHeaders, UpstreamAuthFailed, UpstreamInvalid, UpstreamRefused
 from ..protocols import Exchange, UpstreamRequest, UpstreamSocket
 from .failures import FOREIGN, FOREIGN_BODY, of_body, of_request
 
@@ -97,8 +97,12 @@ class SessionTransport:
                     f"Provider {self._provider!r} refused the credentials; check its api_key.",
                     detail=f"status {error.status}",
                 ) from error
-            raise UpstreamInvalid(
-                f"Provider {self._provider!r} refused the WebSocket.", detail=f"status {error.status}"
+            if not 400 <= error.status <= 599 or error.status == 407:
+                raise UpstreamInvalid(
+                    f"Provider {self._provider!r} did not open the WebSocket.", detail=f"status {error.status}"
+                ) from error
+            raise UpstreamRefused(
+                f"Provider {self._provider!r} refused the WebSocket with status {error.status}.", status=error.status
             ) from error
         except FOREIGN as error:
             raise of_request(error, self._provider) from error

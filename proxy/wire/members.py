@@ -89,30 +89,15 @@ def deeper_than(data: bytes, limit: int) -> bool:
     """Does the nesting of ``data`` exceed ``limit`` levels? Strings do not count."""
     if data.count(b"{") + data.count(b"[") <= limit:
         return False
-    # Each round removes the innermost pairs. Brackets inside strings may stop that; then the exact walk decides.
-    brackets = data.translate(None, _NOT_BRACKETS)
+    # Without escaped quotes every quote delimits, and every second piece is outside strings.
+    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = b"".join(plain.split(b'"')[::2]).translate(None, _NOT_BRACKETS)
+    # Each round takes the innermost level: marked first and removed together, or one round could take two.
     for _ in range(limit):
-        # Marked first and removed together: otherwise one round could take two levels.
-        brackets = brackets.replace(b"{}", b" ").replace(b"[]", b" ").translate(None, b" ")
         if not brackets:
             return False
-    return _depth_exceeds(data, limit)
-
-
-def _depth_exceeds(data: bytes, limit: int) -> bool:
-    depth, at = 0, 0
-    while (found := _STRUCTURE.search(data, at)) is not None:
-        mark = found[0]
-        at = found.end()
-        if mark == b'"':
-            at = _string_end(data, found.start())
-        elif mark in b"{[":
-            depth += 1
-            if depth > limit:
-                return True
-        else:
-            depth -= 1
-    return False
+        brackets = brackets.replace(b"{}", b" ").replace(b"[]", b" ").translate(None, b" ")
+    return bool(brackets)
 
 
 class Watchlist:

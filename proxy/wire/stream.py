@@ -23,7 +23,7 @@ _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 TAIL = 8
 """Last events that are always decoded: finish reasons of several choices, the usage chunk, an error, ``[DONE]``."""
 
-TEXT_LIMIT = 1024 * 1024
+TEXT_LIMIT = 512 * 1024
 """Characters of generated text kept for counting when the provider reports no usage."""
 
 
@@ -188,39 +188,33 @@ class StreamDecoder:
     """Bytes to events for one stream, and what they add up to.
 
     ``complete`` once the answer is whole, ``failed`` once it carried an error, ``tokens`` events that generated text,
-    ``usage`` as last reported. With ``defer`` the middle of the stream is kept as bytes and decoded only if its text turns
-    out to be needed: a provider that was asked for usage reports it at the end, and then nobody counts.
+    ``usage`` as last reported. Unless ``eager`` (somebody observes the events), what follows the first token is kept as
+    bytes and decoded in one go: at the end, when the text is needed, or when too much has been kept.
     """
 
     __slots__ = (
-        "_closed",
-        "_defer",
-        "_deferred",
-        "_framer",
-        "_head",
-        "_kept",
-        "_read",
-        "_size",
-        "_texts",
-        "complete",
-        "failed",
-        "tokens",
-        "usage",
-    )
+        "_choices", "_eager", "_finishes", "_framer", "_keep", "_kept", "_parts", "_raw", "_read", "_size", "_texts",
+        "complete", "dropped", "failed", "tokens", "usage",
+    )  # fmt: skip
 
-    def __init__(self, dialect: Dialect, *, defer: bool = False) -> None:
+    def __init__(self, dialect: Dialect, *, eager: bool = False, usage_due: bool = False, choices: int = 1) -> None:
+        """``usage_due``: the provider was asked to report; ``choices``: answers that must each finish (``n``)."""
         self._framer = Framer()
         self._read = read_response_event if dialect in ("responses", "events") else read_chunk
-        self._defer = defer
-        self._deferred: list[bytes] = []
+        self._eager = eager
+        self._keep = DEFERRED if usage_due else DEFERRED // 4
+        self._choices = choices
+        self._finishes = 0
+        self._raw: list[bytes] = []
         self._kept = 0
+        self._parts: list[str] = []
         self._texts: list[str] = []
-        self._head = 0
-        self._closed = False
         self._size = 0
         self.complete = dialect in ("opaque", "events")
         self.failed = False
         self.tokens = 0
+        self.dropped = 0
+        """Characters of text beyond ``TEXT_LIMIT``, not kept."""
         self.usage: Usage | None = None
 
     @property
@@ -230,44 +224,39 @@ class StreamDecoder:
 
     def feed(self, data: bytes) -> Sequence[StreamEvent]:
         """Events that ``data`` completes, in order; none while they are deferred."""
-        payloads = self._framer.feed(data)
-        if not self._defer:
-            return self._events(payloads)
-        at = 0
-        while not self.tokens and at < len(payloads):
-            self._events(payloads[at : at + 1])
-            at += 1
-        rest = payloads[at:]
-        self.tokens += len(rest)
-        self._deferred += rest
+        if self._eager or not self.tokens:
+            return self._events(self._framer.feed(data))
+        self._framer.note(data)
+        self._raw.append(data)
         self._kept += len(data)
-        if self._kept > DEFERRED:
+        if self._kept > self._keep:
             self._catch_up()
         return ()
 
     def close(self) -> Sequence[StreamEvent]:
-        """The end of the body: decodes the last events, which carry the finish, the usage and any error."""
-        tail = self._deferred[-TAIL:]
-        del self._deferred[-TAIL:]
-        self.tokens -= len(tail)
-        # What is still deferred belongs before the texts that follow now.
-        self._head, self._closed = len(self._texts), True
-        return self._events(tail + self._framer.close())
+        """The end of the body. Reported usage is looked for in the last events first: with it nobody needs the rest."""
+        if not self._raw:
+            return self._events(self._framer.close())
+        payloads = self._framer.feed(b"".join(self._raw)) + self._framer.close()
+        self._raw.clear()
+        self._kept = 0
+        last = payloads[-TAIL:]
+        if len(payloads) > TAIL and any(self._read(payload).usage is not None for payload in last):
+            self.tokens += len(payloads) - TAIL
+            payloads = last
+        return self._events(payloads)
 
     def text(self) -> str:
         """What was generated so far, at most ``TEXT_LIMIT`` characters."""
         self._catch_up()
-        return "".join(self._texts)
+        return "".join((*self._texts, *self._parts))
 
     def _catch_up(self) -> None:
-        deferred, self._deferred = self._deferred, []
-        self._kept = 0
-        self.tokens -= len(deferred)
-        at = self._head if self._closed else len(self._texts)
-        tail = self._texts[at:]
-        del self._texts[at:]
-        self._events(deferred)
-        self._texts += tail
+        if self._raw:
+            data = b"".join(self._raw)
+            self._raw.clear()
+            self._kept = 0
+            self._events(self._framer.feed(data))
 
     def _events(self, payloads: list[bytes]) -> Sequence[StreamEvent]:
         read = self._read
@@ -277,19 +266,29 @@ class StreamDecoder:
                 continue
             event = read(payload)
             events.append(event)
-            text = event.text
-            if text:
+            if event.text:
                 self.tokens += 1
-                if self._size < TEXT_LIMIT:
-                    self._size += len(text)
-                    self._texts.append(text)
+                self._add(event.text)
             if event.usage is not None:
                 self.usage = event.usage
             if event.finished:
-                self.complete = True
+                self._finishes += 1
+                if event is _END or self._finishes >= self._choices:
+                    self.complete = True
             elif event.error:
                 self.failed = True
         return events
+
+    def _add(self, text: str) -> None:
+        if self._size >= TEXT_LIMIT:
+            self.dropped += len(text)
+            return
+        self._size += len(text)
+        self._parts.append(text)
+        if len(self._parts) >= 512:
+            # A short str takes ten times its characters; joined they take one.
+            self._texts.append("".join(self._parts))
+            self._parts.clear()
 
 
 class Withholder:

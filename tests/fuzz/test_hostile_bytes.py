@@ -72,7 +72,7 @@ def test_a_body_that_is_accepted_is_json_to_everybody(body: bytes) -> None:
     st.booleans(),
 )
 def test_streams(pieces: list[bytes], dialect: str, defer: bool) -> None:
-    decoder, withholder = StreamDecoder(dialect, defer=defer), Withholder()  # type: ignore[arg-type]
+    decoder, withholder = StreamDecoder(dialect, usage_due=defer), Withholder()  # type: ignore[arg-type]
     for piece in pieces:
         decoder.feed(b"data: " + piece)
         withholder.feed(piece)

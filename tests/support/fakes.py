@@ -100,7 +100,7 @@ class FakeCounter:
         self.estimated.append((body, output))
         return TokenEstimate(len(body), 2 * len(body), output)
 
-    async def usage(self, endpoint: Endpoint, model: str, body: bytes, output: str) -> Usage:
+    async def usage(self, endpoint: Endpoint, model: str, body: bytes, output: str, *, dropped: int = 0) -> Usage:
         if self.error is not None:
             raise self.error
         self.counted.append((endpoint.name, model, body, output))

@@ -162,7 +162,7 @@ STREAM = (
 @settings(max_examples=150, deadline=None)
 @given(cuts=st.lists(st.integers(0, len(STREAM)), max_size=8), defer=st.booleans())
 def test_any_split_adds_up_to_the_same(cuts: list[int], defer: bool) -> None:
-    decoder = StreamDecoder("chat", defer=defer)
+    decoder = StreamDecoder("chat", usage_due=defer)
     edges = [0, *sorted(cuts), len(STREAM)]
     for start, end in pairwise(edges):
         decoder.feed(STREAM[start:end])
@@ -177,7 +177,7 @@ def test_any_split_adds_up_to_the_same(cuts: list[int], defer: bool) -> None:
 @given(count=st.integers(0, 40), cut=st.integers(0, 40))
 def test_deferred_text_keeps_its_order(count: int, cut: int) -> None:
     texts = [f"{index}," for index in range(count)]
-    decoder = StreamDecoder("chat", defer=True)
+    decoder = StreamDecoder("chat", usage_due=True)
     for index, text in enumerate(texts):
         decoder.feed(b"data: " + chat({"content": text}) + b"\n\n")
         if index == cut:
