@@ -27,7 +27,7 @@ _DONE = _Done()
 class ResponseGuard:
     """Wraps the server's ``send`` for one request: valid status and headers, a body that agrees with content-length, one end."""
 
-    __slots__ = ("_bodiless", "_ctx", "_finished", "_head", "_left", "_method", "_send")
+    __slots__ = ("_bodiless", "_ctx", "_finished", "_head", "_left", "_method", "_open", "_send")
 
     def __init__(self, send: Send, ctx: RequestContext, method: str) -> None:
         self._send = send
@@ -37,16 +37,20 @@ class ResponseGuard:
         self._left: int | None = None
         self._finished = False
         self._bodiless = False
+        self._open = False
+        """A stream under way without a declared length: nothing to check until its end."""
 
     def restart(self) -> None:
         """Forgets a head that has not left, so that another answer can be given."""
         self._head = None
         self._left = None
-        self._finished = False
+        self._finished = self._open = False
         self._bodiless = False
 
     def __call__(self, message: Message) -> Awaitable[None]:
         """Checks and passes on. Raises ``UpstreamInvalid`` instead of letting a malformed answer out."""
+        if self._open and message.get("more_body"):
+            return self._send(message)
         if message["type"] == "http.response.start":
             return self._start(message)
         body: bytes = message.get("body", b"")
@@ -55,6 +59,7 @@ class ResponseGuard:
             raise RuntimeError("body after the end of the answer")
         if not more:
             self._finished = True
+            self._open = False
             self._ctx.complete = True
         head = self._head
         if head is not None:
@@ -79,19 +84,21 @@ class ResponseGuard:
         headers: list[tuple[bytes, bytes]] = message["headers"]
         check_response(headers)
         self._ctx.status = status
-        lengths = {value for name, value in headers if name == b"content-length"}
-        if lengths:
-            value = lengths.pop()
-            if lengths or not value.isdigit():
-                raise UpstreamInvalid("The provider's answer contradicts itself.", detail="content-length headers")
-            self._left = int(value)
+        length, event_stream = None, False
+        for name, value in headers:
+            if name == b"content-length":
+                if not value.isdigit() or length not in (None, value):
+                    raise UpstreamInvalid("The provider's answer contradicts itself.", detail="content-length headers")
+                length = value
+            elif name == b"content-type":
+                event_stream = value.startswith(b"text/event-stream")
         self._bodiless = status in _BODILESS or self._method == "HEAD"
-        if self._bodiless:
-            self._left = None
+        self._left = int(length) if length is not None and not self._bodiless else None
         self._head = message
-        if any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers):
+        if event_stream:
             self._head = None
             self._ctx.response_started = True
+            self._open = self._left is None and not self._bodiless
             return self._send(message)
         return _DONE
 

@@ -7,6 +7,7 @@ a limit passed, the gateway drains) closes the upstream on its way out, so that 
 import asyncio
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -249,33 +250,44 @@ class Relay:
         withholder = self._withholder if inflater is None else None
         # An answer that began with a comment has promised plain text.
         plain_only = ctx.response_started and inflater is not None
+        eager = decoder.eager
         data = await exchange.read()
+        watchdog.touched = now()
+        if self._beating is not None:
+            await self._beating
+        ctx.committed = True
+        if not ctx.response_started:
+            ctx.insertion = b"" if inflater is None else None
+            await self._start(exchange, event_stream=True)
         while True:
-            watchdog.touched = now()
-            if self._beating is not None:
-                await self._beating
-            if not ctx.committed:
-                ctx.committed = True
-                if not ctx.response_started:
-                    ctx.insertion = b"" if inflater is None else None
-                    await self._start(exchange, event_stream=True)
-            ended = exchange.ended
-            seen = data if inflater is None else inflater.feed(data)
-            if plain_only and inflater is not None and inflater.blind:
-                raise UpstreamInvalid("The provider's stream is compressed in a way that cannot be undone here.")
-            out = seen if plain_only else data if withholder is None else withholder.feed(data)
-            if ended:
-                self._observe(decoder, decoder.feed(seen))
-                self._observe(decoder, decoder.close())
-                if withholder is not None:
-                    out += withholder.close()
+            seen = out = data
+            if inflater is not None:
+                seen = inflater.feed(data)
+                if plain_only:
+                    out = seen
+                    if inflater.blind:
+                        raise UpstreamInvalid(
+                            "The provider's stream is compressed in a way that cannot be undone here."
+                        )
+            elif withholder is not None:
+                out = withholder.feed(data)
+            if exchange.ended:
                 break
             if out:
                 watchdog.sending = watchdog.touched
                 await send({"type": "http.response.body", "body": out, "more_body": True})
                 watchdog.sending = 0.0
-            self._observe(decoder, decoder.feed(seen))
+            events = decoder.feed(seen)
+            if eager or not ctx.first_token_at:
+                self._observe(decoder, events)
             data = await exchange.read()
+            watchdog.touched = now()
+            if self._beating is not None:
+                await self._beating
+        self._observe(decoder, decoder.feed(seen))
+        self._observe(decoder, decoder.close())
+        if withholder is not None:
+            out += withholder.close()
         if decoder.failed and not decoder.complete:
             ctx.error = UpstreamCut("The provider ended its stream with an error.")
         elif not decoder.complete and (inflater is None or not inflater.blind):
@@ -383,7 +395,7 @@ class Relay:
         await self._send({"type": "http.response.start", "status": exchange.status, "headers": headers})
 
     def _own_headers(self, upstream: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        ctx, settings, target = self._ctx, self._settings, self._target
+        ctx, settings = self._ctx, self._settings
         raw_id = ctx.request_id.encode()
         headers = [(b"x-tollway-request-id", raw_id), *ctx.response_headers]
         names = [name for name, _ in upstream]
@@ -396,18 +408,22 @@ class Relay:
         if settings.gateway_headers:
             elapsed = self._clock() - ctx.started
             waited = sum([seconds for name, seconds in ctx.timings if name == "upstream"])
-            headers += (
-                (b"x-tollway-route", ctx.route.encode()),
-                (b"x-tollway-provider", target.provider.encode()),
-                (b"x-tollway-attempts", b"%d" % len(ctx.attempts)),
-                (b"x-tollway-overhead-ms", b"%.3f" % max(0.0, (elapsed - waited) * 1000)),
-            )
-            if target.model:
-                headers.append((b"x-tollway-model", _header_text(target.model)))
+            headers += _of_target(ctx.route, self._target)
+            headers.append((b"x-tollway-attempts", b"%d" % len(ctx.attempts)))
+            headers.append((b"x-tollway-overhead-ms", b"%.3f" % max(0.0, (elapsed - waited) * 1000)))
         if settings.server_timing:
-            marks = ", ".join([f"{name};dur={seconds * 1000:.3f}" for name, seconds in ctx.timings])
-            headers.append((b"server-timing", marks.encode()))
+            marks = b", ".join([b"%s;dur=%.3f" % (name.encode(), seconds * 1000) for name, seconds in ctx.timings])
+            headers.append((b"server-timing", marks))
         return headers
+
+
+@lru_cache(maxsize=1024)
+def _of_target(route: str, target: Target) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that say who answered."""
+    pairs = [(b"x-tollway-route", _header_text(route)), (b"x-tollway-provider", _header_text(target.provider))]
+    if target.model:
+        pairs.append((b"x-tollway-model", _header_text(target.model)))
+    return tuple(pairs)
 
 
 def _header_text(value: str) -> bytes:

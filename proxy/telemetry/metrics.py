@@ -136,6 +136,7 @@ class Metrics:
         self._requests: dict[tuple[str, ...], Counter] = {}
         self._targets: dict[tuple[str, str, str], tuple[Histogram, ...]] = {}
         self._tokens: dict[tuple[str, str, str, str], Counter] = {}
+        self._estimates: dict[str, Histogram] = {}
         self._attempts: dict[tuple[str, str, str], Counter] = {}
 
     def observe(self, ctx: RequestContext, ended: float) -> None:
@@ -210,4 +211,7 @@ class Metrics:
                     child = self._tokens[labels] = self.tokens.labels(*labels)
                 child.inc(amount)
         if usage.input and usage.input_source == "reported" and ctx.estimate.likely:
-            self.estimate_error.labels(provider).observe(ctx.estimate.likely / usage.input)
+            error = self._estimates.get(provider)
+            if error is None:
+                error = self._estimates[provider] = self.estimate_error.labels(provider)
+            error.observe(ctx.estimate.likely / usage.input)

@@ -1,7 +1,7 @@
 """Which headers travel, in both directions. Everything not named here passes with its value unchanged."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..errors import InvalidRequest, RawHeaders, UpstreamInvalid
 
@@ -59,20 +59,46 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+_REMEMBERED = 2048
+"""Header names whose fate is kept in a table; clients send few different ones."""
+
+_passed: tuple[dict[bytes, str | None], dict[bytes, str | None]] = ({}, {})
+"""Name to its text, or ``None`` for one that is dropped; without and with the client's own credentials."""
+
+_sound: set[bytes] = set()
+"""Response header names that were found valid."""
+
+
+def _fate(name: bytes, *, forwards: bool) -> str | None:
+    """How a request header's name travels; ``None``: not at all."""
+    table = _passed[forwards]
+    dropped = _DROPPED_UP if forwards else _DROPPED_UP_OURS
+    text = None if name in dropped or name.startswith(b"x-tollway-") else name.decode("ascii")
+    if len(table) < _REMEMBERED:
+        table[name] = text
+    return text
+
+
 def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, forwards: bool) -> list[tuple[str, str]]:
     """The client's headers as they travel upstream, credentials left out. Raises ``InvalidRequest`` on bytes no client library can carry."""
-    dropped = _DROPPED_UP if forwards else _DROPPED_UP_OURS
-    kept = [(name, value) for name, value in headers if name not in dropped and not name.startswith(b"x-tollway-")]
-    named = next((value for name, value in headers if name == b"connection"), b"")
-    if named and named.lower() not in (b"keep-alive", b"close"):
-        options = {option.strip() for option in named.lower().split(b",")}
-        kept = [(name, value) for name, value in kept if name not in options]
+    table = _passed[forwards]
+    kept: list[tuple[str, str]] = []
+    options = b""
     try:
-        return [(name.decode("ascii"), value.decode()) for name, value in kept]
+        for name, value in headers:
+            text = table[name] if name in table else _fate(name, forwards=forwards)
+            if text is not None:
+                kept.append((text, value.decode()))
+            elif name == b"connection":
+                options = value
     except UnicodeDecodeError as error:
         raise InvalidRequest(
             "A request header is not valid UTF-8; send ASCII header values.", code="invalid_header"
         ) from error
+    if options and options.lower() not in (b"keep-alive", b"close"):
+        named = {option.strip().decode("latin-1") for option in options.lower().split(b",")}
+        return [pair for pair in kept if pair[0] not in named]
+    return kept
 
 
 def client_headers(raw: RawHeaders) -> list[tuple[bytes, bytes]]:
@@ -85,11 +111,16 @@ def client_headers(raw: RawHeaders) -> list[tuple[bytes, bytes]]:
     return kept
 
 
-def check_response(headers: Iterable[tuple[bytes, bytes]]) -> None:
+def check_response(headers: Sequence[tuple[bytes, bytes]]) -> None:
     """Raises ``UpstreamInvalid`` for a name or value that must not reach a client's parser."""
-    for name, value in headers:
-        if _CONTROL.search(value) is not None or _NAME.fullmatch(name) is None:
-            raise UpstreamInvalid("The provider's answer has an invalid header.", detail=f"header {name!r}")
+    for name, _ in headers:
+        if name not in _sound:
+            if _NAME.fullmatch(name) is None:
+                raise UpstreamInvalid("The provider's answer has an invalid header.", detail=f"header {name!r}")
+            if len(_sound) < _REMEMBERED:
+                _sound.add(name)
+    if _CONTROL.search(b"".join([value for _, value in headers])) is not None:
+        raise UpstreamInvalid("The provider's answer has an invalid header.", detail="control byte in a value")
 
 
 def value_of(raw: RawHeaders, name: bytes) -> bytes | None:

@@ -32,13 +32,9 @@ class Framer:
         """Has everything seen so far been whole events? Only here may a comment or an event of ours be inserted."""
         return self.tail_bytes.endswith(_BOUNDARIES)
 
-    def note(self, data: bytes) -> None:
-        """Keeps ``at_boundary`` true to bytes that will be fed later, joined to others."""
-        self.tail_bytes = data[-4:] if len(data) >= 4 else (self.tail_bytes + data)[-4:]
-
     def feed(self, data: bytes) -> list[bytes]:
         """Payloads of the events that ``data`` completes."""
-        self.note(data)
+        self.tail_bytes = data[-4:] if len(data) >= 4 else (self.tail_bytes + data)[-4:]
         tail = self._tail
         if tail:
             data = tail + data

@@ -67,12 +67,14 @@ async def scripted(script: Script) -> AsyncIterator[Upstream]:
     """Runs ``script`` for every connection, in the test's own loop."""
     upstream = Upstream()
     running: set[asyncio.Task[None]] = set()
+    open_writers: set[asyncio.StreamWriter] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream.connections += 1
         task = asyncio.current_task()
         assert task is not None
         running.add(task)
+        open_writers.add(writer)
         try:
             # Cancelled only at the test's end; asyncio's stream callback would log that as an error.
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -90,6 +92,10 @@ async def scripted(script: Script) -> AsyncIterator[Upstream]:
         for task in list(running):
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        # What a client never read would keep its transport, and a socket, past the end of the loop.
+        for writer in open_writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
