@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Port = Annotated[int, Meta(ge=0, le=65535)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
 Workers = Annotated[int, Meta(ge=1, le=1024)]
 Duration = Annotated[float, Meta(ge=0, le=86_400, extra={"unit": "seconds"})]

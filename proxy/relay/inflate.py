@@ -1,20 +1,40 @@
 """A side copy of a compressed answer, decompressed only to be looked at, bounded so that a bomb costs nothing."""
 
 import zlib
+from collections.abc import Callable
+
+try:
+    import brotli
+except ImportError:  # the extra `brotli`
+    brotli = None
 
 LIMIT = 16 * 1024 * 1024
 """Decompressed bytes that are looked at; past that the answer passes unseen."""
 
+Decompress = Callable[[bytes, int], bytes]
+"""Compressed bytes and how many decompressed ones are still wanted. Raises ``ValueError`` or its kin for bad data."""
+
+
+def _decompress(encoding: bytes) -> Decompress | None:
+    """One answer's decompressor; ``None`` for an encoding that cannot be read here."""
+    if encoding in (b"gzip", b"x-gzip", b"deflate"):
+        # 32 + 15: the window's full size, gzip or zlib told by the header.
+        return zlib.decompressobj(wbits=47).decompress
+    if encoding == b"br" and brotli is not None:
+        process = brotli.Decompressor().process
+        return lambda data, wanted: bytes(process(data, output_buffer_limit=wanted))
+    return None
+
 
 class Inflater:
-    """Decompresses gzip and deflate; ``blind`` when the encoding or the data cannot be read, and the text stays unknown."""
+    """Decompresses gzip, deflate and, with the extra, brotli; ``blind`` once the text cannot be known."""
 
-    __slots__ = ("_inflate", "_left", "blind")
+    __slots__ = ("_decompress", "_left", "blind")
 
     def __init__(self, encoding: bytes) -> None:
-        self.blind = encoding not in (b"gzip", b"x-gzip", b"deflate")
+        self._decompress = _decompress(encoding)
         self._left = LIMIT
-        self._inflate = zlib.decompressobj(wbits=47)
+        self.blind = self._decompress is None
 
     @classmethod
     def for_encoding(cls, encoding: bytes | None) -> "Inflater | None":
@@ -25,14 +45,17 @@ class Inflater:
 
     def feed(self, data: bytes) -> bytes:
         """What ``data`` adds, decompressed; nothing once blind."""
-        if self.blind or not data:
+        if self.blind or not data or self._decompress is None:
             return b""
         try:
-            plain = self._inflate.decompress(data, self._left)
-        except zlib.error:
+            plain = self._decompress(data, self._left)
+        except _BAD_DATA:
             self.blind = True
             return b""
         self._left -= len(plain)
         if self._left <= 0:
             self.blind = True
         return plain
+
+
+_BAD_DATA: tuple[type[Exception], ...] = (zlib.error, ValueError, *((brotli.error,) if brotli is not None else ()))

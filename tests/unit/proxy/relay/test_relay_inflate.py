@@ -3,6 +3,7 @@
 import gzip
 import zlib
 
+import brotli
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,12 @@ def test_plain_answers_have_no_inflater(encoding: bytes | None) -> None:
 @given(cut=st.integers(0, 200))
 @pytest.mark.parametrize(
     ("encoding", "data"),
-    [(b"gzip", gzip.compress(TEXT)), (b"X-GZIP", gzip.compress(TEXT)), (b"deflate", zlib.compress(TEXT))],
+    [
+        (b"gzip", gzip.compress(TEXT)),
+        (b"X-GZIP", gzip.compress(TEXT)),
+        (b"deflate", zlib.compress(TEXT)),
+        (b"br", brotli.compress(TEXT)),
+    ],
 )
 def test_any_split_gives_the_text(encoding: bytes, data: bytes, cut: int) -> None:
     inflater = Inflater.for_encoding(encoding)
@@ -30,7 +36,20 @@ def test_any_split_gives_the_text(encoding: bytes, data: bytes, cut: int) -> Non
     assert not inflater.blind
 
 
-@pytest.mark.parametrize("encoding", [b"br", b"zstd", b"gzip, gzip", b"nonsense"])
+def test_brotli_without_the_extra_is_blind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflate, "brotli", None)
+    inflater = Inflater.for_encoding(b"br")
+    assert inflater is not None
+    assert inflater.blind
+
+
+def test_a_brotli_bomb_costs_what_is_looked_at() -> None:
+    inflater = Inflater(b"br")
+    assert len(inflater.feed(brotli.compress(bytes(4 * LIMIT)))) <= 2 * LIMIT
+    assert inflater.blind
+
+
+@pytest.mark.parametrize("encoding", [b"zstd", b"gzip, gzip", b"nonsense"])
 def test_an_unknown_encoding_is_blind(encoding: bytes) -> None:
     inflater = Inflater.for_encoding(encoding)
     assert inflater is not None
