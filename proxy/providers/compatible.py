@@ -51,6 +51,8 @@ class Compatible:
             body = with_model(body, target.model)
         if include_usage:
             body = with_usage(body)
+            # A chunk cannot be withheld from a compressed stream.
+            headers = [pair for pair in headers if pair[0] != "accept-encoding"]
         return UpstreamRequest(method=ctx.method, url=url, headers=headers, body=body or _empty(ctx.method))
 
 

@@ -200,7 +200,7 @@ class Relay:
         ctx = self._ctx
         if not ctx.response_started:
             ctx.insertion = b""
-            self._decoder = self._new_decoder(ctx.endpoint.dialect)
+            self._decoder = self._decoder or self._new_decoder(ctx.endpoint.dialect)
             headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers + self._own_headers(())})
         self._watchdog.sending = asyncio.get_running_loop().time()
@@ -248,14 +248,14 @@ class Relay:
         dialect = ctx.endpoint.dialect if exchange.status < 300 else "opaque"
         decoder = self._decoder = self._decoder or self._new_decoder(dialect)
         withholder = self._withholder if inflater is None else None
-        # An answer that began with a comment has promised plain text.
-        plain_only = ctx.response_started and inflater is not None
         eager = decoder.eager
         data = await exchange.read()
         watchdog.touched = now()
         if self._beating is not None:
             await self._beating
         ctx.committed = True
+        # An answer that began with a comment has promised plain text.
+        plain_only = ctx.response_started and inflater is not None
         if not ctx.response_started:
             ctx.insertion = b"" if inflater is None else None
             await self._start(exchange, event_stream=True)
@@ -330,6 +330,9 @@ class Relay:
     async def _opaque(self, exchange: Exchange) -> None:
         """Anything else: binary, text, a JSON answer where a stream was asked for. Begins with the first byte."""
         data = await exchange.read()
+        if self._beating is not None:
+            await self._beating
+            raise UpstreamInvalid("The provider did not answer with a stream.", detail=f"status {exchange.status}")
         await self._start(exchange, event_stream=False)
         await self._pump(exchange, data)
 
