@@ -122,11 +122,20 @@ def test_a_limited_key_on_paths_without_a_model(several: Gateway, mock: Mock, me
 def test_a_model_on_an_unlisted_path_chooses_its_provider(several: Gateway, mock: Mock) -> None:
     marked = mark()
     body = b'{"model":"road-short","x":1}'
-    ask(several.origin, "POST", "/v1/new/thing", headers=[JSON, marked], body=body, key="sk-tw-narrow")
+    ask(several.origin, "POST", "/v1/new/thing", headers=[JSON, marked], body=body)
     entry = one(mock, marked)
     assert ["authorization", "Bearer sk-second-credential"] in [
         [name.lower(), value] for name, value in entry["headers"]
     ]
+
+
+def test_a_key_limited_to_models_gets_no_unlisted_paths(several: Gateway, mock: Mock) -> None:
+    """What such a path does with the model it names is unknown, so naming an allowed one opens nothing."""
+    marked = mark()
+    body = b'{"model":"road-short","x":1}'
+    answer = ask(several.origin, "POST", "/v1/new/thing", headers=[JSON, marked], body=body, key="sk-tw-narrow")
+    assert (answer.status, answer.error["code"]) == (403, "permission_denied")
+    assert received(mock, marked) == []
 
 
 def test_token_counts(several: Gateway, mock: Mock) -> None:

@@ -156,7 +156,7 @@ def test_a_reference_to_a_file(load_text: LoadText, tmp_path: Path) -> None:
         ("\nserver: {prot: 1}", 'tollway.yaml:2: server.prot: unknown key (did you mean "port"?)'),
         ("serverr: {}", 'tollway.yaml:1: serverr: unknown key (did you mean "server"?)'),
         ("server: {port: 70000}", "server.port: must be at most 65535"),
-        ("server: {port: -1}", "server.port: must be at least 0"),
+        ("server: {port: 0}", "server.port: must be at least 1"),
         ("server: {port: eighty}", "server.port: expected a whole number"),
         ("server: {port: 80.5}", "server.port: expected a whole number"),
         ("server: {port: true}", "server.port: expected a whole number"),
@@ -434,7 +434,7 @@ wait = st.floats(0.001, 86_400)
 def configs(draw: st.DrawFn) -> dict[str, Plain]:
     providers = draw(st.lists(names, min_size=1, max_size=3, unique=True))
     return {
-        "server": {"port": draw(st.integers(0, 65535)), "drain": draw(wait), "max_body": draw(st.integers(1, 2**50))},
+        "server": {"port": draw(st.integers(1, 65535)), "drain": draw(wait), "max_body": draw(st.integers(1, 2**50))},
         "keys": [
             {"name": f"k{n}", "key": f"{n}{key}"} for n, key in enumerate(draw(st.lists(words, min_size=1, max_size=3)))
         ],
