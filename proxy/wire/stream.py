@@ -237,8 +237,15 @@ class StreamDecoder:
 
     def feed(self, data: bytes) -> Sequence[StreamEvent]:
         """Events that ``data`` completes, in order; none while they are deferred."""
-        if self.eager or not self.tokens:
+        if self.eager:
             return self._events(self._framer.feed(data))
+        while not self.tokens and data:
+            # Event by event up to the first token, whose time is wanted.
+            end = data.find(b"\n\n") + 2
+            first, data = (data[:end], data[end:]) if end > 1 else (data, b"")
+            self._events(self._framer.feed(first))
+        if not data:
+            return ()
         self._raw.append(data)
         self._kept += len(data)
         if self._kept > self._keep:
