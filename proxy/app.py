@@ -21,6 +21,7 @@ from .counting import ChainCounter
 from .inflight import InFlight
 from .lifespan import Lifespan
 from .local.health import Health, State
+from .scheduling import yield_to_loop
 from .services import Services
 from .settlement import Settler
 from .surface import Surface
@@ -185,6 +186,8 @@ class Gateway:
     async def _beat(self) -> None:
         """The loop's own pulse: lag, requests under way, pools that nobody uses any more."""
         loop = asyncio.get_running_loop()
+        # Granian's threads exist only once the lifespan has started.
+        loop.call_later(HEARTBEAT, yield_to_loop)
         while True:
             due = loop.time() + HEARTBEAT
             await asyncio.sleep(HEARTBEAT)

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp
 
 from .config.server import Cors
@@ -40,14 +38,15 @@ class Unlisted:
 
 
 class Surface:
-    """The Starlette application, and the slots behind its routes."""
+    """Starlette's router over the chains, and the slots behind its routes."""
 
     def __init__(self, build: Build, health: Health, cors: Cors) -> None:
         self._slots: list[tuple[Slot, Endpoint, str | None]] = []
         self._build = build
-        self.app = Starlette(routes=[*self._routes(health)], middleware=_cors(cors))
-        self.app.router.redirect_slashes = False
-        self.app.router.default = Unlisted(self._slot(PASSTHROUGH, None), self._slot(REALTIME, None))
+        unlisted = Unlisted(self._slot(PASSTHROUGH, None), self._slot(REALTIME, None))
+        router = Router(routes=[*self._routes(health)], redirect_slashes=False, default=unlisted)
+        # Not Starlette(): its two error layers wrap every send, and every error already ends at the edge.
+        self.app: ASGIApp = _with_cors(router, cors)
 
     def rebuild(self, build: Build) -> None:
         """Swaps every chain for one of a new generation."""
@@ -79,18 +78,16 @@ class Surface:
         yield Route("/{path:path}", self._slot(PASSTHROUGH, None))
 
 
-def _cors(cors: Cors) -> list[Middleware]:
-    """Starlette's own middleware, and only when it is asked for."""
+def _with_cors(app: ASGIApp, cors: Cors) -> ASGIApp:
+    """Starlette's own middleware around ``app``, and only when it is asked for."""
     if not cors.origins:
-        return []
+        return app
     exposed = ["x-request-id", "x-tollway-request-id", "retry-after", "retry-after-ms", "openai-processing-ms"]
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=list(cors.origins),
-            allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
-            allow_headers=["*"],
-            expose_headers=exposed,
-            max_age=int(cors.max_age),
-        )
-    ]
+    return CORSMiddleware(
+        app,
+        allow_origins=list(cors.origins),
+        allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
+        allow_headers=["*"],
+        expose_headers=exposed,
+        max_age=int(cors.max_age),
+    )

@@ -16,6 +16,10 @@ _PLAIN_FIRST_BYTE = 600.0
 _STREAM_FIRST_BYTE = 60.0
 
 
+def _nothing() -> None:
+    """What a stopped watchdog would call."""
+
+
 class Watchdog:
     """Timer of one request. The relay writes ``answered``, ``touched`` and ``sending``; times are loop seconds."""
 
@@ -63,8 +67,9 @@ class Watchdog:
         self._timer = self._loop.call_later(WATCH_AFTER, self._fire)
 
     def stop(self) -> None:
-        """Nothing fires after this."""
+        """Nothing fires after this. Lets go of the relay, so that no cycle keeps a finished request until the collector runs."""
         self._timer.cancel()
+        self._watch = self._beat = _nothing
 
     def _fire(self) -> None:
         now = self._loop.time()

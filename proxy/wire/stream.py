@@ -12,7 +12,7 @@ from .endpoints import Dialect
 from .sse import DONE, Framer
 from .usage import ReportedUsage, Usage
 
-DEFERRED = 128 * 1024
+DEFERRED = 32 * 1024
 """Bytes of undecoded events kept for one stream; beyond, they are decoded to their text, which is some twenty times smaller."""
 
 LARGEST_USAGE = 64 * 1024
@@ -213,7 +213,7 @@ class StreamDecoder:
         self._framer = Framer()
         self._read = read_response_event if dialect in ("responses", "events") else read_chunk
         self.eager = eager
-        self._keep = DEFERRED if usage_due else DEFERRED // 4
+        self._keep = DEFERRED if usage_due else DEFERRED // 2
         self._choices = choices
         self._finishes = 0
         self._raw: list[bytes] = []
