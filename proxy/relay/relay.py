@@ -233,7 +233,8 @@ class Relay:
         ctx.first_byte_at = self._clock()
         kind = (value_of(exchange.headers, b"content-type") or b"").lower()
         if kind.startswith(b"text/event-stream"):
-            await self._events(exchange)
+            # In a task of its own: resuming costs a step through every coroutine above, and here nothing is above.
+            await asyncio.get_running_loop().create_task(self._events(exchange))
         elif ctx.response_started:
             await self._late_answer(exchange)
         elif kind.startswith(b"application/json") and ctx.request.stream is not True:

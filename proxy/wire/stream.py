@@ -12,7 +12,7 @@ from .endpoints import Dialect
 from .sse import DONE, Framer
 from .usage import ReportedUsage, Usage
 
-DEFERRED = 32 * 1024
+DEFERRED = 128 * 1024
 """Bytes of undecoded events kept for one stream; beyond, they are decoded to their text, which is some twenty times smaller."""
 
 LARGEST_USAGE = 64 * 1024
@@ -105,11 +105,6 @@ def _call_text(call: _Call) -> str:
     return (custom.input or "") if custom is not None else ""
 
 
-def _has_more(delta: _Delta) -> bool:
-    """Does it generate anything besides plain content?"""
-    return not (delta.tool_calls is None and delta.reasoning_content is None and delta.reasoning is None)
-
-
 def _other_text(delta: _Delta) -> str:
     """What a delta generates besides plain content."""
     text = delta.reasoning_content or delta.reasoning or delta.refusal or ""
@@ -140,7 +135,13 @@ def _content_alone(chunk: _Chunk) -> str | None:
     if choices is not None and len(choices) == 1 and chunk.usage is None and chunk.error is _NO_ERROR:
         choice = choices[0]
         delta = choice.delta
-        if delta is not None and choice.finish_reason is None and not _has_more(delta):
+        if (
+            delta is not None
+            and choice.finish_reason is None
+            and delta.tool_calls is None
+            and delta.reasoning_content is None
+            and delta.reasoning is None
+        ):
             return delta.content
     return None
 
@@ -213,7 +214,7 @@ class StreamDecoder:
         self._framer = Framer()
         self._read = read_response_event if dialect in ("responses", "events") else read_chunk
         self.eager = eager
-        self._keep = DEFERRED if usage_due else DEFERRED // 2
+        self._keep = DEFERRED if usage_due else DEFERRED // 4
         self._choices = choices
         self._finishes = 0
         self._raw: list[bytes] = []
