@@ -72,14 +72,16 @@ class AccessLog:
         self._sink = sink
         self._dropped = dropped
         self._waiting: list[Line] = []
+        # Two counters with one writer each: the loop and the thread never write the same one.
         self._handed_over = 0
+        self._done = 0
         self._batches: SimpleQueue[list[Line] | None] = SimpleQueue()
         self._timer: asyncio.TimerHandle | None = None
         self._thread: threading.Thread | None = None
 
     def append(self, line: Line) -> None:
         """Keeps ``line`` for the next batch; drops it when the sink is too far behind."""
-        if len(self._waiting) + self._handed_over >= BACKLOG:
+        if len(self._waiting) + self._handed_over - self._done >= BACKLOG:
             self._dropped(1)
             return
         self._waiting.append(line)
@@ -114,7 +116,7 @@ class AccessLog:
             except (OSError, TypeError, ValueError):
                 self._dropped(len(batch))
             finally:
-                self._handed_over -= len(batch)
+                self._done += len(batch)
 
     def _open(self) -> IO[bytes]:
         if self._sink in ("stdout", "stderr"):
