@@ -66,22 +66,20 @@ class Upstream:
 async def scripted(script: Script) -> AsyncIterator[Upstream]:
     """Runs ``script`` for every connection, in the test's own loop."""
     upstream = Upstream()
-    running: set[asyncio.Task[None]] = set()
-    open_writers: set[asyncio.StreamWriter] = set()
+    running: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        upstream.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        running.add(task)
-        open_writers.add(writer)
+    async def serve(connection: Connection) -> None:
         try:
-            # Cancelled only at the test's end; asyncio's stream callback would log that as an error.
-            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                await script(Connection(upstream.connections, reader, writer, upstream))
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                await script(connection)
         finally:
-            running.discard(task)
-            writer.close()
+            connection.writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Not a coroutine: a task that is cancelled before its first step would never have closed its writer."""
+        upstream.connections += 1
+        task = asyncio.create_task(serve(Connection(upstream.connections, reader, writer, upstream)))
+        running[task] = writer
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     upstream.port = server.sockets[0].getsockname()[1]
@@ -89,13 +87,17 @@ async def scripted(script: Script) -> AsyncIterator[Upstream]:
         yield upstream
     finally:
         server.close()
-        for task in list(running):
+        await asyncio.sleep(0.01)  # what was accepted a moment ago reaches accept
+        for task in running:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        results = await asyncio.gather(*running, return_exceptions=True)
         # What a client never read would keep its transport, and a socket, past the end of the loop.
-        for writer in open_writers:
+        for writer in running.values():
             writer.transport.abort()
         await asyncio.sleep(0)
+    failures = [error for error in results if isinstance(error, Exception)]
+    if failures:
+        raise ExceptionGroup("a script failed", failures)
 
 
 @asynccontextmanager

@@ -27,26 +27,33 @@ class _Server:
 
     async def _serve(self) -> None:
         self._over = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._over.wait()
         server.close()
-        for task in self._under_way:
+        await asyncio.sleep(0.01)  # what was accepted a moment ago reaches _accept
+        tasks = dict(self._under_way)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in tasks.values():
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._under_way.add(task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Not a coroutine: a task that is cancelled before its first step would never have closed its writer."""
+        task = asyncio.create_task(self._connection(reader, writer))
+        self._under_way[task] = writer
+        task.add_done_callback(self._under_way.pop)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self.handle(reader, writer)
         finally:
             await _closed(writer)
-            self._under_way.discard(task)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
@@ -67,9 +74,11 @@ class _Server:
 async def _closed(writer: asyncio.StreamWriter) -> None:
     """Closes, and waits until it is done."""
     writer.close()
-    with contextlib.suppress(OSError, TimeoutError):
-        await asyncio.wait_for(writer.wait_closed(), 1)
-    writer.transport.abort()
+    try:
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.wait_for(writer.wait_closed(), 1)
+    finally:
+        writer.transport.abort()
 
 
 async def _join(
