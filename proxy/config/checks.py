@@ -5,10 +5,10 @@ import os
 import re
 import ssl
 from collections.abc import Collection, Iterator
+from datetime import date
 from pathlib import Path as FilePath
 from urllib.parse import urlsplit
 
-from . import later
 from .decode import Decoder
 from .problems import Path, dotted, nearest
 from .schema import Config
@@ -54,6 +54,8 @@ class Checks:
         for name, provider in self._config.providers.items():
             self._provider(name, provider)
         self._models()
+        self._catalogue()
+        self._successors()
         self._passthrough()
         self._telemetry()
 
@@ -205,16 +207,14 @@ class Checks:
                 self._bad((*at, "ca_file"), f"{provider.ca_file!r} holds no PEM certificate")
 
     def _unknown_use(self, path: Path, use: str) -> None:
-        known = ", ".join(sorted(self._uses))
-        if path in self._decoder.expanded:
-            self._bad(path, f"unknown provider (known: {known})")
-        elif use in later.PROVIDERS:
-            self._bad(
-                path,
-                f'"{use}" is not in this version (known: {known}); an OpenAI-speaking upstream works with use: openai and its base_url',
-            )
-        else:
-            self._bad(path, f'unknown provider "{use}" (known: {known})', nearest(use, self._uses))
+        shown = "" if path in self._decoder.expanded else f' "{use}"'
+        near = nearest(use, self._uses) if shown else None
+        known = "" if near is not None else f" (known: {', '.join(sorted(self._uses))})"
+        self._bad(
+            path,
+            f"unknown provider{shown}{known}; an OpenAI-speaking server works with use: openai and its base_url",
+            near,
+        )
 
     def _unknown_provider(self, path: Path, name: str) -> None:
         known = ", ".join(sorted(self._providers)) or "none, add one under providers"
@@ -226,6 +226,36 @@ class Checks:
             for index, target in enumerate(model.targets):
                 if target.provider not in self._providers:
                     self._unknown_provider(("models", name, "targets", index, "provider"), target.provider)
+
+    def _catalogue(self) -> None:
+        section = self._config.catalogue
+        for name, model in section.models.items():
+            at: Path = ("catalogue", "models", name)
+            use, slash, ident = name.partition("/")
+            if not slash or not ident:
+                self._bad(at, "a row is named provider/model, by the provider's kind: openai/gpt-4o")
+            elif use not in self._uses:
+                self._unknown_use(at, use)
+            for field, text in (("deprecated", model.deprecated), ("shutdown", model.shutdown)):
+                if text is not None and not _is_date(text):
+                    self._bad((*at, field), "expected a date such as 2027-01-14")
+            prices = model.prices
+            if prices.above is not None and (prices.above_input is None or prices.above_output is None):
+                self._bad((*at, "prices", "above"), "needs above_input and above_output")
+        if section.refresh is not None:
+            problem = bad_url(section.refresh.url, credentials=False)
+            if problem:
+                self._bad(("catalogue", "refresh", "url"), problem)
+
+    def _successors(self) -> None:
+        successors = self._config.successors
+        for old in successors:
+            seen, at = {old}, successors[old]
+            while at in successors and at not in seen:
+                seen.add(at)
+                at = successors[at]
+            if at in seen:
+                self._bad(("successors", old), "leads back to itself: the last one of a chain must be served")
 
     def _passthrough(self) -> None:
         provider = self._config.passthrough.provider
@@ -252,6 +282,14 @@ class Checks:
             )
         elif not FilePath(log).parent.is_dir():
             self._bad(("telemetry", "access_log"), "the file's folder does not exist")
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return len(text) == len("2027-01-14")
 
 
 def bad_url(text: str, *, credentials: bool) -> str | None:

@@ -12,7 +12,7 @@ from msgspec import NODEFAULT, Struct, inspect
 from . import later, units
 from .document import Node
 from .problems import CONTROL, Path, Problem, dotted, nearest
-from .secrets import BadReference, References, Secret
+from .secrets import BadReference, Hidden, References, Secret
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
@@ -131,6 +131,8 @@ class Decoder:
             return self._mapping(node, kind, path)
         if isinstance(kind, inspect.VarTupleType):
             return self._sequence(node, kind, path)
+        if isinstance(kind, inspect.CustomType) and kind.cls is object:
+            return self._free(node, path)
         if isinstance(node.value, dict | list):
             wanted = "a number" if isinstance(kind, inspect.IntType | inspect.FloatType) else "a single value"
             return self.problem(path, f"expected {wanted}, got {node.kind}")
@@ -169,6 +171,24 @@ class Decoder:
             self._origin(node, path)
         found = [self.value(child, kind.item_type, (*path, index)) for index, child in enumerate(node.value)]
         return tuple(value for value in found if not isinstance(value, Invalid))
+
+    def _free(self, node: Node, path: Path) -> object:
+        """A value of any shape, with the references in its texts resolved; those come back as ``Hidden``."""
+        self._nodes[path] = node
+        if isinstance(node.value, dict):
+            return {name: self._free(child, (*path, name)) for name, child in node.value.items()}
+        if isinstance(node.value, list):
+            return [self._free(child, (*path, index)) for index, child in enumerate(node.value)]
+        self._origin(node, path)
+        if not isinstance(node.value, str):
+            return node.value
+        try:
+            text, expanded = self._references.resolve(node.value)
+        except BadReference as error:
+            return self.problem(path, str(error))
+        if expanded:
+            self.expanded.add(path)
+        return Hidden(text) if expanded else text
 
     def _leaf(self, node: Node, kind: inspect.Type, path: Path, *, unit: str | None, optional: bool) -> object:
         self._origin(node, path)

@@ -28,6 +28,8 @@ def json_schema() -> dict[str, Plain]:
 def _secret(kind: type) -> dict[str, Plain]:
     if kind is Secret:
         return {"type": "string"}
+    if kind is object:
+        return {"description": "JSON of any shape"}
     raise NotImplementedError(kind.__name__)
 
 

@@ -10,10 +10,3 @@ KEYS: dict[str, frozenset[str]] = {
     "Telemetry": frozenset({"otlp", "jsonl"}),
 }
 """Struct name to the keys it will have."""
-
-PROVIDERS = frozenset(
-    "anthropic azure bedrock cerebras cloudflare cohere dashscope databricks deepinfra deepseek fireworks gemini github groq "
-    "huggingface hyperbolic llama minimax mistral moonshot nebius novita nvidia ollama openrouter perplexity sambanova "
-    "siliconflow together vertex vllm xai zai".split()
-)
-"""Values of ``use`` that will be known."""

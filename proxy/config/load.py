@@ -16,12 +16,18 @@ from .document import MAX_FILE, Node, parse
 from .overrides import apply_environment, apply_flags
 from .problems import ConfigError, Problem, dotted
 from .schema import Config
-from .secrets import References, Secret
+from .secrets import Hidden, References, Secret
 from .sources import content
 from .traffic import Provider
 
 SEARCH = ("tollway.yaml", "tollway.yml", "tollway.toml", "tollway.json")
 """Looked for in the working folder, in this order, when neither a flag nor TOLLWAY_CONFIG names a file."""
+
+KEYLESS = frozenset({"azure", "bedrock", "llamacpp", "lmstudio", "local", "ollama", "sglang", "vertex", "vllm"})
+"""Kinds of provider that can do without a key of their own: local servers, and clouds with credentials of another kind."""
+
+FILES = frozenset({"GOOGLE_APPLICATION_CREDENTIALS"})
+"""Variables that name a file instead of holding a key: they tell that a provider is wanted, and its own module reads them."""
 
 QUICKSTART = """no configuration file and no provider key found. Do one of these:
   1. export OPENAI_API_KEY=…  and start again: OpenAI's models are served with no file at all
@@ -148,12 +154,22 @@ def _node(value: object, origin: str) -> Node:
 
 def _from_keys(environ: Mapping[str, str]) -> Node:
     """Providers for the key variables that are set; the key itself is filled in like everywhere else."""
-    found = {use: _node({"use": use}, f"env {name}") for use, name in wellknown.KEYS.items() if environ.get(name)}
+    found: dict[str, Node] = {}
+    for use in wellknown.KEYS:
+        name = next((name for name in _variables(use) if environ.get(name)), None)
+        if name is not None:
+            found[use] = _node({"use": use}, f"env {name}")
     return Node({"providers": Node(dict(found), "default")} if found else {}, "default")
 
 
+def _variables(use: str) -> tuple[str, ...]:
+    """The variables that may hold the key of a provider kind, the usual one first."""
+    found: str | tuple[str, ...] = wellknown.KEYS.get(use, ())
+    return (found,) if isinstance(found, str) else found
+
+
 def _complete(root: Node, problems: list[Problem]) -> Node:
-    """Without a file: every model of a sole provider, and no keys needed on loopback."""
+    """Without a file: any model of a sole provider, the catalogued ones of several, and no keys needed on loopback."""
     names = list(_names(root, "providers"))
     if not names:
         if problems:
@@ -192,18 +208,19 @@ def _fill(config: Config, environ: Mapping[str, str], decoder: Decoder, *, keyed
     providers = dict(config.providers)
     for name, provider in providers.items():
         key = provider.api_key
-        variable = wellknown.KEYS.get(provider.use)
+        variables = tuple(name for name in _variables(provider.use) if name not in FILES)
         if key is not None and key.reveal() == "none":
             key = None
-        elif key is None and _takes_variable(provider, name, keyed) and variable and config.auth.mode != "forward":
-            if environ.get(variable):
+        elif key is None and _takes_variable(provider, name, keyed) and variables and config.auth.mode != "forward":
+            variable = next((variable for variable in variables if environ.get(variable)), None)
+            if variable is not None:
                 key = Secret(environ[variable])
                 decoder.origins[dotted(("providers", name, "api_key"))] = f"env {variable}"
                 decoder.expanded.add(("providers", name, "api_key"))
-            else:
+            elif provider.use not in KEYLESS:
                 decoder.problem(
                     ("providers", name, "api_key"),
-                    f'no key: export {variable}, or write api_key: "${{VAR}}" or "file:/path" (or none to send no credential)',
+                    f'no key: export {variables[0]}, or write api_key: "${{VAR}}" or "file:/path" (or none to send no credential)',
                 )
         providers[name] = msgspec.structs.replace(provider, api_key=key)
     passthrough = config.passthrough
@@ -250,8 +267,10 @@ def _hash(name: str) -> str:
 
 
 def _revealed(value: object) -> str:
-    assert isinstance(value, Secret)
-    return value.reveal()
+    if isinstance(value, Secret):
+        return value.reveal()
+    assert isinstance(value, Hidden)
+    return str(value)
 
 
 def _digest(config: Config, contents: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from .catalogue import Catalogue
 from .server import Server, Telemetry
 from .traffic import Auth, Key, Model, Passthrough, Provider, Streaming, Timeouts
 
@@ -14,6 +15,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keys: tuple[Key, ...] = ()
     providers: dict[str, Provider] = {}
     models: dict[str, Model] = {}
+    catalogue: Catalogue = Catalogue()
+    successors: dict[str, str] = {}
     passthrough: Passthrough = Passthrough()
     timeouts: Timeouts = Timeouts(connect=5.0, idle=120.0, total=1800.0)
     streaming: Streaming = Streaming()

@@ -66,6 +66,12 @@ class Secret:
         raise TypeError("a Secret cannot be pickled: load the configuration again in the other process")
 
 
+class Hidden(str):
+    """Text that a reference brought into free-form settings: a plain text to whoever uses it, masked where it is shown."""
+
+    __slots__ = ()
+
+
 def decode_secret(kind: type, value: object) -> Secret:
     """``dec_hook`` for msgspec."""
     if kind is Secret and isinstance(value, str):

@@ -1,15 +1,19 @@
 """A configuration as plain values with every secret masked, as a flat list of leaves, and as the difference of two."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, structs
 
 from .problems import Path, dotted
 from .schema import Config
-from .secrets import Secret
+from .secrets import Hidden, Secret
 
 RESTART = frozenset({"server", "telemetry"})
 """Sections that a running process cannot take over."""
+
+_SECRET_NAME = re.compile(r"secret|token|password|key|credential|session", re.IGNORECASE)
+"""Names in free-form settings whose texts are masked wherever they came from."""
 
 Plain = str | int | float | bool | None | list["Plain"] | dict[str, "Plain"]
 
@@ -23,10 +27,12 @@ class Change(Struct, frozen=True, kw_only=True):
 
 def masked(value: object) -> Plain:
     """Structs as mappings, Secrets as their mask; what ``config show`` prints."""
+    if isinstance(value, Hidden):
+        value = Secret(value)
     if isinstance(value, Secret):
         return value.masked()
     if isinstance(value, Struct):
-        return {name: masked(child) for name, child in structs.asdict(value).items()}
+        return {name: masked(_covered(name, child)) for name, child in structs.asdict(value).items()}
     if isinstance(value, Mapping):
         return {str(name): masked(child) for name, child in value.items()}
     if isinstance(value, tuple | list):
@@ -35,11 +41,22 @@ def masked(value: object) -> Plain:
     return value
 
 
+def _covered(name: str, value: object) -> object:
+    """Free-form ``options`` with the texts hidden whose names sound like secrets."""
+    if name != "options" or not isinstance(value, Mapping):
+        return value
+    found: dict[str, object] = {}
+    for key, child in value.items():
+        hide = isinstance(child, str) and _SECRET_NAME.search(key) is not None
+        found[key] = Hidden(child) if hide else _covered(name, child)
+    return found
+
+
 def leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
     """Every leaf with its path; empty mappings and lists count as leaves, Secrets stay Secrets."""
     children: list[tuple[str | int, object]] = []
     if isinstance(value, Struct):
-        children = list(structs.asdict(value).items())
+        children = [(name, _covered(name, child)) for name, child in structs.asdict(value).items()]
     elif isinstance(value, Mapping):
         children = [(str(name), child) for name, child in value.items()]
     elif isinstance(value, tuple | list):

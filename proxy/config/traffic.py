@@ -1,6 +1,6 @@
-"""The half of the configuration that is applied live: auth, keys, providers, models, timeouts, streaming."""
+"""The half of the configuration that is applied live: auth, keys, providers, models, catalogue, timeouts, streaming."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -8,6 +8,13 @@ from .secrets import Secret
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400, extra={"unit": "seconds"})]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+
+if TYPE_CHECKING:
+    Free: TypeAlias = bool | int | float | str | "list[Free]" | "dict[str, Free]" | None
+    Options: TypeAlias = dict[str, Free]
+else:
+    # The decoder reads ``object`` as JSON of any shape; msgspec describes no recursive alias.
+    Options = dict[str, object]
 
 
 class Auth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -19,16 +26,23 @@ class Auth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Key(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A file-owned key. ``models`` are globs over public model names; ``passthrough`` (paths without a model) follows from ``"*"``."""
+    """A file-owned key. ``models`` are globs over public model names; ``passthrough`` (paths without a model) follows from ``"*"``.
+
+    ``stability``: ``stable`` keeps it from models that are in preview, deprecated or retired.
+    """
 
     name: Name
     key: Secret
     models: tuple[str, ...] = ("*",)
     passthrough: bool | None = None
+    stability: Literal["any", "stable"] = "any"
 
 
 class Provider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One account at one upstream. ``headers`` are added to each of its requests; ``proxy`` is an HTTP proxy URL."""
+    """One account at one upstream. ``headers`` are added to each of its requests; ``proxy`` is an HTTP proxy URL.
+
+    ``options`` are the provider's own settings: JSON of any shape, references resolved, checked by the provider itself.
+    """
 
     use: str
     base_url: str | None = None
@@ -36,6 +50,7 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     headers: dict[str, Secret] = {}
     proxy: Secret | None = None
     ca_file: str | None = None
+    options: Options = {}
 
 
 class Timeouts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -127,8 +127,11 @@ def test_a_proxy_url_may_hold_credentials(load_text: LoadText, problems: Problem
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("{use: opnai}", 'unknown provider "opnai" (known: openai) (did you mean "openai"?)'),
-        ("{use: anthropic}", '"anthropic" is not in this version'),
+        (
+            "{use: opnai}",
+            'unknown provider "opnai"; an OpenAI-speaking server works with use: openai and its base_url (did you mean "openai"?)',
+        ),
+        ("{use: zzz}", 'unknown provider "zzz" (known: openai); an OpenAI-speaking server'),
         ("{use: openai, api_key: ''}", 'api_key: is empty: give a key, or "none"'),
         ('{use: openai, api_key: "a\\rb"}', "api_key: holds a line break"),
         ("{use: openai, headers: {'a b': x}}", "headers: a header's name"),

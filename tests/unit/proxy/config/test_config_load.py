@@ -254,7 +254,7 @@ limits: {}
         ":3: auth.mode",
         ":5: keys[0].key",
         ":6: keys[1].key: required",
-        ':8: providers.openai.use: unknown provider "opnai" (known: openai) (did you mean "openai"?)',
+        ':8: providers.openai.use: unknown provider "opnai"; an OpenAI-speaking server works with use: openai and its base_url (did you mean "openai"?)',
         ":8: providers.openai.base_url",
         ':10: models.fast.targets[0].provider: unknown provider "opena" (known: openai) (did you mean "openai"?)',
         ":11: limits",

@@ -1,0 +1,195 @@
+"""Configuration and catalogue together: which models are served, and what is to be said of them today."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+
+import msgspec
+
+from . import catalogue
+from .catalogue import ModelInfo
+from .catalogue.behaviour import Behaviour, behaviour_of
+from .config import Config
+from .config.catalogue import CatalogueModel, Prices
+from .config.traffic import Provider
+from .context import Target
+from .protocols import Clock, Standing
+from .wire.values import Json, JsonObject
+
+OWN_LISTS = frozenset({"anthropic", "bedrock", "cohere", "gemini", "local", "vertex"})
+"""Kinds of provider whose model list is not in OpenAI's shape."""
+
+_PRICE_FIELDS = {
+    "input": "input_price",
+    "output": "output_price",
+    "cached_input": "cached_price",
+    "cache_write": "cache_write_price",
+    "cache_write_1h": "cache_write_1h_price",
+    "batch_input": "batch_input_price",
+    "batch_output": "batch_output_price",
+    "above_input": "tier_input_price",
+    "above_output": "tier_output_price",
+    "above_cached_input": "tier_cached_price",
+    "above_cache_write": "tier_cache_write_price",
+}
+"""The configuration's names to the catalogue's."""
+
+
+def rows_of(config: Config) -> dict[str, dict[str, object]]:
+    """``catalogue.models`` as the catalogue's own fields: dollars become micro-dollars."""
+    return {name: _row(model) for name, model in config.catalogue.models.items()}
+
+
+def _row(model: CatalogueModel) -> dict[str, object]:
+    given = {name: value for name, value in msgspec.structs.asdict(model).items() if value is not None}
+    given.pop("prices")
+    if "tier" in given:
+        given["stability"] = given.pop("tier")
+    return given | _prices(model.prices)
+
+
+def _prices(prices: Prices) -> dict[str, object]:
+    found: dict[str, object] = {"tier_above": prices.above} if prices.above is not None else {}
+    for name, field in _PRICE_FIELDS.items():
+        dollars = getattr(prices, name)
+        if dollars is not None:
+            found[field] = round(dollars * 1_000_000)
+    return found | ({"price_checked": False, "price_note": "configured"} if found else {})
+
+
+def bare_names(config: Config) -> dict[str, tuple[str, str]]:
+    """Catalogue names that need no prefix: to (provider name, model there); the first provider that has one gets it."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, provider in config.providers.items():
+        if provider.base_url is None:
+            for model in catalogue.models_of(provider.use):
+                for public in (model.id, *model.aliases):
+                    found.setdefault(public, (name, public))
+    return found
+
+
+def listed_models(config: Config, provider: Provider) -> list[str]:
+    """Ids of a provider's models; at an address of the operator's own only those of the configuration."""
+    known = [info.id for info in catalogue.models_of(provider.use)]
+    if provider.base_url is None:
+        return known
+    return [ident for ident in known if f"{provider.use}/{ident}" in config.catalogue.models]
+
+
+def owner_of(config: Config, model: str) -> str | None:
+    """The first provider that has ``model`` by a name of its own, a dated snapshot included."""
+    book = catalogue.current()
+    for name, provider in config.providers.items():
+        if provider.base_url is None and book.named(provider.use, model) is not None:
+            return name
+    return None
+
+
+def lists_models(config: Config, provider: str) -> bool:
+    """Can the provider's model list be passed on as ours?"""
+    found = config.providers.get(provider)
+    return found is not None and found.use not in OWN_LISTS
+
+
+class Facts:
+    """What the catalogue knows of targets. A provider at an address of the operator's own is somebody else's: only rows of
+    the configuration hold for it."""
+
+    def __init__(self, config: Config, wall: Clock) -> None:
+        self._wall = wall
+        self._uses = {name: (provider.use, provider.base_url is None) for name, provider in config.providers.items()}
+        self._configured = frozenset(config.catalogue.models)
+
+    def standing(self, target: Target) -> Standing | None:
+        """See ``protocols.Directory``."""
+        info = self._info(target)
+        if info is None or (info.stability == "stable" and info.shutdown is None):
+            return None
+        tier = info.tier(self._today())
+        if tier == "stable":
+            return None
+        return Standing(tier=tier, since=_since(info, tier), shutdown=info.shutdown, successor=info.successor)
+
+    def about(self, target: Target) -> Mapping[str, Json]:
+        """The row as ``GET /v1/models`` shows it."""
+        info = self._info(target)
+        return shown(info, behaviour_of(target.model), self._today()) if info is not None else {}
+
+    def _info(self, target: Target) -> ModelInfo | None:
+        use, own = self._uses.get(target.provider, ("", False))
+        if not own and f"{use}/{target.model}" not in self._configured:
+            return None
+        return catalogue.info(use, target.model)
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._wall(), UTC).date()
+
+
+def _since(info: ModelInfo, tier: str) -> int | None:
+    """When its end was announced; not known: when it was looked up, since which it has been so."""
+    if tier == "preview":
+        return None
+    day = info.deprecated or info.as_of or catalogue.catalogue().as_of
+    if info.shutdown is not None and info.shutdown < day:
+        day = info.shutdown
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def shown(info: ModelInfo, behaviour: Behaviour, today: date) -> JsonObject:
+    """A row for people and programs. Prices in US dollars per million tokens; what is not known is null."""
+    return {
+        "mode": info.mode,
+        "tier": info.tier(today),
+        "context": info.context,
+        "max_input": info.max_input,
+        "max_output": info.max_output,
+        "modalities": {"input": [*info.inputs], "output": [*info.outputs]},
+        "capabilities": capabilities(info, behaviour),
+        "prices": prices(info),
+        "deprecated": _day(info.deprecated),
+        "shutdown": _day(info.shutdown),
+        "successor": info.successor,
+    }
+
+
+def capabilities(info: ModelInfo, behaviour: Behaviour) -> JsonObject:
+    """What it can do and which parameters it takes."""
+    return {
+        "tools": info.tools,
+        "parallel_tools": info.parallel_tools,
+        "json_schema": info.json_schema,
+        "reasoning": info.reasoning,
+        "reasoning_efforts": [*behaviour.efforts],
+        "streaming": behaviour.streaming,
+        "sampling": info.sampling,
+        "stop": behaviour.stop,
+    }
+
+
+def prices(info: ModelInfo) -> JsonObject:
+    """US dollars per million tokens; ``above``: beyond so many prompt tokens, for all tokens of the request."""
+    found: JsonObject = {
+        "input": _dollars(info.input_price),
+        "cached_input": _dollars(info.cached_price),
+        "cache_write": _dollars(info.cache_write_price),
+        "cache_write_1h": _dollars(info.cache_write_1h_price),
+        "output": _dollars(info.output_price),
+        "batch_input": _dollars(info.batch_input_price),
+        "batch_output": _dollars(info.batch_output_price),
+    }
+    if info.tier_above is not None:
+        found["above"] = {
+            "tokens": info.tier_above,
+            "input": _dollars(info.tier_input_price),
+            "cached_input": _dollars(info.tier_cached_price),
+            "cache_write": _dollars(info.tier_cache_write_price),
+            "output": _dollars(info.tier_output_price),
+        }
+    return found
+
+
+def _dollars(price: int | None) -> float | None:
+    return None if price is None else price / 1_000_000
+
+
+def _day(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()

@@ -1,0 +1,29 @@
+"""One small document from a URL that the operator named."""
+
+import aiohttp
+
+from ..errors import UpstreamError, UpstreamInvalid
+from .failures import FOREIGN_BODY, of_request
+
+LIMIT = 32 * 1024 * 1024
+"""Bytes of a document."""
+
+TIMEOUT = aiohttp.ClientTimeout(total=60.0)
+
+
+async def fetch(url: str) -> bytes:
+    """The body of a 200. Raises ``UpstreamError``; redirects are not followed, because only this address was allowed."""
+    try:
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session, session.get(url, allow_redirects=False) as answer:
+            if answer.status != 200:
+                raise UpstreamInvalid(f"{url} answered with status {answer.status}.")
+            data = await answer.content.read(LIMIT + 1)
+            while len(data) <= LIMIT and (more := await answer.content.read(LIMIT + 1 - len(data))):
+                data += more
+    except UpstreamError:
+        raise
+    except FOREIGN_BODY as error:
+        raise of_request(error, url) from None
+    if len(data) > LIMIT:
+        raise UpstreamInvalid(f"{url} is larger than {LIMIT} bytes.")
+    return data
