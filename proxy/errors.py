@@ -1,4 +1,4 @@
-"""Every failure a client can see, and the only place that renders OpenAI's envelope.
+"""Every failure a client can see, and the only place that renders an error envelope, OpenAI's or Anthropic's.
 
 TollwayError
 ├── ClientError            the request is at fault
@@ -10,12 +10,13 @@ TollwayError
 ├── RateLimited (429)      a limit of ours
 ├── UpstreamError          a provider is at fault
 │   ├── UpstreamUnavailable (UpstreamDropped), UpstreamInvalid, UpstreamTlsFailed, UpstreamAuthFailed, UpstreamCut (502)
-    │   ├── UpstreamRefused (as theirs)
+│   ├── UpstreamRefused, UpstreamRejected (as theirs)
 │   └── UpstreamTimeout (504)
 ├── GatewayDraining, SpoolFailed (503)
 └── InternalError (500)
 """
 
+import json
 from typing import ClassVar, Literal
 
 import orjson
@@ -32,7 +33,7 @@ class TollwayError(Exception):
     """
 
     status: int = 500
-    type: ClassVar[str] = "server_error"
+    type: str = "server_error"
     default_code: ClassVar[str | None] = None
     source: ClassVar[Fault] = "gateway"
     retryable: ClassVar[bool] = False
@@ -211,6 +212,26 @@ class UpstreamRefused(UpstreamError):
         self.status = status
 
 
+class UpstreamRejected(UpstreamError):
+    """An error answer of a provider that speaks another dialect, in OpenAI's words: status, type, code and text are theirs, translated."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 502,
+        type: str = "upstream_error",
+        code: str | None = None,
+        param: str | None = None,
+        headers: RawHeaders = (),
+        detail: str = "",
+    ) -> None:
+        super().__init__(message, code=code, param=param, detail=detail, headers=headers)
+        self.status = status
+        self.type = type
+        self.code = code
+
+
 class UpstreamTimeout(UpstreamError):
     """Connect, first-byte, idle or total limit passed."""
 
@@ -238,23 +259,49 @@ class InternalError(TollwayError):
         super().__init__(message, detail=detail)
 
 
-def envelope(error: TollwayError, request_id: str) -> bytes:
-    """OpenAI's error body, all four keys present; the message ends with the request id."""
-    return orjson.dumps(
-        {
-            "error": {
-                "message": f"{error.message} (request id: {request_id})",
-                "type": error.type,
-                "param": error.param,
-                "code": error.code,
-            }
-        }
-    )
+Shape = Literal["openai", "anthropic"]
+"""Whose error envelope a client expects."""
+
+_ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""Status to the type in Anthropic's envelope; other 4xx are ``invalid_request_error``, the rest ``api_error``."""
 
 
-def sse_event(error: TollwayError, request_id: str) -> bytes:
-    """The same body as one ``data:`` event for a stream that has begun; no ``[DONE]`` follows it."""
-    return b"data: " + envelope(error, request_id) + b"\n\n"
+def envelope(error: TollwayError, request_id: str, shape: Shape = "openai") -> bytes:
+    """The error body: OpenAI's with all four keys, or Anthropic's. Our own messages end with the request id."""
+    told = isinstance(error, UpstreamRejected)
+    message = error.message if told else f"{error.message} (request id: {request_id})"
+    if shape == "anthropic":
+        other = "invalid_request_error" if error.status < 500 else "api_error"
+        kind = _ANTHROPIC_TYPES.get(error.status, other)
+        return _dumps({"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id})
+    return _dumps({"error": {"message": message, "type": error.type, "param": error.param, "code": error.code}})
+
+
+def _dumps(body: dict[str, object]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        # A lone surrogate in a provider's text, which no encoder takes.
+        return json.dumps(body).encode()
+
+
+def sse_event(error: TollwayError, request_id: str, shape: Shape = "openai") -> bytes:
+    """The same body as one event for a stream that has begun; nothing (no ``[DONE]``) follows it."""
+    name = b"event: error\n" if shape == "anthropic" else b""
+    return name + b"data: " + envelope(error, request_id, shape) + b"\n\n"
 
 
 def answer_headers(error: TollwayError, request_id: str) -> list[tuple[bytes, bytes]]:
@@ -264,7 +311,7 @@ def answer_headers(error: TollwayError, request_id: str) -> list[tuple[bytes, by
         (b"content-type", b"application/json"),
         (b"x-request-id", raw_id),
         (b"x-tollway-request-id", raw_id),
-        (b"x-tollway-error-source", b"gateway"),
+        (b"x-tollway-error-source", b"upstream" if isinstance(error, UpstreamRejected) else b"gateway"),
         *error.headers,
     ]
     if error.should_retry is not None:

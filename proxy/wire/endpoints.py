@@ -10,7 +10,7 @@ from msgspec import Struct
 BodyKind = Literal["json", "form", "any", "none", "socket"]
 """``json``: decoded whole; ``form``: multipart (or JSON) with a model field; ``any``: whatever comes; ``none``; ``socket``: WebSocket."""
 
-Dialect = Literal["chat", "completions", "responses", "events", "opaque"]
+Dialect = Literal["chat", "completions", "responses", "messages", "events", "opaque"]
 """How a stream of this operation speaks: what its deltas, usage and end look like. ``opaque``: end of body is the end."""
 
 
@@ -23,6 +23,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     dialect: Dialect = "opaque"
     model: Literal["required", "optional", "hint", "never"] = "required"
     """``hint``: a configured model name in the body chooses its provider; any other leaves the choice to ``passthrough``."""
+    shape: Literal["openai", "anthropic"] = "openai"
+    """Whose error envelope its clients read."""
     replay: bool = False
     """May a request be sent once more after its connection died without an answer? Only where nothing is created."""
 
@@ -39,7 +41,10 @@ RERANK = Endpoint(name="rerank", operation="rerank", body="json", replay=True)
 DECISIONS = Endpoint(name="decisions", operation="chat", body="json", replay=True)
 VIDEOS = Endpoint(name="videos", operation="generate_content", body="form", model="optional")
 REALTIME = Endpoint(name="realtime", operation="realtime", body="socket", model="optional")
+NATIVE = Endpoint(name="native", operation="passthrough", body="any", model="hint")
 MODELS = Endpoint(name="models", operation="list_models", body="none", model="never")
+MESSAGES = Endpoint(name="messages", operation="chat", body="json", dialect="messages", shape="anthropic", replay=True)
+COUNT_TOKENS = Endpoint(name="count_tokens", operation="count_tokens", body="json", shape="anthropic", replay=True)
 TOKENS = Endpoint(name="tokens", operation="count_tokens", body="json")
 PASSTHROUGH = Endpoint(name="passthrough", operation="passthrough", body="any", dialect="opaque", model="hint")
 
@@ -61,6 +66,8 @@ SURFACE: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/decisions", DECISIONS),
     ("POST", "/videos", VIDEOS),
     ("POST", "/tokens", TOKENS),
+    ("POST", "/messages", MESSAGES),
+    ("POST", "/messages/count_tokens", COUNT_TOKENS),
     ("GET", "/models", MODELS),
 )
 
@@ -69,7 +76,7 @@ SOCKETS: tuple[str, ...] = ("/realtime", "/responses", "/live")
 
 FAMILIES: frozenset[str] = frozenset(
     """agents assistants audio batches chat chatkit completions containers content_provenance_checks conversations decisions
-    embeddings evals files fine_tuning images live models moderations organization projects prompts realtime rerank responses
+    embeddings evals files fine_tuning images live messages models moderations organization projects prompts realtime rerank responses
     safety score skills threads tokens uploads vector_stores videos webhooks""".split()
 )
 """First path segments that are served without a ``/v1`` prefix; under ``/v1`` any path is carried."""
@@ -79,3 +86,6 @@ ADMIN_FAMILIES: frozenset[str] = frozenset(("organization", "projects"))
 
 PREFIXES: tuple[str, ...] = ("/v1", "/openai/v1", "/openai", "")
 """One surface under four names, longest match first where they overlap."""
+
+ANTHROPIC_PREFIXES: tuple[str, ...] = ("/v1", "/anthropic/v1", "/anthropic", "")
+"""The names of Anthropic's operations: ``/messages`` and what is below it."""

@@ -17,9 +17,11 @@ _BOUNDARIES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 class Framer:
     """Cuts a byte stream into event payloads (the joined ``data`` lines), keeping an unfinished tail for the next read."""
 
-    __slots__ = ("_carriage", "_fresh", "_skipping", "_tail", "skipped", "tail_bytes")
+    __slots__ = ("_carriage", "_fresh", "_limit", "_skipping", "_tail", "skipped", "tail_bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None = None) -> None:
+        """``limit``: bytes of one unfinished event that are kept, ``LIMIT`` unless told."""
+        self._limit = LIMIT if limit is None else limit
         self._tail = b""
         self._fresh = True
         self._carriage = False
@@ -59,7 +61,7 @@ class Framer:
         if self._skipping and blocks:
             self._skipping = False
             del blocks[0]
-        if len(rest) > LIMIT or self._skipping:
+        if len(rest) > self._limit or self._skipping:
             if not self._skipping:
                 self._skipping = True
                 self.skipped += 1

@@ -3,14 +3,14 @@
 One decoder a dialect, fed by the framer's payloads. They are observers of bytes that have already left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Raw, Struct
 
 from .endpoints import Dialect
 from .sse import DONE, Framer
-from .usage import ReportedUsage, Usage
+from .usage import ReportedUsage, Usage, anthropic_usage
 
 DEFERRED = 128 * 1024
 """Bytes of undecoded events kept for one stream; beyond, they are decoded to their text, which is some twenty times smaller."""
@@ -181,6 +181,79 @@ def read_response_event(payload: bytes) -> StreamEvent:
     return StreamEvent(text, usage, finished, kind == "error" or _is_error(event.error))
 
 
+class _AnthropicUsage(Struct, frozen=True, gc=False):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+
+
+class _MessageHead(Struct, frozen=True, gc=False):
+    usage: _AnthropicUsage | None = None
+
+
+class _MessageDelta(Struct, frozen=True, gc=False):
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
+
+
+class _MessageBlock(Struct, frozen=True, gc=False):
+    name: str | None = None
+    text: str | None = None
+
+
+class _MessageEvent(Struct, frozen=True, gc=False):
+    type: str = ""
+    message: _MessageHead | None = None
+    content_block: _MessageBlock | None = None
+    delta: _MessageDelta | None = None
+    usage: _AnthropicUsage | None = None
+
+
+_decode_message_event = msgspec.json.Decoder(_MessageEvent).decode
+
+
+class MessageReader:
+    """Events of an Anthropic messages stream. Its usage comes in two parts, cumulative: the later figures hold."""
+
+    __slots__ = ("_figures",)
+
+    def __init__(self) -> None:
+        self._figures: dict[str, int] = {}
+
+    def __call__(self, payload: bytes) -> StreamEvent:
+        """What one event means."""
+        try:
+            event = _decode_message_event(payload)
+        except (msgspec.DecodeError, RecursionError):
+            return _NOTHING
+        kind = event.type
+        if kind == "content_block_delta":
+            delta = event.delta
+            return StreamEvent((delta.text or delta.thinking or delta.partial_json or "") if delta is not None else "")
+        if kind == "content_block_start":
+            block = event.content_block
+            return StreamEvent((block.name or block.text or "") if block is not None else "")
+        if kind == "message_start":
+            # Its output figure is a placeholder: a stream that is cut here has reported nothing yet.
+            self._merge(event.message.usage if event.message is not None else None)
+            return _NOTHING
+        if kind == "message_delta":
+            return StreamEvent(usage=self._merge(event.usage))
+        return StreamEvent(finished=kind == "message_stop", error=kind == "error")
+
+    def _merge(self, usage: _AnthropicUsage | None) -> Usage | None:
+        if usage is None:
+            return None
+        figures = self._figures
+        for name in _AnthropicUsage.__struct_fields__:
+            value = getattr(usage, name)
+            if value is not None and value >= 0:
+                figures[name] = value
+        return anthropic_usage(figures)
+
+
 def read_realtime_usage(message: bytes, so_far: Usage) -> Usage:
     """``so_far`` plus the usage of one ``response.done`` event of a WebSocket."""
     usage = read_response_event(message).usage
@@ -194,6 +267,12 @@ def read_realtime_usage(message: bytes, so_far: Usage) -> Usage:
         input_source="reported",
         output_source="reported",
     )
+
+
+def _reader(dialect: Dialect) -> Callable[[bytes], StreamEvent]:
+    if dialect == "messages":
+        return MessageReader()
+    return read_response_event if dialect in ("responses", "events") else read_chunk
 
 
 class StreamDecoder:
@@ -212,7 +291,7 @@ class StreamDecoder:
     def __init__(self, dialect: Dialect, *, eager: bool = False, usage_due: bool = False, choices: int = 1) -> None:
         """``usage_due``: the provider was asked to report; ``choices``: answers that must each finish (``n``)."""
         self._framer = Framer()
-        self._read = read_response_event if dialect in ("responses", "events") else read_chunk
+        self._read = _reader(dialect)
         self.eager = eager
         self._keep = DEFERRED if usage_due else DEFERRED // 4
         self._choices = choices

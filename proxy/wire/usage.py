@@ -1,21 +1,28 @@
 """Token counts, where each number came from, and how OpenAI's two ``usage`` shapes are read."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
+
+from .values import JsonObject
 
 Source = Literal["reported", "counted", "estimated"]
 """``reported`` by the provider, ``counted`` by our tokeniser from the text that passed, ``estimated`` from bytes."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """Tokens of one request. ``input`` includes ``cached`` and ``output`` includes ``reasoning``, as OpenAI reports them."""
+    """Tokens of one request, as OpenAI reports them: ``input`` includes ``cached``, ``cache_write`` and ``audio_input``,
+    ``output`` includes ``reasoning`` and ``audio_output``."""
 
     input: int = 0
     output: int = 0
     cached: int = 0
+    cache_write: int = 0
+    audio_input: int = 0
     reasoning: int = 0
+    audio_output: int = 0
     input_source: Source = "estimated"
     output_source: Source = "estimated"
 
@@ -25,6 +32,8 @@ NO_USAGE = Usage()
 
 class _Details(Struct, frozen=True):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
@@ -39,28 +48,79 @@ class ReportedUsage(Struct, frozen=True):
     output_tokens: int | None = None
     input_tokens_details: _Details | None = None
     output_tokens_details: _Details | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
 
     def normalised(self) -> Usage | None:
         """Our classes; ``None`` when the object holds no sane token figure (durations, negatives)."""
         prompt = self.prompt_tokens if self.prompt_tokens is not None else self.input_tokens
         if prompt is None or prompt < 0:
             return None
+        if self.prompt_tokens is None and (self.cache_read_input_tokens or self.cache_creation_input_tokens):
+            return anthropic_usage(
+                {
+                    "input_tokens": prompt,
+                    "output_tokens": max(self.output_tokens or 0, 0),
+                    "cache_read_input_tokens": max(self.cache_read_input_tokens or 0, 0),
+                    "cache_creation_input_tokens": max(self.cache_creation_input_tokens or 0, 0),
+                }
+            )
         output = (self.completion_tokens if self.completion_tokens is not None else self.output_tokens) or 0
         if output < 0:
             return None
         details_in = self.prompt_tokens_details or self.input_tokens_details
         details_out = self.completion_tokens_details or self.output_tokens_details
-        cached = (details_in.cached_tokens or 0) if details_in else 0
-        reasoning = (details_out.reasoning_tokens or 0) if details_out else 0
-        return Usage(
-            input=prompt,
+        return reported(
+            prompt=prompt,
             output=output,
-            # A part cannot exceed its whole, whatever a provider writes.
-            cached=min(max(cached, 0), prompt),
-            reasoning=min(max(reasoning, 0), output),
-            input_source="reported",
-            output_source="reported",
+            cached=(details_in.cached_tokens or 0) if details_in else 0,
+            cache_write=(details_in.cache_write_tokens or 0) if details_in else 0,
+            audio_input=(details_in.audio_tokens or 0) if details_in else 0,
+            reasoning=(details_out.reasoning_tokens or 0) if details_out else 0,
+            audio_output=(details_out.audio_tokens or 0) if details_out else 0,
         )
+
+
+def reported(
+    *,
+    prompt: int,
+    output: int,
+    cached: int = 0,
+    cache_write: int = 0,
+    audio_input: int = 0,
+    reasoning: int = 0,
+    audio_output: int = 0,
+) -> Usage:
+    """A provider's own figures. A part cannot exceed its whole, whatever a provider writes: what does is cut down."""
+    if not (cached or cache_write or audio_input or reasoning or audio_output):
+        return Usage(input=prompt, output=output, input_source="reported", output_source="reported")
+    cached = min(max(cached, 0), prompt)
+    reasoning = min(max(reasoning, 0), output)
+    return Usage(
+        input=prompt,
+        output=output,
+        cached=cached,
+        cache_write=min(max(cache_write, 0), prompt - cached),
+        audio_input=min(max(audio_input, 0), prompt),
+        reasoning=reasoning,
+        audio_output=min(max(audio_output, 0), output),
+        input_source="reported",
+        output_source="reported",
+    )
+
+
+def anthropic_usage(figures: Mapping[str, int]) -> Usage | None:
+    """Usage from Anthropic's counters, whose ``input_tokens`` leaves out what was read from and written to the cache."""
+    if "input_tokens" not in figures and "output_tokens" not in figures:
+        return None
+    cached = figures.get("cache_read_input_tokens", 0)
+    written = figures.get("cache_creation_input_tokens", 0)
+    return reported(
+        prompt=figures.get("input_tokens", 0) + cached + written,
+        output=figures.get("output_tokens", 0),
+        cached=cached,
+        cache_write=written,
+    )
 
 
 class _Reply(Struct, frozen=True):
@@ -77,3 +137,13 @@ def reported_in(body: bytes) -> Usage | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     return reply.usage.normalised() if reply.usage is not None else None
+
+
+def usage_in(usage: JsonObject) -> Usage | None:
+    """Usage from a decoded ``usage`` object, ours or a provider's; ``None`` when it holds no sane token figure."""
+    if not usage:
+        return None
+    try:
+        return msgspec.convert(usage, ReportedUsage).normalised()
+    except msgspec.ValidationError:
+        return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from proxy.context import Limits, Principal, RequestContext, Target, TokenEstimate
 from proxy.errors import ModelNotFound, RawHeaders, TollwayError
-from proxy.protocols import Exchange, ModelEntry, UpstreamRequest, UpstreamSocket
+from proxy.protocols import Exchange, ModelEntry, Prepared, Standing, Translation, UpstreamRequest, UpstreamSocket
 from proxy.wire.endpoints import Endpoint
 from proxy.wire.usage import Usage
 
@@ -121,15 +121,22 @@ class FakeDirectory:
         passthrough: Target | None = None,
         transparent: bool = False,
         entries: Sequence[ModelEntry] = (),
+        standings: dict[str, Standing] | None = None,
+        successors: dict[str, str] | None = None,
     ) -> None:
         self._names = names or {}
         self._allowed = allowed
         self._passthrough = passthrough
         self._entries = entries
+        self._standings = standings or {}
+        self._successors = successors or {}
         self.transparent = transparent
 
     def resolve(self, model: str) -> tuple[str, Target] | None:
         return self._names.get(model)
+
+    def provider(self, name: str) -> Target | None:
+        return TARGET if name == TARGET.provider else None
 
     def passthrough(self) -> Target | None:
         return self._passthrough
@@ -142,6 +149,16 @@ class FakeDirectory:
 
     def not_found(self, principal: Principal, model: str) -> ModelNotFound:
         return ModelNotFound(f"no {model}", param="model")
+
+    def standing(self, target: Target) -> Standing | None:
+        return self._standings.get(target.model)
+
+    def successor(self, model: str, target: Target) -> tuple[str, str, Target] | None:
+        name = self._successors.get(model)
+        return (name, *self._names[name]) if name is not None else None
+
+    def retired(self, model: str, standing: Standing) -> ModelNotFound:
+        return ModelNotFound(f"{model} is gone", param="model")
 
 
 class FakeExchange:
@@ -272,19 +289,19 @@ class FakeTransport:
 class FakeProvider:
     """Sends the client's bytes on to a fixed address."""
 
-    def __init__(self, *, forwards: bool = False) -> None:
+    def __init__(self, *, forwards: bool = False, translation: Translation | None = None) -> None:
         self.name = "local"
         self.forwards = forwards
+        self.translation = translation
         self.included: list[bool] = []
 
-    def encode(self, ctx: RequestContext, target: Target, *, include_usage: bool) -> UpstreamRequest:
+    def passes(self, endpoint: Endpoint, model: str, path: str) -> bool:
+        return True
+
+    def prepare(self, ctx: RequestContext, target: Target, *, include_usage: bool, now: int) -> Prepared:
         self.included.append(include_usage)
-        if ctx.upload is not None:
-            return UpstreamRequest(
-                method=ctx.method,
-                url="http://upstream.test/v1",
-                headers=[],
-                body=ctx.upload.chunks(),
-                length=ctx.upload.length,
-            )
-        return UpstreamRequest(method=ctx.method, url="http://upstream.test/v1", headers=[], body=ctx.body or None)
+        body, length = (ctx.upload.chunks(), ctx.upload.length) if ctx.upload is not None else (ctx.body or None, None)
+        request = UpstreamRequest(
+            method=ctx.method, url="http://upstream.test/v1", headers=[], body=body, length=length
+        )
+        return Prepared(request, self.translation)
