@@ -1,73 +1,87 @@
-"""A provider that speaks OpenAI's own dialect: the client's bytes go out with the configured edits spliced in."""
+"""Accounts at providers that speak OpenAI's dialect, made from their data. A provider's own file holds nothing else."""
 
-from urllib.parse import quote, unquote_to_bytes
+from collections.abc import Callable
+from typing import Literal
+from urllib.parse import urlsplit
 
-from ..context import RequestContext, Target
-from ..protocols import UpstreamRequest
-from ..wire.headers import upstream_headers
-from ..wire.splice import with_model, with_usage
+import msgspec
+from msgspec import Struct, structs
 
-
-class Compatible:
-    """Pure: a request context in, the upstream's bytes out. ``base_url`` ends without a slash and includes its version part."""
-
-    def __init__(
-        self, *, name: str, base_url: str, api_key: str | None, headers: tuple[tuple[str, str], ...], forwards: bool
-    ) -> None:
-        self.name = name
-        self.forwards = forwards
-        self._base_url = base_url
-        self._socket_url = "ws" + base_url.removeprefix("http")
-        added = list(headers)
-        if api_key is not None and not forwards and "authorization" not in dict(headers):
-            added.append(("authorization", f"Bearer {api_key}"))
-        self._added = added
-        self._replaced = frozenset(name for name, _ in headers)
-
-    def encode(self, ctx: RequestContext, target: Target, *, include_usage: bool) -> UpstreamRequest:
-        """The request for ``target``. Raises ``InvalidRequest`` for headers no client library can carry."""
-        headers = upstream_headers(ctx.raw_headers, forwards=self.forwards)
-        if self._replaced:
-            headers = [pair for pair in headers if pair[0] not in self._replaced]
-        headers += self._added
-        if self.forwards and ctx.principal.forwarded is not None:
-            headers.append(("authorization", "Bearer " + ctx.principal.forwarded.decode("latin-1")))
-        renamed = target.model != ctx.request.model and ctx.request.model is not None and target.model
-        socket = ctx.endpoint.body == "socket"
-        url = (self._socket_url if socket else self._base_url) + ctx.path
-        query = ctx.query
-        if renamed and socket:
-            query = _with_model_query(query, target.model)
-        if query:
-            url = f"{url}?{query.decode('latin-1')}"
-        if ctx.upload is not None:
-            if renamed:
-                ctx.upload.rename(target.model)
-            return UpstreamRequest(
-                method=ctx.method, url=url, headers=headers, body=ctx.upload.chunks(), length=ctx.upload.length
-            )
-        body = ctx.body
-        if renamed and body:
-            body = with_model(body, target.model)
-        if include_usage:
-            body = with_usage(body)
-            # A chunk cannot be withheld from a compressed stream.
-            headers = [pair for pair in headers if pair[0] != "accept-encoding"]
-        return UpstreamRequest(method=ctx.method, url=url, headers=headers, body=body or _empty(ctx.method))
+from ..translation.contract import Operation
+from ..wire.values import JsonObject
+from .account import Account
+from .base import OptionError, Settings
+from .openai_dialect.chat import CompatibleChat
+from .openai_dialect.passing import CompatiblePassing
+from .openai_dialect.spec import Compatible
 
 
-def _empty(method: str) -> bytes | None:
-    """A POST without a body says ``content-length: 0``; a GET has none."""
-    return b"" if method in ("POST", "PUT", "PATCH") else None
+def provider_of(spec: Compatible) -> Callable[[Settings], Account]:
+    """The factory that the registry names. Options: ``think``, ``think_unopened``, ``repair``, and those that ``spec`` names."""
+    options_type = _options_type(spec)
+
+    def provider(settings: Settings) -> Account:
+        """One account. Raises ``OptionError``."""
+        options: JsonObject = msgspec.to_builtins(settings.read(options_type))
+        base_url = _base_url(spec, settings, options)
+        chosen = _chosen(spec, options)
+        dialect = CompatibleChat(chosen)
+
+        def operations(endpoint: str, model: str) -> Operation | None:
+            return dialect if endpoint == "chat" else None
+
+        return Account(
+            settings,
+            base_url=base_url,
+            credentials=_credentials(spec, settings, options),
+            operations=operations,
+            passing=CompatiblePassing(chosen, base_url, forwards=settings.forwards),
+            catalogued=spec.name,
+        )
+
+    return provider
 
 
-def _key(part: bytes) -> bytes:
-    """The decoded name of one query parameter."""
-    return unquote_to_bytes(part.partition(b"=")[0].replace(b"+", b" "))
+def _options_type(spec: Compatible) -> type[Struct]:
+    names = [*spec.settings, *(option for option, *_ in spec.headers.values())]
+    fields: list[tuple[str, object, object]] = [(name, str | None, None) for name in names]
+    if not spec.exact:
+        fields.append(("think", Literal["split", "keep"] | None, None))
+        fields.append(("think_unopened", tuple[str, ...], ()))
+        fields.append(("repair", bool, True))
+    return msgspec.defstruct("Options", fields, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
-def _with_model_query(query: bytes, model: str) -> bytes:
-    """``query`` with its ``model`` parameter replaced, every other byte as it was."""
-    escaped = quote(model, safe="").encode()
-    parts = [b"model=" + escaped if _key(part) == b"model" else part for part in query.split(b"&")]
-    return b"&".join(parts)
+def _chosen(spec: Compatible, options: JsonObject) -> Compatible:
+    """``spec`` as the account's options have it."""
+    quirks = spec.quirks
+    if options.get("think") is not None:
+        quirks = structs.replace(quirks, think=options["think"] == "split")
+    unopened = options.get("think_unopened")
+    if isinstance(unopened, list | tuple) and unopened:
+        patterns = (*quirks.unopened, *(str(pattern).lower() for pattern in unopened))
+        quirks = structs.replace(quirks, think=True, unopened=patterns)
+    return structs.replace(spec, quirks=quirks, exact=spec.exact, repairs=options.get("repair") is not False)
+
+
+def _base_url(spec: Compatible, settings: Settings, options: JsonObject) -> str:
+    """The operator's, a bare host with the provider's own path; else the provider's, its placeholders filled in."""
+    if settings.base_url is not None:
+        url = settings.base_url.rstrip("/")
+        return url + urlsplit(spec.base_url.replace("{", "").replace("}", "")).path if url.count("/") == 2 else url
+    values: dict[str, str] = {}
+    for option, variables in spec.settings.items():
+        value = options.get(option) or settings.variable(*variables)
+        if not isinstance(value, str):
+            raise OptionError(f"options.{option}", f"is needed; set it, or the variable {' or '.join(variables)}")
+        values[option] = value.strip("/").removeprefix("https://")
+    return spec.base_url.format(**values)
+
+
+def _credentials(spec: Compatible, settings: Settings, options: JsonObject) -> list[tuple[str, str]]:
+    found = [("authorization", f"Bearer {settings.api_key}")] if settings.api_key is not None else []
+    for header, (option, *variables) in spec.headers.items():
+        value = options.get(option) or settings.variable(*variables)
+        if isinstance(value, str) and value:
+            found.append((header, value))
+    return found

@@ -1,16 +1,21 @@
-"""OpenAI, and any server that speaks its dialect under another base URL."""
+"""OpenAI, and any server that speaks its dialect under another base URL: every byte passes, but for the models' own rules."""
 
-from .compatible import Compatible
+from .compatible import provider_of
+from .openai_dialect.spec import Compatible
 
 BASE_URL = "https://api.openai.com/v1"
-KEY_VARIABLE = "OPENAI_API_KEY"
 
+OPENAI = Compatible(
+    name="openai",
+    base_url=BASE_URL,
+    keys=("OPENAI_API_KEY",),
+    headers={
+        "openai-organization": ("organization", "OPENAI_ORG_ID"),
+        "openai-project": ("project", "OPENAI_PROJECT_ID"),
+    },
+    exact=True,
+    shims=True,
+    top_k=False,
+)
 
-def provider(
-    name: str, *, base_url: str | None, api_key: str | None, headers: tuple[tuple[str, str], ...], forwards: bool
-) -> Compatible:
-    """An account at OpenAI, or at ``base_url``: a bare host gets ``/v1``, a path is taken as it is given."""
-    url = (base_url or BASE_URL).rstrip("/")
-    if url.count("/") == 2:
-        url += "/v1"
-    return Compatible(name=name, base_url=url, api_key=api_key, headers=headers, forwards=forwards)
+provider = provider_of(OPENAI)
