@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 import orjson
+from msgspec.structs import replace
 
 from .chat_request import check_sampling, messages_of, prompt_tokens, tools_of, wish_of
 from .compose import Answer, ToolCall, answer_seed, compose
 from .controls import Controls
 from .reply import (
+    NOVELTY,
     SSE,
     STAMP,
     Call,
@@ -16,7 +18,6 @@ from .reply import (
     Reply,
     as_bytes,
     count_of,
-    event,
     flag_of,
     json_reply,
     model_of,
@@ -43,9 +44,11 @@ def create(call: Call) -> Reply:
         )
     count = count_of(document, "n", least=1, most=128) or 1
     wish = wish_of(document, messages, tools)
+    wish = replace(wish, thinks=bool(call.controls.flavour) and thinks(document, model))
     seed = call.derive("chat", messages, document.get("seed"))
     answers = [compose(answer_seed(seed, index), wish, call.controls) for index in range(count)]
-    usage = usage_of(prompt_tokens(messages, document), sum(answer.tokens for answer in answers))
+    thought = sum(len(answer.thoughts) for answer in answers)
+    usage = usage_of(prompt_tokens(messages, document), sum(answer.tokens for answer in answers), thought)
     head: Object = {
         "id": identifier("chatcmpl-", seed),
         "object": "chat.completion",
@@ -64,9 +67,9 @@ def create(call: Call) -> Reply:
         "choices": [
             {
                 "index": index,
-                "message": _message(answer, legacy=legacy),
+                "message": _message(answer, call.controls, legacy=legacy),
                 "logprobs": _logprobs(answer.pieces, logprobs),
-                "finish_reason": _finish(answer, legacy=legacy),
+                "finish_reason": call.controls.finish or _finish(answer, legacy=legacy),
             }
             for index, answer in enumerate(answers)
         ],
@@ -82,7 +85,22 @@ def create(call: Call) -> Reply:
     return json_reply(whole)
 
 
-def usage_of(prompt: int, completion: int) -> Object:
+def thinks(document: Object, model: str) -> bool:
+    """Say whether the request, or the model's name, asks for thinking in any provider's way."""
+    if any(word in model for word in ("reason", "think", "magistral", "deepseek-r")):
+        return True
+    effort = document.get("reasoning_effort")
+    if effort not in (None, "none"):
+        return True
+    if document.get("enable_thinking") is True:
+        return True
+    thinking, reasoning = document.get("thinking"), document.get("reasoning")
+    if isinstance(thinking, dict) and thinking.get("type") not in (None, "disabled"):
+        return True
+    return isinstance(reasoning, dict) and reasoning.get("enabled") is not False
+
+
+def usage_of(prompt: int, completion: int, thought: int = 0) -> Object:
     """Return the usage object of chat and completions."""
     return {
         "prompt_tokens": prompt,
@@ -90,7 +108,7 @@ def usage_of(prompt: int, completion: int) -> Object:
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": 0,
+            "reasoning_tokens": thought,
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
@@ -106,13 +124,17 @@ def _finish(answer: Answer, *, legacy: bool) -> str:
     return "function_call" if legacy and answer.finish == "tool_calls" else answer.finish
 
 
-def _message(answer: Answer, *, legacy: bool) -> Object:
+def _message(answer: Answer, controls: Controls, *, legacy: bool) -> Object:
     message: Object = {
         "role": "assistant",
-        "content": None if answer.calls else answer.text,
+        "content": None if answer.calls and not answer.pieces else answer.text,
         "refusal": None,
         "annotations": [],
     }
+    if answer.thoughts and controls.flavour:
+        message["reasoning_content"] = "".join(answer.thoughts)
+    if controls.novelty:
+        message["novelty"] = NOVELTY
     if answer.calls and legacy:
         first = answer.calls[0]
         message["function_call"] = {"name": first.name, "arguments": "".join(first.pieces)}
@@ -167,7 +189,7 @@ def _stream(
         )
 
     for index in range(len(answers)):
-        content = b"null" if answers[index].calls else b'""'
+        content = b"null" if answers[index].calls and not answers[index].pieces else b'""'
         yield chunk(index, b'{"role":"assistant","content":%b,"refusal":null}' % content)
     queues = [_deltas(answer, controls, legacy=legacy) for answer in answers]
     left = list(range(len(answers)))
@@ -176,7 +198,7 @@ def _stream(
             found = next(queues[index], None)
             if found is None:
                 left.remove(index)
-                yield chunk(index, b"{}", orjson.dumps(_finish(answers[index], legacy=legacy)))
+                yield chunk(index, b"{}", orjson.dumps(controls.finish or _finish(answers[index], legacy=legacy)))
                 continue
             piece, delta = found
             if logprobs is None or piece is None:
@@ -192,6 +214,11 @@ def _stream(
 def _deltas(answer: Answer, controls: Controls, *, legacy: bool) -> Iterator[tuple[str | None, bytes]]:
     """Yield each content piece with its delta; the piece is None for a tool call's delta."""
     role = b'"role":"assistant",' if controls.role_repeat else b""
+    for thought in answer.thoughts if controls.flavour else ():
+        shown = thought + STAMP.decode() if controls.stamp else thought
+        yield None, b'{%b"reasoning_content":%b}' % (role, orjson.dumps(shown))
+    if controls.novelty:
+        yield None, orjson.dumps({"novelty": NOVELTY})
     for piece in answer.pieces:
         shown = piece + STAMP.decode() if controls.stamp else piece
         yield piece, b'{%b"content":%b}' % (role, orjson.dumps(shown))
@@ -206,11 +233,6 @@ def _deltas(answer: Answer, controls: Controls, *, legacy: bool) -> Iterator[tup
         yield None, orjson.dumps({"tool_calls": [first]})
         for piece in made.pieces:
             yield None, orjson.dumps({"tool_calls": [{"index": index, kind: {member: piece}}]})
-
-
-def error_event(message: str) -> bytes:
-    """Return the event that a chat stream breaks off with."""
-    return event(orjson.dumps({"error": {"message": message, "type": "server_error", "param": None, "code": None}}))
 
 
 ROUTES = (Route("POST", "/chat/completions", create),)

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .controls import Controls
 from .reply import Object
 from .text import DEFAULT_TOKENS, digest, identifier, pieces_of, sentences, stream
 
 _UNICODE = "é☂漢😀"
+_THOUGHTS = 12
 _MAX_DEPTH = 8
 
 
@@ -39,14 +41,21 @@ class Wish(Struct, frozen=True, kw_only=True):
     tools: Sequence[Tool] = ()
     forced: bool = False
     allowed: bool = True
+    thinks: bool = False
+    """Whether the caller or the model wants thoughts; the control can overrule it either way."""
+    preface: int = 0
+    """Tokens of text before tool calls, unless the control says otherwise."""
+    most_calls: int | None = None
 
 
 class Answer(Struct, frozen=True):
-    """An answer and why it ended: stop, length or tool_calls."""
+    """An answer and why it ended: stop (at the sequence `stopped`, if any), length or tool_calls."""
 
     pieces: list[str]
     calls: list[ToolCall]
     finish: str
+    thoughts: Sequence[str] = ()
+    stopped: str = ""
 
     @property
     def text(self) -> str:
@@ -54,15 +63,35 @@ class Answer(Struct, frozen=True):
 
     @property
     def tokens(self) -> int:
-        """A token for each piece, and one for the name of each call."""
-        return len(self.pieces) + sum(1 + len(call.pieces) for call in self.calls)
+        """A token for each piece and thought, and one for the name of each call."""
+        return len(self.thoughts) + len(self.pieces) + sum(1 + len(call.pieces) for call in self.calls)
 
 
 def compose(seed: int, wish: Wish, controls: Controls) -> Answer:
-    """Return the answer to `wish`; it depends on nothing but the arguments."""
+    """Return the answer to `wish`; it depends on nothing but the arguments. Thoughts count against the limit."""
+    length = controls.reasoning if controls.reasoning is not None else _THOUGHTS if wish.thinks else 0
+    if not length:
+        return _spoken(seed, wish, controls)
+    thoughts = sentences(digest(b"thoughts", seed.to_bytes(8, "little")), length)
+    if wish.limit is None:
+        return replace(_spoken(seed, wish, controls), thoughts=thoughts)
+    if len(thoughts) >= wish.limit:
+        return Answer([], [], "length", thoughts[: wish.limit])
+    left = replace(wish, limit=wish.limit - len(thoughts))
+    return replace(_spoken(seed, left, controls), thoughts=thoughts)
+
+
+def _spoken(seed: int, wish: Wish, controls: Controls) -> Answer:
+    """Return the answer without its thoughts."""
     count = 1 if controls.tool_calls is None else controls.tool_calls
     if wish.tools and wish.allowed and (count or wish.forced):
-        return _calls(seed, wish, max(count, 1))
+        count = max(count, 1) if wish.most_calls is None else wish.most_calls
+        before = wish.preface if controls.preface is None else controls.preface
+        if not before:
+            return _calls(seed, wish, count)
+        said = sentences(digest(b"preface", seed.to_bytes(8, "little")), before)[: wish.limit]
+        left = None if wish.limit is None else wish.limit - len(said)
+        return replace(_calls(seed, replace(wish, limit=left), count), pieces=said)
     if wish.schema is not None:
         pieces = pieces_of(orjson.dumps(example(wish.schema, wish.schema, stream(seed))).decode())
     elif wish.json:
@@ -73,12 +102,12 @@ def compose(seed: int, wish: Wish, controls: Controls) -> Answer:
         pieces = sentences(seed, length)
         if controls.unicode:
             pieces = [piece + _UNICODE[index % len(_UNICODE)] for index, piece in enumerate(pieces)]
-    finish = "stop"
+    finish, stopped = "stop", ""
     if wish.stop:
-        pieces = _until(pieces, wish.stop)
+        pieces, stopped = _until(pieces, wish.stop)
     if wish.limit is not None and len(pieces) > wish.limit:
         pieces, finish = pieces[: wish.limit], "length"
-    return Answer(pieces, [], finish)
+    return Answer(pieces, [], finish, stopped=stopped if finish == "stop" else "")
 
 
 def _calls(seed: int, wish: Wish, count: int) -> Answer:
@@ -103,19 +132,20 @@ def _calls(seed: int, wish: Wish, count: int) -> Answer:
     return Answer([], calls, finish)
 
 
-def _until(pieces: list[str], stop: Sequence[str]) -> list[str]:
+def _until(pieces: list[str], stop: Sequence[str]) -> tuple[list[str], str]:
+    """Return the pieces before the first stop sequence, and that sequence."""
     text = "".join(pieces)
-    ends = [found for sequence in stop if sequence and (found := text.find(sequence)) >= 0]
+    ends = [(found, sequence) for sequence in stop if sequence and (found := text.find(sequence)) >= 0]
     if not ends:
-        return pieces
-    left = min(ends)
+        return pieces, ""
+    left, stopped = min(ends)
     kept: list[str] = []
     for piece in pieces:
         if left <= 0:
             break
         kept.append(piece[:left])
         left -= len(piece)
-    return kept
+    return kept, stopped
 
 
 def example(schema: Object, root: Object, numbers: Iterator[int], depth: int = 0) -> object:

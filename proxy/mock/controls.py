@@ -9,6 +9,26 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 PREFIX = "x-mock-"
+FLAVOURS = (
+    "cerebras",
+    "cloudflare",
+    "databricks",
+    "deepseek",
+    "groq",
+    "minimax",
+    "mistral",
+    "moonshot",
+    "nvidia",
+    "ollama",
+    "openrouter",
+    "perplexity",
+    "siliconflow",
+    "together",
+    "vllm",
+    "xai",
+    "zai",
+)
+"""Names of the OpenAI-speaking providers whose ways the mock can take on; flavours.py says what they are."""
 
 
 class Controls(Struct, frozen=True, kw_only=True):
@@ -25,8 +45,13 @@ class Controls(Struct, frozen=True, kw_only=True):
     stamp: bool = False
     unicode: bool = False
     tool_calls: int | None = None
+    reasoning: int | None = None
+    preface: int | None = None
+    finish: str = ""
+    novelty: bool = False
+    flavour: str = ""
     role_repeat: bool = False
-    framing: str = "lf"
+    framing: str = ""
     split: int = 0
     encoding: str = "identity"
     reply_headers: tuple[tuple[str, str], ...] = ()
@@ -114,7 +139,7 @@ _ENTRIES = (
         "tokens", _count, "count", "Length of the answer in tokens (default 24); the request's limit still caps it."
     ),
     Control("usage", _switch, "on, off", "`on` reports usage even if nobody asked, `off` never does."),
-    Control("done", _switch, "on, off", "`off` leaves out the final `data: [DONE]`."),
+    Control("done", _switch, "on, off", "`off` leaves out the final `data: [DONE]`, or the event in its place."),
     Control("stamp", _switch, "on, off", "Adds `@<monotonic nanoseconds>` to the text of every chunk of a stream."),
     Control("unicode", _switch, "on, off", "Adds a character of two to four UTF-8 bytes to every token."),
     Control(
@@ -123,8 +148,30 @@ _ENTRIES = (
         "count",
         "How many tool calls to answer with when the request has tools; 0 answers with text.",
     ),
+    Control(
+        "reasoning",
+        _count,
+        "count",
+        "Length of the thoughts in tokens; without it 12 where the request or the model's name asks for thinking.",
+    ),
+    Control(
+        "preface", _count, "count", "Length of the text before tool calls (default 0; a tool plan of 8 at Cohere)."
+    ),
+    Control("finish", str, "word", "Why the answer ended, in the dialect's own word, whatever the true reason is."),
+    Control("novelty", _switch, "on, off", "Adds a block, part or member that no documentation knows."),
+    Control(
+        "flavour",
+        _one_of(*FLAVOURS),
+        "name",
+        "Speaks OpenAI's dialect the way a provider of the table below does.",
+    ),
     Control("role-repeat", _switch, "on, off", "Repeats `role` in every chat chunk, as some hosts do."),
-    Control("framing", _one_of("lf", "crlf", "cr"), "lf, crlf, cr", "Line ends of the events."),
+    Control(
+        "framing",
+        _one_of("lf", "crlf", "cr"),
+        "lf, crlf, cr",
+        "Line ends of the events; without it CRLF at Gemini, LF elsewhere.",
+    ),
     Control(
         "split",
         _count,

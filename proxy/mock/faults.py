@@ -10,11 +10,12 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .chat import error_event
+from .dialect import CHAT_ODDITIES, OPENAI
 from .plan import Plan
-from .reply import Refused, Reply
+from .reply import Oddities, Refused, Reply
 
 _BOMB_BYTES = 50 * 1024 * 1024
+_PAGE = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>\r\n"
 
 
 class Fault(Struct, frozen=True):
@@ -72,7 +73,11 @@ def _number(value: str, default: int, most: int = 100_000_000) -> int:
 
 
 def _refuse(plan: Plan, refused: Refused) -> None:
-    plan.reply = refused.reply()
+    plan.reply = plan.dialect.envelope(refused)
+
+
+def _odd(plan: Plan) -> Oddities:
+    return plan.reply.odd or CHAT_ODDITIES
 
 
 def _status(plan: Plan, value: str) -> None:
@@ -90,61 +95,43 @@ def _status(plan: Plan, value: str) -> None:
 
 def _rate_limit(plan: Plan, value: str) -> None:
     form, _, amount = value.partition("=")
+    refused = plan.dialect.failures["rate-limit"]
+    headers: list[tuple[str, str]] = []
+    retry: float | None = None
     match form:
         case "" | "seconds":
-            headers = [("retry-after", f"{float(amount or 1):g}")]
+            seconds = float(amount or 1)
+            if form or plan.dialect.waits:
+                headers, retry = [("retry-after", f"{seconds:g}")], seconds
         case "ms":
             headers = [("retry-after-ms", f"{float(amount or 1000):g}")]
         case "date":
             headers = [("retry-after", formatdate(time() + float(amount or 2), usegmt=True))]
         case "garbage":
             headers = [("retry-after", "soon"), ("retry-after-ms", "a while")]
+        case "text":
+            words = f"{refused.message.removesuffix('Please try again later.').strip()} Please try again in {float(amount or 1):g}s."
+            refused = Refused(words, status=429, type="requests", code=refused.code, headers=refused.headers)
         case "none":
-            headers = []
+            pass
         case _:
             raise ValueError("unknown form")
-    refused = Refused(
-        "Rate limit reached for requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again later.",
-        status=429,
-        type="requests",
-        code="rate_limit_exceeded",
-        headers=(*headers, ("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "20s")),
-    )
-    _refuse(plan, refused)
+    _refuse(plan, refused.with_headers(tuple(headers), retry))
 
 
-def _quota(plan: Plan, value: str) -> None:
-    message = "You exceeded your current quota, please check your plan and billing details."
-    headers = (("x-should-retry", "false"),)
-    refused = Refused(message, status=429, type="insufficient_quota", code="insufficient_quota", headers=headers)
-    _refuse(plan, refused)
+def _failure(name: str) -> Callable[[Plan, str], None]:
+    def apply(plan: Plan, value: str) -> None:
+        _refuse(plan, plan.dialect.failures[name])
+
+    return apply
 
 
-def _overloaded(plan: Plan, value: str) -> None:
-    message = "The server is currently overloaded. Please try again later."
-    _refuse(plan, Refused(message, status=503, type="service_unavailable_error", code="server_is_overloaded"))
-
-
-def _context_length(plan: Plan, value: str) -> None:
-    message = (
-        "This model's maximum context length is 128000 tokens. However, your messages resulted in 128001 tokens. "
-        "Please reduce the length of the messages."
-    )
-    _refuse(plan, Refused(message, param="messages", code="context_length_exceeded"))
-
-
-def bad_key(shown: str) -> Refused:
-    """Return the refusal of a key, of which only the ends are shown."""
-    masked = f"{shown[:4]}****{shown[-4:]}" if len(shown) > 12 else "****"
-    return Refused(
-        f"Incorrect API key provided: {masked}. You can find your API key at https://platform.openai.com/account/api-keys.",
-        status=401,
-        code="invalid_api_key",
-    )
-
-
-def _bad_key(plan: Plan, value: str) -> None:
-    _refuse(plan, bad_key(""))
+def _odd_error(plan: Plan, value: str) -> None:
+    forms = plan.dialect.odd or OPENAI.odd
+    number = _number(value, 1)
+    if not 1 <= number <= len(forms):
+        raise ValueError(f"use 1 to {len(forms)}")
+    plan.reply = forms[number - 1]
 
 
 def _reset(plan: Plan, value: str) -> None:
@@ -186,7 +173,19 @@ def _eof(plan: Plan, value: str) -> None:
 
 
 def _malformed_sse(plan: Plan, value: str) -> None:
-    plan.insert_at, plan.insert = _number(value, 1), b'data: {"id":"broken","choices":[{"index":0,\n\n'
+    plan.insert_at, plan.insert = _number(value, 1), _odd(plan).malformed
+
+
+def _unknown_event(plan: Plan, value: str) -> None:
+    plan.insert_at, plan.insert = _number(value, 1), _odd(plan).unknown
+
+
+def _empty_delta(plan: Plan, value: str) -> None:
+    plan.insert_at, plan.insert = _number(value, 1), _odd(plan).empty
+
+
+def _duplicate(plan: Plan, value: str) -> None:
+    plan.twice = _number(value, 1)
 
 
 def _no_blank_line(plan: Plan, value: str) -> None:
@@ -221,8 +220,7 @@ def _huge_header(plan: Plan, value: str) -> None:
 
 
 def _json_200_error(plan: Plan, value: str) -> None:
-    refused = Refused("The engine failed, and said so with status 200.", type="server_error")
-    plan.reply = replace(refused.reply(), status=200)
+    plan.reply = replace(plan.dialect.envelope(plan.dialect.failures["server-error"]), status=200)
 
 
 def _sse_error(plan: Plan, value: str) -> None:
@@ -230,7 +228,7 @@ def _sse_error(plan: Plan, value: str) -> None:
         _json_200_error(plan, value)
         return
     plan.stop_after = _number(value, 1)
-    plan.last_words = error_event("The server had an error while processing your request.")
+    plan.last_words = _odd(plan).error
 
 
 def _empty(plan: Plan, value: str) -> None:
@@ -238,8 +236,14 @@ def _empty(plan: Plan, value: str) -> None:
 
 
 def _html_502(plan: Plan, value: str) -> None:
-    page = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>\r\n"
-    plan.reply = Reply(status=502, content_type="text/html", body=page)
+    plan.reply = Reply(status=502, content_type="text/html", body=_PAGE)
+
+
+def _html(plan: Plan, value: str) -> None:
+    status = _number(value, 200, 599)
+    if status < 200:
+        raise ValueError("use 200 to 599")
+    plan.reply = Reply(status=status, content_type="text/html; charset=utf-8", body=_PAGE)
 
 
 def _not_json(plan: Plan, value: str) -> None:
@@ -277,11 +281,11 @@ def _null_body(plan: Plan, value: str) -> None:
 
 _ENTRIES = (
     Fault("status", "`status:503`, `status:042`, `status:text`", "This status, written as given; below 400 the answer stays, else an error body follows.", _status),
-    Fault("rate-limit", "`rate-limit:seconds=2`, `:ms=1500`, `:date`, `:garbage`, `:none`", "429 with that form of Retry-After (default 1 second).", _rate_limit),
-    Fault("quota", "`quota`", "429 `insufficient_quota`, not to be retried.", _quota),
-    Fault("overloaded", "`overloaded`", "503 `server_is_overloaded`.", _overloaded),
-    Fault("context-length", "`context-length`", "400 `context_length_exceeded`.", _context_length),
-    Fault("bad-key", "`bad-key`", "401 `invalid_api_key`.", _bad_key),
+    Fault("rate-limit", "`rate-limit:seconds=2`, `:ms=1500`, `:date`, `:garbage`, `:text=2`, `:none`", "429 with that form of Retry-After (default: 1 second, where the provider says so); `text` says it in the message.", _rate_limit),
+    Fault("quota", "`quota`", "No money left: 429 `insufficient_quota`, not to be retried, or the dialect's form.", _failure("quota")),
+    Fault("overloaded", "`overloaded`", "503 `server_is_overloaded`, or the dialect's form (529 at Anthropic).", _failure("overloaded")),
+    Fault("context-length", "`context-length`", "400 `context_length_exceeded`, or the dialect's form.", _failure("context-length")),
+    Fault("bad-key", "`bad-key`", "401 `invalid_api_key`, or the dialect's form.", _failure("bad-key")),
     Fault("reset", "`reset`", "RST before any byte.", _reset),
     Fault("reset-head", "`reset-head`", "RST inside the response head.", _reset_head),
     Fault("close", "`close`", "FIN before any byte.", _close),
@@ -292,6 +296,9 @@ _ENTRIES = (
     Fault("cut-mid-event", "`cut-mid-event:n`", "FIN in the middle of the event after n events.", _cut_mid_event),
     Fault("eof", "`eof`, `eof:n`", "A body that ends with the connection: no length, no chunks; cut after n events when given.", _eof),
     Fault("malformed-sse", "`malformed-sse:n`", "After n events one whose JSON is broken; the rest follows.", _malformed_sse),
+    Fault("unknown-event", "`unknown-event:n`", "After n events one of a type that nobody knows; the rest follows.", _unknown_event),
+    Fault("empty-delta", "`empty-delta:n`", "After n events one that adds nothing; the rest follows.", _empty_delta),
+    Fault("duplicate", "`duplicate:n`", "The n-th event comes twice.", _duplicate),
     Fault("no-blank-line", "`no-blank-line`", "The last event lacks the blank line that ends it.", _no_blank_line),
     Fault("length-short", "`length-short:n`", "Content-Length n bytes (default 10) below the body.", _length_short),
     Fault("length-long", "`length-long:n`", "Content-Length n bytes (default 10) above the body, then FIN.", _length_long),
@@ -300,9 +307,11 @@ _ENTRIES = (
     Fault("bad-header", "`bad-header:control`, `:nul`, `:cr`, `:latin`", "A header value with that byte in it.", _bad_header),
     Fault("huge-header", "`huge-header:bytes`", "A header value of that size (default 65536).", _huge_header),
     Fault("json-200-error", "`json-200-error`", "Status 200 with an error body.", _json_200_error),
-    Fault("sse-error", "`sse-error:n`", "After n events an error event, then a clean end without `[DONE]`.", _sse_error),
+    Fault("sse-error", "`sse-error:n`", "After n events an error event, then a clean end without `[DONE]`; `sse-error:0` is an error before any output. A plain answer is a `json-200-error`.", _sse_error),
     Fault("empty", "`empty`", "Status 200 and a body of no bytes.", _empty),
     Fault("html-502", "`html-502`", "502 with a load balancer's HTML page.", _html_502),
+    Fault("html", "`html:200`", "That page with another status (default 200).", _html),
+    Fault("odd-error", "`odd-error:n`", "The dialect's n-th error body that no documentation promises: an array, a text, `detail` …", _odd_error),
     Fault("not-json", "`not-json`", "Status 200, JSON by content type, words by content.", _not_json),
     Fault("slow-drip", "`slow-drip:ms`", "The whole answer byte by byte, so many milliseconds apart (default 0).", _slow_drip),
     Fault("early", "`early:103`", "An informational answer first (default 103).", _early),

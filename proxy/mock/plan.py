@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .dialect import OPENAI, Dialect
 from .reply import Reply
 
 Before = Literal["", "reset", "reset-head", "close", "hang"]
@@ -14,6 +15,7 @@ class Plan:
     """The sending of `reply`; a plain body counts as events of 16 bytes where a fault counts events."""
 
     reply: Reply
+    dialect: Dialect = OPENAI
     before: Before = ""
     early: int = 0
     status: str = ""
@@ -27,6 +29,7 @@ class Plan:
     half_event: bool = False
     insert_at: int = 0
     insert: bytes = b""
+    twice: int | None = None
     last_words: bytes = b""
     blank_line: bool = True
     drip: float | None = None

@@ -15,10 +15,28 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 SSE = "text/event-stream; charset=utf-8"
+EVENT_STREAM = "application/vnd.amazon.eventstream"
 STAMP = b"@<stamp>"
 """What the text of a chunk carries until the wire puts the time of its writing there."""
 
 Object = dict[str, object]
+FLAG = b"mock-flag"
+"""What a prompt says that content filters are to block."""
+NOVELTY: Object = {"text": "nobody knows this"}
+"""What the members and blocks that nobody knows carry."""
+
+
+class Oddities(Struct, frozen=True, kw_only=True):
+    """What a stream says when a fault wants it to, each one whole event of its dialect."""
+
+    error: bytes
+    """The event that a stream breaks off with."""
+    malformed: bytes
+    """An event whose JSON is broken."""
+    unknown: bytes
+    """An event of a type that nobody knows."""
+    empty: bytes
+    """A delta that says nothing."""
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -31,10 +49,22 @@ class Reply(Struct, frozen=True, kw_only=True):
     frames: Iterator[bytes] | None = None
     prelude: int = 0
     """Leading frames that leave together with the frame after them, without a pause."""
+    odd: Oddities | None = None
+    """The strange events of this stream; None: OpenAI's."""
+    crlf: bool = False
+    """Whether the provider ends its lines with CRLF."""
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the frames are events, so that faults among events apply."""
+        return self.frames is not None and (self.content_type == SSE or self.odd is not None)
 
 
 class Refused(Exception):
-    """An error answer in OpenAI's envelope."""
+    """An error answer; `reply` is OpenAI's envelope, the dialects have theirs.
+
+    `code` is the name that a dialect gives to the error where the status does not tell; `retry` is in seconds.
+    """
 
     def __init__(
         self,
@@ -45,11 +75,28 @@ class Refused(Exception):
         param: str | None = None,
         code: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        retry: float | None = None,
     ) -> None:
         super().__init__(message)
+        self.message = message
         self.status = status
+        self.code = code
+        self.retry = retry
         self.error: Object = {"message": message, "type": type, "param": param, "code": code}
         self.headers = headers
+
+    def with_headers(self, headers: tuple[tuple[str, str], ...], retry: float | None = None) -> "Refused":
+        """Return the same refusal with more headers and a time to retry after."""
+        error = self.error
+        return Refused(
+            self.message,
+            status=self.status,
+            type=str(error["type"]),
+            param=None,
+            code=self.code,
+            headers=(*self.headers, *headers),
+            retry=retry,
+        )
 
     def reply(self) -> Reply:
         return Reply(status=self.status, body=orjson.dumps({"error": self.error}), headers=self.headers)

@@ -1,6 +1,20 @@
-"""The table of every path, and the search in it."""
+"""The tables of every path, one for each dialect, and the search in them."""
 
-from . import chat, completions, files, media, models, objects, responses, stored_chats
+from . import (
+    anthropic,
+    bedrock,
+    chat,
+    cohere,
+    completions,
+    files,
+    gemini,
+    media,
+    models,
+    objects,
+    rerank,
+    responses,
+    stored_chats,
+)
 from .reply import Refused
 from .store import Route
 
@@ -10,30 +24,47 @@ ROUTES: tuple[Route, ...] = (
     *completions.ROUTES,
     *responses.ROUTES,
     *models.ROUTES,
+    *rerank.ROUTES,
     *media.ROUTES,
     *files.ROUTES,
     *objects.ROUTES,
 )
-
-_EXACT: dict[str, dict[str, Route]] = {}
-_BY_HEAD: dict[str, list[tuple[list[str], Route]]] = {}
-for _route in ROUTES:
-    _parts = _route.template.strip("/").split("/")
-    if "{" in _route.template:
-        _BY_HEAD.setdefault(_parts[0], []).append((_parts, _route))
-    else:
-        _EXACT.setdefault(_route.template, {})[_route.method] = _route
+TABLES: dict[str, tuple[Route, ...]] = {
+    "openai": ROUTES,
+    "anthropic": anthropic.ROUTES,
+    "gemini": gemini.ROUTES,
+    "bedrock": bedrock.ROUTES,
+    "cohere": cohere.ROUTES,
+}
 
 
-def find(method: str, path: str) -> tuple[Route, list[str]]:
+class _Table:
+    """The routes of one dialect, by whole path and by first segment."""
+
+    def __init__(self, routes: tuple[Route, ...]) -> None:
+        self.exact: dict[str, dict[str, Route]] = {}
+        self.by_head: dict[str, list[tuple[list[str], Route]]] = {}
+        for route in routes:
+            parts = route.template.strip("/").split("/")
+            if "{" in route.template:
+                self.by_head.setdefault(parts[0], []).append((parts, route))
+            else:
+                self.exact.setdefault(route.template, {})[route.method] = route
+
+
+_TABLES = {name: _Table(routes) for name, routes in TABLES.items()}
+
+
+def find(method: str, path: str, table: str = "openai") -> tuple[Route, list[str]]:
     """Return the route of `method` and `path` (without /v1) and its parameters; refuse as OpenAI does."""
+    known = _TABLES[table]
     wanted = "GET" if method == "HEAD" else method
-    exact = _EXACT.get(path, {})
+    exact = known.exact.get(path, {})
     if wanted in exact:
         return exact[wanted], []
     others = bool(exact)
     parts = path.strip("/").split("/")
-    for pattern, route in _BY_HEAD.get(parts[0], ()) if not path.endswith("/") else ():
+    for pattern, route in known.by_head.get(parts[0], ()) if not path.endswith("/") else ():
         params = _match(pattern, parts)
         if params is None:
             continue
@@ -51,6 +82,7 @@ def find(method: str, path: str) -> tuple[Route, list[str]]:
 
 
 def _match(pattern: list[str], parts: list[str]) -> list[str] | None:
+    """Return the parameters: `{id}` is one segment, `{id}:verb` one that ends so, `{id...}` the rest."""
     params: list[str] = []
     for index, want in enumerate(pattern):
         if want.endswith("...}"):
@@ -58,8 +90,12 @@ def _match(pattern: list[str], parts: list[str]) -> list[str] | None:
             return [*params, rest] if rest else None
         if index >= len(parts) or not parts[index]:
             return None
-        if want.startswith("{"):
-            params.append(parts[index])
-        elif want != parts[index]:
+        if not want.startswith("{"):
+            if want != parts[index]:
+                return None
+            continue
+        ending = want.partition("}")[2]
+        if not parts[index].endswith(ending) or len(parts[index]) == len(ending):
             return None
+        params.append(parts[index].removesuffix(ending))
     return params if len(parts) == len(pattern) else None

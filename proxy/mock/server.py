@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from . import faults
 from .controls import PREFIX, BadControl, Controls, read
+from .dialects import spoken
 from .journal import Entry, Journal, Outcome
 from .plan import Plan
 from .realtime import converse
@@ -139,7 +140,6 @@ class Mock:
         path, _, query = target.partition("?")
         if "://" in path and not path.startswith("/"):
             path = "/" + path.partition("://")[2].partition("/")[2]
-        path = path[3:] if path.startswith("/v1/") else path
         if path.startswith("/mock/"):
             return await self._write(request, Plan(self._inspect(request.method, path, query)), Controls(), 0)
         version = f"{request.version.major}.{request.version.minor}"
@@ -164,10 +164,14 @@ class Mock:
     async def _serve(self, request: web.BaseRequest, entry: Entry, path: str, query: str) -> web.StreamResponse:
         body = await self._read(request, entry)
         controls = self.settings.controls
+        dialect, path = spoken(path, request.headers, controls.flavour)
         seed = digest(str(controls.seed).encode(), path.encode("utf-8", "surrogateescape"), body)
+        socket = _is_websocket(request)
         try:
-            controls = self._controls(request)
-            self._authorize(request)
+            asked = self._controls(request)
+            if asked.flavour != controls.flavour:
+                dialect, path = spoken(path, request.headers, asked.flavour)
+            controls = asked
             call = Call(
                 method=request.method,
                 path=path,
@@ -178,20 +182,24 @@ class Mock:
                 controls=controls,
                 store=self.store,
             )
-            socket = _is_websocket(request)
-            plan = Plan(Reply(status=101) if socket else self._answer(call))
+            if self.settings.key:
+                dialect.authorize(call, self.settings.key)
+            dialect.enter(call)
+            reply = Reply(status=101) if socket else dialect.leave(call, self._answer(call, dialect.table))
         except Refused as refused:
-            plan, socket = Plan(refused.reply()), False
+            reply, socket = dialect.envelope(refused), False
+        plan = Plan(reply, dialect)
         try:
             struck = self._strike(controls, plan)
         except faults.BadFault as problem:
-            plan, struck, socket = Plan(Refused(str(problem), code="invalid_fault").reply()), False, False
+            refusal = dialect.envelope(Refused(str(problem), code="invalid_fault"))
+            plan, struck, socket = Plan(refusal, dialect), False, False
         if socket and not struck:
             entry.status = 101
             try:
                 return await converse(request, call)
             except Refused as refused:
-                plan = Plan(refused.reply())
+                plan = Plan(dialect.envelope(refused), dialect)
         entry.status = plan.reply.status
         return await self._write(request, plan, controls, seed, entry)
 
@@ -229,25 +237,8 @@ class Mock:
         except BadControl as problem:
             raise Refused(str(problem), code="invalid_control") from None
 
-    def _authorize(self, request: web.BaseRequest) -> None:
-        if not self.settings.key:
-            return
-        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-        for protocol in request.headers.get("sec-websocket-protocol", "").split(","):
-            name, dot, key = protocol.strip().partition("openai-insecure-api-key.")
-            if dot and not name:
-                scheme, shown = "bearer", key
-        if scheme.lower() != "bearer" or not shown:
-            raise Refused(
-                "You didn't provide an API key. You need to provide your API key in an Authorization header using "
-                "Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
-                status=401,
-            )
-        if shown.strip() != self.settings.key:
-            raise faults.bad_key(shown.strip())
-
-    def _answer(self, call: Call) -> Reply:
-        route, params = find(call.method, call.path)
+    def _answer(self, call: Call, table: str) -> Reply:
+        route, params = find(call.method, call.path, table)
         call.params = tuple(unquote(part) for part in params)
         return route.answer(call)
 

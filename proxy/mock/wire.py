@@ -15,9 +15,10 @@ from time import monotonic_ns
 
 from aiohttp import web
 
+from . import eventstream
 from .controls import Controls
 from .plan import Plan
-from .reply import SSE, STAMP
+from .reply import EVENT_STREAM, SSE, STAMP, Reply
 
 _BATCH = 16 * 1024
 _SLICE = 16
@@ -25,18 +26,6 @@ _HIGH_WATER = 64 * 1024
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 _LINE_ENDS = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
-_FIXED = (
-    b"openai-organization: org-mock\r\n"
-    b"openai-version: 2020-10-01\r\n"
-    b"x-ratelimit-limit-requests: 10000\r\n"
-    b"x-ratelimit-limit-tokens: 2000000\r\n"
-)
-_USUAL = (
-    (b"x-ratelimit-remaining-requests", b"9999"),
-    (b"x-ratelimit-remaining-tokens", b"1999976"),
-    (b"x-ratelimit-reset-requests", b"6ms"),
-    (b"x-ratelimit-reset-tokens", b"0s"),
-)
 
 
 class Wire:
@@ -125,13 +114,13 @@ class Wire:
         if self._request.method == "HEAD":
             return
         await self._pause(self._controls.first_token)
-        if plan.reply.content_type == SSE:
+        if plan.reply.is_stream:
             frames = self._broken(plan, frames)
         elif plan.stop_after is not None:
             frames = islice(frames, plan.stop_after)
         if plan.bad_chunk is not None:
             frames = islice(frames, plan.bad_chunk)
-        framer = _Framer(self._controls, squeeze, chunked=chunked, sse=plan.reply.content_type == SSE)
+        framer = _Framer(self._controls, squeeze, chunked=chunked, reply=plan.reply)
         if self._controls.pace or self._controls.jitter:
             await self._paced(frames, framer, plan.reply.prelude)
         else:
@@ -148,6 +137,8 @@ class Wire:
 
     def _broken(self, plan: Plan, frames: Iterator[bytes]) -> Iterator[bytes]:
         """Return the events as the fault wants them."""
+        if plan.twice is not None:
+            frames = _with_repeat(frames, plan.twice)
         if plan.insert:
             frames = _with_insert(frames, plan.insert_at, plan.insert)
         if plan.stop_after is not None:
@@ -157,9 +148,11 @@ class Wire:
                 frames = chain(frames, (frame[: len(frame) // 2] for frame in islice(rest, 1)))
             if plan.last_words:
                 frames = chain(frames, (plan.last_words,))
+        if plan.reply.content_type != SSE:
+            return frames
         if not plan.blank_line:
             frames = _without_last_line(frames)
-        end = _LINE_ENDS[self._controls.framing]
+        end = _LINE_ENDS[self._controls.framing or ("crlf" if plan.reply.crlf else "lf")]
         return frames if end == b"\n" else (frame.replace(b"\n", end) for frame in frames)
 
     async def _paced(self, frames: Iterator[bytes], framer: "_Framer", prelude: int) -> None:
@@ -246,9 +239,9 @@ class Wire:
             line = f"{reply.status} {_REASONS.get(reply.status, 'Unknown')}"
         given = [(name.lower(), value) for name, value in (*reply.headers, *self._controls.reply_headers)]
         names = {name.encode() for name, _ in given}
-        parts = [b"HTTP/1.1 ", line.encode(), b"\r\ncontent-type: ", reply.content_type.encode(), b"\r\n", _FIXED]
-        parts += [b"%b: %b\r\n" % pair for pair in _USUAL if pair[0] not in names]
-        parts.append(b"openai-processing-ms: %d\r\nx-request-id: req_%032x\r\n" % (self._seed % 90 + 10, self._seed))
+        parts = [b"HTTP/1.1 ", line.encode(), b"\r\ncontent-type: ", reply.content_type.encode(), b"\r\n"]
+        parts += [b"%b: %b\r\n" % pair for pair in plan.dialect.headers if pair[0] not in names]
+        parts.append(plan.dialect.identity(self._seed))
         parts += [f"{name}: {value}\r\n".encode("latin-1", "replace") for name, value in given]
         parts += plan.raw_headers
         parts.append(framing)
@@ -265,12 +258,13 @@ def _chunk(data: bytes) -> bytes:
 class _Framer:
     """Turns an event into the socket writes that carry it: stamped, squeezed, split and chunked."""
 
-    __slots__ = ("_carry", "_chunked", "_keep_whole", "_squeeze", "_stamp", "size")
+    __slots__ = ("_binary", "_carry", "_chunked", "_keep_whole", "_squeeze", "_stamp", "size")
 
-    def __init__(self, controls: Controls, squeeze: "zlib._Compress | None", *, chunked: bool, sse: bool) -> None:
-        self.size = controls.split if sse else 0
+    def __init__(self, controls: Controls, squeeze: "zlib._Compress | None", *, chunked: bool, reply: Reply) -> None:
+        self.size = controls.split if reply.is_stream else 0
         self._keep_whole = bool(controls.pace)
-        self._stamp = controls.stamp and sse
+        self._stamp = controls.stamp and reply.is_stream
+        self._binary = reply.content_type == EVENT_STREAM
         self._squeeze = squeeze
         self._chunked = chunked
         self._carry = b""
@@ -278,7 +272,8 @@ class _Framer:
     def parts(self, frame: bytes) -> list[bytes]:
         """Return the writes for `frame`; what is short of the split's size waits for the next one, unless paced."""
         if self._stamp:
-            frame = frame.replace(STAMP, b"@%d" % monotonic_ns())
+            now = b"@%d" % monotonic_ns()
+            frame = eventstream.replaced(frame, STAMP, now) if self._binary else frame.replace(STAMP, now)
         if self._squeeze is not None:
             frame = self._squeeze.compress(frame) + self._squeeze.flush(zlib.Z_SYNC_FLUSH)
         size = self.size
@@ -300,6 +295,13 @@ def _with_insert(frames: Iterator[bytes], at: int, insert: bytes) -> Iterator[by
     yield from islice(frames, at)
     yield insert
     yield from frames
+
+
+def _with_repeat(frames: Iterator[bytes], number: int) -> Iterator[bytes]:
+    for index, frame in enumerate(frames, 1):
+        yield frame
+        if index == number:
+            yield frame
 
 
 def _without_last_line(frames: Iterator[bytes]) -> Iterator[bytes]:

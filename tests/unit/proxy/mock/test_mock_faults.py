@@ -278,3 +278,112 @@ async def test_unknown_faults_are_refused(http: aiohttp.ClientSession, mock: Run
     async with http.get(f"{mock.url}/models", headers={"x-mock-fault": fault}) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"]["code"] == "invalid_fault"
+
+
+async def test_strange_events_among_good_ones(raw: Raw) -> None:
+    plain = unchunk(head_of((await raw({}, stream=True))[0])[2])[0].split(b"\n\n")
+    for fault in ("unknown-event:2", "empty-delta:2"):
+        found = unchunk(head_of((await raw({"fault": fault}, stream=True))[0])[2])[0].split(b"\n\n")
+        assert [*found[:2], *found[3:]] == plain
+        assert found[2] not in plain
+    found = unchunk(head_of((await raw({"fault": "duplicate:2"}, stream=True))[0])[2])[0].split(b"\n\n")
+    assert [*found[:2], *found[3:]] == plain
+    assert found[1] == found[2]
+
+
+async def test_an_error_before_any_output(raw: Raw) -> None:
+    data, whole = unchunk(head_of((await raw({"fault": "sse-error:0"}, stream=True))[0])[2])
+    assert whole
+    assert list(orjson.loads(data[6:])) == ["error"]
+
+
+async def test_pages_and_odd_errors(raw: Raw) -> None:
+    for fault, status in (("html", b"200"), ("html:503", b"503")):
+        first, headers, body = head_of((await raw({"fault": fault}))[0])
+        assert (first.split(b" ")[1], headers[b"content-type"]) == (status, b"text/html; charset=utf-8")
+        assert body.startswith(b"<html>")
+    assert isinstance(orjson.loads(head_of((await raw({"fault": "odd-error:1"}))[0])[2])["error"], str)
+    assert isinstance(orjson.loads(head_of((await raw({"fault": "odd-error:2"}))[0])[2])["detail"], list)
+    assert head_of((await raw({"fault": "odd-error:9"}))[0])[0].startswith(b"HTTP/1.1 400")
+
+
+async def test_the_time_to_wait_may_be_in_the_message(raw: Raw) -> None:
+    _, headers, body = head_of((await raw({"fault": "rate-limit:text=2.5"}))[0])
+    assert "try again in 2.5s" in orjson.loads(body)["error"]["message"]
+    assert b"retry-after" not in headers
+
+
+ANTHROPIC = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+GEMINI = {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}
+BEDROCK = {"messages": [{"role": "user", "content": [{"text": "x"}]}]}
+PLACES = [
+    ("/v1/messages", ANTHROPIC),
+    ("/v1beta/models/m:generateContent", GEMINI),
+    ("/model/m/converse", BEDROCK),
+    ("/v2/chat", {"model": "m", "messages": ANTHROPIC["messages"]}),
+    ("/openai/v1/chat/completions", {"model": "m", "messages": ANTHROPIC["messages"]}),
+]
+STREAMS = [
+    ("/v1/messages", {**ANTHROPIC, "stream": True}),
+    ("/v1beta/models/m:streamGenerateContent?alt=sse", GEMINI),
+    ("/v1beta/models/m:streamGenerateContent", GEMINI),
+    ("/model/m/converse-stream", BEDROCK),
+    ("/v2/chat", {"model": "m", "messages": ANTHROPIC["messages"], "stream": True}),
+    ("/openai/v1/chat/completions", {"model": "m", "messages": ANTHROPIC["messages"], "stream": True}),
+]
+
+
+async def got(
+    http: aiohttp.ClientSession, mock: Running, place: tuple[str, object], fault: str
+) -> tuple[int, bytes, bool]:
+    """Return status, body, and whether the body came whole."""
+    headers = {"anthropic-version": "2023-06-01", "x-mock-fault": fault}
+    url, body = f"{mock.url.removesuffix('/v1')}{place[0]}", b""
+    async with http.post(url, json=place[1], headers=headers) as answer:
+        try:
+            while data := await answer.content.readany():
+                body += data
+        except aiohttp.ClientError:
+            return answer.status, body, False
+        return answer.status, body, True
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place[0])
+async def test_errors_of_every_dialect(http: aiohttp.ClientSession, mock: Running, place: tuple[str, object]) -> None:
+    seen: dict[str, tuple[int, object]] = {}
+    for fault in ("rate-limit", "quota", "overloaded", "context-length", "bad-key", "json-200-error", "status:500"):
+        status, body, whole = await got(http, mock, place, fault)
+        assert whole
+        seen[fault] = (status, orjson.loads(body))
+        assert "message" in str(seen[fault][1])
+    assert seen["rate-limit"][0] == 429
+    assert seen["overloaded"][0] in (503, 529)
+    assert seen["context-length"][0] == 400
+    assert seen["json-200-error"][0] == 200
+    status, body, _ = await got(http, mock, place, "html")
+    assert (status, body[:6]) == (200, b"<html>")
+    for number in (1, 2, 3):
+        status, _, whole = await got(http, mock, place, f"odd-error:{number}")
+        assert status >= 400
+    assert (await got(http, mock, place, "nonsense"))[0] == 400
+
+
+@pytest.mark.parametrize("place", STREAMS, ids=lambda place: place[0])
+async def test_broken_streams_of_every_dialect(
+    http: aiohttp.ClientSession, mock: Running, place: tuple[str, object]
+) -> None:
+    _, plain, whole = await got(http, mock, place, "")
+    assert whole
+    for fault in ("cut:2", "cut-mid-event:2", "reset-after:2"):
+        status, body, whole = await got(http, mock, place, fault)
+        assert (status, whole) == (200, False)
+        assert plain.startswith(body)
+        assert body or fault == "reset-after:2"
+    for fault in ("malformed-sse:1", "unknown-event:1", "empty-delta:1", "duplicate:2"):
+        _, body, whole = await got(http, mock, place, fault)
+        assert whole
+        assert len(body) > len(plain)
+    _, before, _ = await got(http, mock, place, "sse-error:0")
+    _, after, _ = await got(http, mock, place, "sse-error:3")
+    assert after.endswith(before)
+    assert len(after) > len(before)

@@ -6,11 +6,14 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from proxy.mock.compose import example
 from proxy.mock.controls import Controls
+from proxy.mock.dialects import DIALECTS
+from proxy.mock.flavours import FLAVOURS
 from proxy.mock.reply import Call, Refused
-from proxy.mock.routes import ROUTES, find
+from proxy.mock.routes import TABLES, find
 from proxy.mock.store import Store
 from proxy.mock.text import pieces_of, sentences, stream
 
@@ -19,6 +22,10 @@ NAMES = (
     "include_usage max_tokens response_format json_schema schema input prompt voice instructions metadata store logprobs "
     "top_logprobs dimensions encoding_format background temperature output arguments tool_calls id tool_call_id items query "
     "file_id purpose bytes filename mime_type part_ids input_file_id endpoint completion_window training_file seed functions "
+    "contents parts functionCall functionResponse functionDeclarations generationConfig thinkingConfig thoughtSignature "
+    "tool_use tool_result tool_use_id input_schema thinking signature system toolConfig toolSpec inputSchema toolUse "
+    "toolResult toolUseId inferenceConfig additionalModelRequestFields reasoningContent systemInstruction toolChoice "
+    "stop_sequences output_config outputConfig textFormat structure jsonSchema p k documents texts source budget_tokens "
     "session reasoning order echo properties enum const anyOf $ref minItems minLength maxLength minimum maximum required"
 ).split()  # fmt: skip
 WORDS = [
@@ -43,21 +50,30 @@ VALUE = st.recursive(
     max_leaves=12,
 )
 GOOD: dict[str, Any] = {"model": "small", "messages": [{"role": "user", "content": "x"}], "input": "x", "prompt": "x"}
-POSTS = [route for route in ROUTES if route.method == "POST" and "{" not in route.template]
+GEMINI_GOOD: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}
+ANTHROPIC_GOOD: dict[str, Any] = {"max_tokens": 50}
+BEDROCK_GOOD: dict[str, Any] = {"messages": [{"role": "user", "content": [{"text": "x"}]}]}
+POSTS = [
+    (table, route.template.replace("{id}", "m").replace("{model}", "m"))
+    for table, routes in TABLES.items()
+    for route in routes
+    if route.method == "POST" and (table != "openai" or "{" not in route.template) and "{project}" not in route.template
+]
 
 
-def answer(path: str, body: bytes, kind: str = "application/json") -> None:
+def answer(path: str, body: bytes, kind: str = "application/json", table: str = "openai") -> None:
     call = Call(
         method="POST",
         path=path,
         query_string="",
-        headers={"content-type": kind},
+        headers={"content-type": kind, "anthropic-version": "2023-06-01"},
         body=body,
         length=len(body),
         controls=Controls(),
         store=Store(),
     )
-    route, _ = find("POST", path)
+    route, params = find("POST", path, table)
+    call.params = tuple(params)
     try:
         reply = route.answer(call)
     except Refused as refused:
@@ -65,15 +81,61 @@ def answer(path: str, body: bytes, kind: str = "application/json") -> None:
     assert reply.status < 500
     for frame in reply.frames or ():
         assert isinstance(frame, bytes)
-    if reply.content_type == "application/json":
+    if reply.content_type == "application/json" and reply.frames is None:
         orjson.loads(reply.body)
 
 
-@pytest.mark.parametrize("path", [route.template for route in POSTS])
+@pytest.mark.parametrize(("table", "path"), POSTS)
 @settings(max_examples=120, deadline=None)
 @given(fields=st.dictionaries(st.sampled_from(NAMES), VALUE, max_size=6), good=st.booleans())
-def test_no_body_breaks_a_handler(path: str, fields: dict[str, Any], good: bool) -> None:
-    answer(path, orjson.dumps({**GOOD, **fields} if good else fields))
+def test_no_body_breaks_a_handler(table: str, path: str, fields: dict[str, Any], good: bool) -> None:
+    base = {"gemini": GEMINI_GOOD, "anthropic": ANTHROPIC_GOOD, "bedrock": BEDROCK_GOOD}.get(table, {})
+    told = {name: value for name, value in GOOD.items() if table == "openai" or name in ("messages", "model")}
+    sound = base if table in ("gemini", "bedrock") else {**told, **base}
+    answer(path, orjson.dumps({**sound, **fields} if good else fields), table=table)
+
+
+@pytest.mark.parametrize("name", [*FLAVOURS, "azure"])
+@settings(max_examples=60, deadline=None)
+@given(
+    fields=st.dictionaries(st.sampled_from(NAMES), VALUE, max_size=5),
+    controls=st.builds(
+        Controls,
+        tool_calls=st.sampled_from([None, 0, 2]),
+        reasoning=st.sampled_from([None, 0, 3]),
+        preface=st.sampled_from([None, 2]),
+        usage=st.sampled_from([None, True, False]),
+        novelty=st.booleans(),
+    ),
+    tools=st.sampled_from([None, "function", "custom"]),
+    stream=st.booleans(),
+)
+def test_no_accent_breaks_an_answer(
+    name: str, fields: dict[str, Any], controls: Controls, tools: str | None, stream: bool
+) -> None:
+    dialect = {**FLAVOURS, **DIALECTS}[name]
+    offered = {"tools": [{"type": tools, tools: {"name": "look"}}]} if tools else {}
+    body = orjson.dumps({**GOOD, **offered, "n": 2, **fields, "stream": stream})
+    call = Call(
+        method="POST",
+        path="/chat/completions" if name != "azure" else "/openai/v1/chat/completions",
+        query_string="",
+        headers={},
+        body=body,
+        length=len(body),
+        controls=replace(controls, flavour="" if name == "azure" else name),
+        store=Store(),
+    )
+    try:
+        dialect.enter(call)
+        route, _ = find("POST", call.path, dialect.table)
+        reply = dialect.leave(call, route.answer(call))
+    except Refused as refused:
+        reply = dialect.envelope(refused)
+    assert reply.status < 500
+    for frame in reply.frames or ():
+        assert frame.endswith(b"\n\n")
+    assert reply.frames is not None or orjson.loads(reply.body)
 
 
 @pytest.mark.parametrize("path", ["/files", "/audio/transcriptions", "/images/edits", "/videos"])

@@ -12,7 +12,8 @@ import pytest
 
 from proxy.mock.controls import CONTROLS
 from proxy.mock.faults import FAULTS
-from proxy.mock.routes import ROUTES
+from proxy.mock.flavours import ACCENTS
+from proxy.mock.routes import ROUTES, TABLES
 from proxy.mock.server import Running
 
 ROOT = Path(__file__).parents[4]
@@ -215,4 +216,7 @@ def test_page_names_every_control_fault_and_path() -> None:
         "WebSocket /realtime",
         "WebSocket /responses",
     }
+    others = [route for name, routes in TABLES.items() if name != "openai" for route in routes]
+    assert rows("Dialects") == {f"{route.method} {route.template}" for route in others}
+    assert rows("Flavours") == set(ACCENTS)
     assert rows("Inspection") == {"GET /mock/requests", "DELETE /mock/requests", "GET /mock/stats"}
