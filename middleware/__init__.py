@@ -7,9 +7,9 @@ from starlette.types import ASGIApp
 
 from proxy.local import tokens
 from proxy.services import Services
-from proxy.wire.endpoints import MODELS, REALTIME, TOKENS, Endpoint
+from proxy.wire.endpoints import COUNT_TOKENS, MODELS, NATIVE, REALTIME, TOKENS, Endpoint
 
-from . import auth, edge, models, parse, realtime, routing, streaming, token_count
+from . import auth, edge, models, native, parse, realtime, routing, streaming, token_count
 
 CHAIN: tuple[edge.Link, ...] = (edge.link, auth.link, parse.link, token_count.link, routing.link)
 """The core links, outermost first; ``streaming`` is the application inside them."""
@@ -20,8 +20,12 @@ def build_chain(endpoint: Endpoint, path: str | None, services: Services) -> ASG
     links = CHAIN
     if endpoint is MODELS:
         links = (edge.link, auth.link, models.link, routing.link)
+    if endpoint is NATIVE:
+        links = (edge.link, auth.link, parse.link, native.link)
     if endpoint is TOKENS:
         app = tokens.app(services.counter)
+    elif endpoint is COUNT_TOKENS:
+        app = tokens.CountTokensApp(services.counter, services.providers, streaming.app(endpoint, services))
     elif endpoint is REALTIME:
         app = realtime.app(endpoint, services)
     else:

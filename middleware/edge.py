@@ -29,7 +29,7 @@ from proxy.errors import (
 from proxy.protocols import Clock, Settlement, Tasks, Telemetry
 from proxy.relay.guard import ResponseGuard
 from proxy.services import Services
-from proxy.wire.endpoints import PASSTHROUGH, PREFIXES, REALTIME, Endpoint
+from proxy.wire.endpoints import ANTHROPIC_PREFIXES, NATIVE, PASSTHROUGH, PREFIXES, REALTIME, Endpoint
 from proxy.wire.paths import carried
 
 METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
@@ -130,15 +130,17 @@ class EdgeMiddleware:
             return
         if not ctx.response_started:
             headers = [*answer_headers(error, ctx.request_id), *ctx.response_headers]
+            if ctx.endpoint.shape == "anthropic":
+                headers.append((b"request-id", ctx.request_id.encode()))
             if self._tasks.draining or body_may_follow(ctx, error):
                 headers.append((b"connection", b"close"))
             if isinstance(send, ResponseGuard):
                 send.restart()
-            body = envelope(error, ctx.request_id)
+            body = envelope(error, ctx.request_id, ctx.endpoint.shape)
             await send({"type": "http.response.start", "status": error.status, "headers": headers})
             await send({"type": "http.response.body", "body": body, "more_body": False})
         elif ctx.insertion is not None:
-            event = ctx.insertion + sse_event(error, ctx.request_id)
+            event = ctx.insertion + sse_event(error, ctx.request_id, ctx.endpoint.shape)
             # A gateway that leaves on purpose ends its stream properly; a broken answer must look broken.
             final = isinstance(error, GatewayDraining)
             ctx.complete = True
@@ -175,7 +177,9 @@ class EdgeMiddleware:
 def surface_path(scope: Scope) -> str:
     """The path below the surface's prefix, as the client encoded it."""
     path = raw_path(scope).decode("latin-1")
-    for prefix in PREFIXES:
+    if path.startswith("/native/"):
+        return path
+    for prefix in (*PREFIXES[:-1], *ANTHROPIC_PREFIXES[1:]):
         if path.startswith(prefix + "/"):
             return path[len(prefix) :]
     return path
@@ -191,7 +195,7 @@ def check_request(scope: Scope, ctx: RequestContext) -> None:
     """The request guard: what two parsers could read differently is refused. Raises ``InvalidRequest`` or ``NotFound``."""
     if ctx.method not in METHODS:
         raise InvalidRequest(f"Method {ctx.method[:20]!r} is not supported here.", code="method_not_supported")
-    if ctx.endpoint is PASSTHROUGH or ctx.endpoint is REALTIME:
+    if ctx.endpoint is PASSTHROUGH or ctx.endpoint is NATIVE or ctx.endpoint is REALTIME:
         carried(ctx.method, raw_path(scope))
     raw, headers = ctx.raw_headers, ctx.headers
     host = headers.get(b"host")

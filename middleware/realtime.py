@@ -40,7 +40,7 @@ class RealtimeApp:
         offered = offered_subprotocols(ctx.headers.get(b"sec-websocket-protocol", b""))
         attempt = Attempt(provider=ctx.target.provider, model=ctx.target.model, started=self._clock())
         ctx.attempts.append(attempt)
-        request = provider.encode(ctx, ctx.target, include_usage=False)
+        request = provider.prepare(ctx, ctx.target, include_usage=False, now=0).request
         message = await receive()
         if message["type"] != "websocket.connect":
             raise ClientGone("The client left.")

@@ -1,13 +1,18 @@
-"""Fifth link: which provider answers? The public name becomes a target; a name the key may not use reads like an unknown one."""
+"""Fifth link: which provider answers? The public name becomes a target; a name the key may not use reads like an unknown one.
 
-from urllib.parse import unquote
+A model in preview or deprecated is served and says so; a retired one is refused, or replaced where the configuration says by what.
+"""
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from urllib.parse import quote, unquote
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from proxy.context import Receive, RequestContext, Scope, Send, Target, context_of
 from proxy.errors import EndpointUnsupported, InvalidRequest, NotFound, PermissionDenied
-from proxy.protocols import Clock, Directory
+from proxy.protocols import Clock, Directory, Standing
 from proxy.services import Services
 from proxy.wire.endpoints import ADMIN_FAMILIES, Endpoint
 
@@ -36,8 +41,7 @@ class RoutingMiddleware:
             if self._directory.allows(ctx.principal, model):
                 found = self._directory.resolve(model)
                 if found is not None:
-                    ctx.route, target = found
-                    return target
+                    return self._standing_of(ctx, model, *found)
             if need != "hint":
                 raise self._directory.not_found(ctx.principal, model)
         elif need == "required":
@@ -45,6 +49,28 @@ class RoutingMiddleware:
                 "You must name a model: the field 'model' is missing.", param="model", code="missing_required_parameter"
             )
         return self._passthrough(ctx)
+
+    def _standing_of(self, ctx: RequestContext, model: str, route: str, target: Target) -> Target:
+        """The target, or what stands in for a retired one. Raises ``ModelNotFound`` or ``PermissionDenied``."""
+        standing = self._directory.standing(target)
+        if standing is not None and standing.tier == "retired":
+            instead = self._directory.successor(model, target)
+            if instead is None:
+                raise self._directory.retired(model, standing)
+            name, route, target = instead
+            ctx.response_headers.append((b"x-tollway-successor", quote(name, safe="/:*@ ").encode()))
+            standing = self._directory.standing(target)
+        if standing is not None:
+            if ctx.principal.stable_only:
+                raise PermissionDenied(
+                    f"This key is limited to stable models, and `{model}` is {_said(standing)}. Use a stable one; its owner can "
+                    "lift the limit with stability: any.",
+                    param="model",
+                    code="model_not_stable",
+                )
+            ctx.response_headers += lifecycle_headers(standing)
+        ctx.route = route
+        return target
 
     def _passthrough(self, ctx: RequestContext) -> Target:
         if family_of(ctx.path) in ADMIN_FAMILIES and not self._admin_paths:
@@ -64,6 +90,27 @@ class RoutingMiddleware:
             )
         ctx.route = "passthrough"
         return target
+
+
+def _said(standing: Standing) -> str:
+    if standing.tier == "preview":
+        return "in preview"
+    return (
+        standing.tier if standing.shutdown is None else f"{standing.tier} (last day: {standing.shutdown.isoformat()})"
+    )
+
+
+def lifecycle_headers(standing: Standing) -> list[tuple[bytes, bytes]]:
+    """``x-tollway-model-tier``, and ``deprecation`` (RFC 9745) and ``sunset`` (RFC 8594) where they are known."""
+    headers = [(b"x-tollway-model-tier", standing.tier.encode())]
+    if standing.tier != "preview":
+        if standing.since is not None:
+            headers.append((b"deprecation", b"@%d" % standing.since))
+        day = standing.shutdown
+        if day is not None:
+            sunset = format_datetime(datetime(day.year, day.month, day.day, tzinfo=UTC), usegmt=True)
+            headers.append((b"sunset", sunset.encode()))
+    return headers
 
 
 def family_of(path: str) -> str:

@@ -13,11 +13,14 @@ from proxy.wire.endpoints import Endpoint
 class StreamingApp:
     """Relays to ``ctx.target``; the mechanics are in ``proxy/relay``."""
 
-    def __init__(self, *, providers: Providers, settings: RelaySettings, tasks: Tasks, clock: Clock) -> None:
+    def __init__(
+        self, *, providers: Providers, settings: RelaySettings, tasks: Tasks, clock: Clock, wall: Clock
+    ) -> None:
         self._providers = providers
         self._settings = settings
         self._tasks = tasks
         self._clock = clock
+        self._wall = wall
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ctx = context_of(scope)
@@ -34,6 +37,7 @@ class StreamingApp:
             settings=self._settings,
             tasks=self._tasks,
             clock=self._clock,
+            wall=self._wall,
         )
         await relay.run()
 
@@ -41,5 +45,9 @@ class StreamingApp:
 def app(endpoint: Endpoint, services: Services) -> ASGIApp:
     """The innermost application of a chain."""
     return StreamingApp(
-        providers=services.providers, settings=services.relay, tasks=services.tasks, clock=services.clock
+        providers=services.providers,
+        settings=services.relay,
+        tasks=services.tasks,
+        clock=services.clock,
+        wall=services.wall,
     )

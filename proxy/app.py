@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp
 
 from middleware import build_chain
 
-from . import generation
+from . import accounts, generation
 from .config import Config, ConfigError, Loaded
 from .config.reload import Watcher
 from .config.show import Change
@@ -21,6 +22,7 @@ from .counting import ChainCounter
 from .inflight import InFlight
 from .lifespan import Lifespan
 from .local.health import Health, State
+from .refreshing import Refresher
 from .scheduling import yield_to_loop
 from .services import Services
 from .settlement import Settler
@@ -31,6 +33,7 @@ from .telemetry.recorder import Recorder
 from .telemetry.registry import exposed_registry
 from .tokens.counter import TokenCounter
 from .transports import TransportPool
+from .upstream.fetch import fetch
 from .wire.endpoints import Endpoint
 
 _log = logging.getLogger("tollway.app")
@@ -82,6 +85,13 @@ class Gateway:
         )
         self._lifespan = Lifespan(start=self._start, stop=self._stop)
         self._skipped = 0
+        self._refresher = Refresher(
+            lambda: self._services.config.catalogue.refresh,
+            fetch=fetch,
+            applied=self._refreshed,
+            told=self.metrics.catalogue_refreshed,
+            clock=clock,
+        )
         self._background: list[asyncio.Task[None]] = []
         self._listener: asyncio.Server | None = None
 
@@ -98,7 +108,7 @@ class Gateway:
             config=config,
             authenticator=generation.authenticator(config, self._clock),
             directory=generation.directory(config),
-            providers=generation.providers(config, self._pool.use(config.providers)),
+            providers=accounts.providers(config, self._pool.use(config.providers), os.environ),
             counter=self._counter,
             telemetry=self._recorder,
             settlement=self._settlement,
@@ -106,6 +116,7 @@ class Gateway:
             relay=generation.relay_settings(config),
             body_limits=generation.body_limits(config),
             clock=self._clock,
+            wall=time.time,
         )
         self._known = generation.known_models(config)
         return services
@@ -124,6 +135,11 @@ class Gateway:
         _log.info("configuration applied: %s", ", ".join(change.hot) or "nothing")
         if change.restart:
             _log.warning("these changes need a restart: %s", ", ".join(change.restart))
+
+    def _refreshed(self) -> None:
+        """A new catalogue: what is listed and known by name follows."""
+        self._services = self._generation(self._services.config)
+        self._surface.rebuild(self._chain)
 
     def _recovered(self) -> None:
         """The file is good again, be it the old one."""
@@ -147,7 +163,8 @@ class Gateway:
         loop.set_exception_handler(log_loop_error)
         # Granian's own handler runs through the loop's wake-up descriptor, so both are called.
         signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(self.drain))
-        self._background = [loop.create_task(self._watcher.run()), loop.create_task(self._beat())]
+        loops = (self._watcher.run(), self._beat(), self._refresher.run())
+        self._background = [loop.create_task(work) for work in loops]
         self.metrics.reload_success.set(1)
         self.metrics.reload_time.set_to_current_time()
         gc.collect()

@@ -20,6 +20,8 @@ estimate            TokenEstimate           token_count            telemetry
 route               str                     routing                telemetry (a configured model name or ``other``)
 target              Target | None           routing                streaming, telemetry
 attempts            list[Attempt]           streaming              telemetry
+dropped             list[str]               streaming              streaming, telemetry (request fields that do not travel)
+rewritten           list[str]               streaming              streaming, telemetry (request fields that travel changed)
 response_started    bool                    streaming, edge        edge (status and headers have left)
 committed           bool                    streaming              edge (first upstream content has left)
 complete            bool                    streaming, edge        watcher (the last send is under way)
@@ -78,6 +80,8 @@ class Principal(Struct, frozen=True, kw_only=True):
     exact_usage: bool = False
     """A limit, budget or price needs the provider's own figures."""
     forwarded: bytes | None = None
+    stable_only: bool = False
+    """Are models in preview, deprecated or retired refused?"""
 
 
 ANONYMOUS = Principal(name="anonymous", tenant="", models=(), passthrough=False)
@@ -162,6 +166,8 @@ class RequestContext(Struct, kw_only=True):
     route: str = ""
     target: Target | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    rewritten: list[str] = field(default_factory=list)
     response_started: bool = False
     committed: bool = False
     complete: bool = False

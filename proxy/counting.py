@@ -3,9 +3,16 @@
 import msgspec
 
 from .context import TokenEstimate
+from .errors import ClientError
 from .tokens.counter import TokenCounter
+from .translation.ask import Ask
+from .translation.messages import MessagesFront
 from .wire.endpoints import Endpoint
 from .wire.usage import Usage
+from .wire.values import dumps, object_in
+
+LARGEST = 1024 * 1024
+"""Bytes of a messages body that is translated to be counted; a larger one is estimated."""
 
 
 class ChainCounter:
@@ -21,7 +28,10 @@ class ChainCounter:
 
     async def usage(self, endpoint: Endpoint, model: str, body: bytes, output: str, *, dropped: int = 0) -> Usage:
         """Counts of a prompt and of the text that was generated; what was not kept is estimated in the same proportion."""
-        prompt = await self._tokens.prompt(endpoint.name, model, body)
+        name = endpoint.name
+        if name in ("messages", "count_tokens"):
+            name, body = "chat", as_chat(model, body)
+        prompt = await self._tokens.prompt(name, model, body)
         text = await self._tokens.text(model, output)
         tokens, source = text.tokens, text.source
         if dropped:
@@ -33,3 +43,14 @@ class ChainCounter:
         counted = await self._tokens.prompt("chat", model, body)
         parts: dict[str, int | str] = msgspec.to_builtins(counted)
         return parts
+
+
+def as_chat(model: str, body: bytes) -> bytes:
+    """An Anthropic messages body as the chat request it would be translated to; as it is where it cannot be."""
+    document = object_in(body) if len(body) <= LARGEST else None
+    if document is None:
+        return body
+    try:
+        return dumps(MessagesFront().request(document, Ask(model=model)))
+    except ClientError:
+        return body

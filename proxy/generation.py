@@ -1,20 +1,19 @@
 """Configuration to services: what a reload makes anew."""
 
-from collections.abc import Callable
-from importlib import import_module
+import time
+from collections.abc import Mapping
 
 from . import catalogue
+from .catalogued import Facts, bare_names, listed_models, lists_models, owner_of, rows_of
 from .config import Config
-from .config.traffic import Timeouts
+from .config.traffic import Key, Timeouts
 from .context import Limits, Principal, Target
 from .identity.failures import FailureLimiter
 from .identity.keyring import Forwarder, Keyring, Open
-from .protocols import Authenticator, Clock, ModelEntry, Provider, Providers
-from .providers import PROVIDERS
+from .protocols import Authenticator, Clock, ModelEntry
 from .relay.relay import RelaySettings
 from .relay.upload import BodyLimits
 from .routing.directory import WILDCARD, Directory
-from .upstream.session import SessionTransport
 
 _DEFAULTS = Limits(connect=5.0, first_byte=None, idle=120.0, total=1800.0)
 
@@ -29,18 +28,18 @@ def authenticator(config: Config, clock: Clock) -> Authenticator:
         case "forward":
             return Forwarder(failures)
         case "keys":
-            return Keyring(
-                [(key.key.reveal(), _principal(key.name, key.models, key.passthrough)) for key in config.keys], failures
-            )
+            return Keyring([(key.key.reveal(), _principal(key)) for key in config.keys], failures)
 
 
-def _principal(name: str, models: tuple[str, ...], passthrough: bool | None) -> Principal:
-    allowed = WILDCARD in models if passthrough is None else passthrough
-    return Principal(name=name, tenant=name, models=models, passthrough=allowed)
+def _principal(key: Key) -> Principal:
+    allowed = WILDCARD in key.models if key.passthrough is None else key.passthrough
+    stable_only = key.stability == "stable"
+    return Principal(name=key.name, tenant=key.name, models=key.models, passthrough=allowed, stable_only=stable_only)
 
 
-def directory(config: Config) -> Directory:
-    """Public names to targets, and what can be listed behind wildcards."""
+def directory(config: Config, wall: Clock = time.time) -> Directory:
+    """Public names to targets, and what can be listed behind wildcards. Opens the catalogue as ``config`` has it."""
+    catalogue.configure(rows_of(config))
     models = {}
     for name, model in config.models.items():
         first = model.targets[0]
@@ -48,8 +47,25 @@ def directory(config: Config) -> Directory:
         models[name] = Target(provider=first.provider, model=first.model, limits=limits)
     everything = _limits(Timeouts(), config.timeouts)
     providers = {name: Target(provider=name, model=WILDCARD, limits=everything) for name in config.providers}
+    bare = {} if config.models else bare_names(config)
+    facts = Facts(config, wall)
+
+    def snapshot(name: str) -> Target | None:
+        owner = owner_of(config, name) if bare else None
+        return Target(provider=owner, model=name, limits=everything) if owner is not None else None
+
+    wildcard = models.get(WILDCARD)
     return Directory(
-        models=models, providers=providers, catalogued=_catalogued(config), passthrough=config.passthrough.provider
+        models=models,
+        providers=providers,
+        catalogued=_catalogued(config, bare),
+        passthrough=config.passthrough.provider,
+        bare={name: Target(provider=owner, model=model, limits=everything) for name, (owner, model) in bare.items()},
+        snapshot=snapshot,
+        successors=config.successors,
+        standing=facts.standing,
+        about=facts.about,
+        lists=wildcard is not None and lists_models(config, wildcard.provider),
     )
 
 
@@ -62,34 +78,15 @@ def _limits(own: Timeouts, shared: Timeouts) -> Limits:
     )
 
 
-def _catalogued(config: Config) -> list[ModelEntry]:
-    """Known models of providers at their own address: bare behind ``"*"``, as ``provider/model`` otherwise."""
+def _catalogued(config: Config, bare: Mapping[str, tuple[str, str]]) -> list[ModelEntry]:
+    """Known models of each provider: bare behind ``"*"``, else as ``provider/model``, and those of ``bare``."""
     wildcard = config.models.get(WILDCARD)
-    bare = wildcard.targets[0].provider if wildcard is not None and wildcard.targets[0].model == WILDCARD else None
-    entries = []
+    sole = wildcard.targets[0].provider if wildcard is not None and wildcard.targets[0].model == WILDCARD else None
+    entries = [ModelEntry(name, owner) for name, (owner, _) in bare.items()]
     for name, provider in config.providers.items():
-        if provider.base_url is None:
-            prefix = "" if name == bare else f"{name}/"
-            entries += [ModelEntry(prefix + info.id, name) for info in catalogue.models_of(provider.use)]
+        prefix = "" if name == sole else f"{name}/"
+        entries += [ModelEntry(prefix + model, name) for model in listed_models(config, provider)]
     return entries
-
-
-def providers(config: Config, transports: dict[str, SessionTransport]) -> Providers:
-    """Each configured provider with its pool; only their own modules are imported."""
-    forwards = config.auth.mode == "forward"
-    built = {}
-    for name, provider in config.providers.items():
-        module, _, attribute = PROVIDERS[provider.use].partition(":")
-        factory: Callable[..., Provider] = getattr(import_module(module), attribute)
-        instance = factory(
-            name,
-            base_url=provider.base_url,
-            api_key=provider.api_key.reveal() if provider.api_key is not None else None,
-            headers=tuple((header.lower(), value.reveal()) for header, value in provider.headers.items()),
-            forwards=forwards,
-        )
-        built[name] = (instance, transports[name])
-    return built
 
 
 def relay_settings(config: Config) -> RelaySettings:

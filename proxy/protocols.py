@@ -1,14 +1,16 @@
 """Every seam of the gateway as a Protocol: links depend on these, concrete classes meet only in ``proxy/app.py``."""
 
 from collections.abc import AsyncIterable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from datetime import date
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from .context import Limits, Principal, RequestContext, Target, TokenEstimate
-from .errors import ModelNotFound, RawHeaders
+from .errors import ModelNotFound, RawHeaders, TollwayError
 from .wire.endpoints import Endpoint
 from .wire.usage import Usage
+from .wire.values import Json
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
@@ -77,16 +79,90 @@ class Transport(Protocol):
         """Closes the pool."""
 
 
+class Authorizer(Protocol):
+    """Credentials that must be fetched or computed: a signature, a token with a lifetime. In ``proxy/upstream/auth``."""
+
+    async def apply(self, request: UpstreamRequest) -> UpstreamRequest:
+        """``request`` with its credentials. Raises ``UpstreamAuthFailed``, which names the fix."""
+
+
 # ---- providers: pure, no await --------------------------------------------------------------------------------------
+class Translation(Protocol):
+    """One answer on its way back, in the client's dialect. What the relay sees."""
+
+    usage: Usage | None
+    """As the provider reported it, once known."""
+
+    def reply(self, status: int, body: bytes) -> bytes:
+        """The body of a whole 2xx answer. Raises ``UpstreamError``."""
+
+    def error(self, status: int, headers: RawHeaders, body: bytes) -> TollwayError | None:
+        """A non-2xx answer; ``None`` when it may reach the client as it came."""
+
+    def headers(self, headers: RawHeaders) -> list[tuple[bytes, bytes]]:
+        """Response headers for the client, without content headers."""
+
+    def stream(self) -> "StreamTranslation":
+        """For an answer that comes as a stream."""
+
+    def unfold(self, body: bytes) -> bytes:
+        """A whole answer, where a stream was asked for, as all of its events. Raises ``UpstreamError``."""
+
+
+class StreamTranslation(Protocol):
+    """A provider's stream as the client's."""
+
+    error: TollwayError | None
+    """As in ``ChunkDecoder``."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Whole events that may leave now; may be empty."""
+
+    done: bool
+    """Is the answer complete before the provider's stream is (a stop sequence enforced here)? The upstream is then closed."""
+
+    def close(self) -> bytes:
+        """The end of the body: the last events of a whole answer; else ``error`` is set."""
+
+    def fail(self, error: TollwayError, request_id: str) -> bytes:
+        """The events that end a stream which has begun and cannot go on."""
+
+
+class Meter(Protocol):
+    """Looks at an answer that passes untouched in a dialect of the provider's own, for its usage. Never raises."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """As the provider reported it, once known."""
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the body."""
+
+    def close(self) -> None:
+        """The body has ended."""
+
+
+class Prepared(Struct, frozen=True):
+    """A request ready to be sent, and how its answer reaches the client; ``translation`` is ``None`` where bytes pass."""
+
+    request: UpstreamRequest
+    translation: Translation | None = None
+    meter: Callable[[RawHeaders], Meter | None] | None = None
+    """For a native answer: its meter, by the answer's headers."""
+
+
 class Provider(Protocol):
-    """Turns a client's request into bytes for one upstream account. No I/O, no clock."""
+    """Turns a client's request into bytes for one upstream account, and its answers back. No I/O, no clock."""
 
     name: str
     forwards: bool
     """Does the client's own credential travel upstream (``auth: forward``)?"""
 
-    def encode(self, ctx: RequestContext, target: Target, *, include_usage: bool) -> UpstreamRequest:
-        """The request for ``target``; the client's bytes with the configured edits spliced in. Raises ``ClientError``."""
+    def passes(self, endpoint: Endpoint, model: str, path: str) -> bool:
+        """Does this operation travel as the client wrote it?"""
+
+    def prepare(self, ctx: RequestContext, target: Target, *, include_usage: bool, now: int) -> Prepared:
+        """The request for ``target``; ``now`` in unix seconds. Raises ``ClientError``, ``EndpointUnsupported`` among them."""
 
 
 # ---- routing --------------------------------------------------------------------------------------------------------
@@ -96,6 +172,17 @@ class ModelEntry(Struct, frozen=True):
     id: str
     owned_by: str
     created: int = 0
+    about: Mapping[str, Json] = {}
+    """What the catalogue says of it, shown under ``tollway``."""
+
+
+class Standing(Struct, frozen=True):
+    """A model that is not simply stable. ``since``: unix seconds of the day its end was announced."""
+
+    tier: Literal["preview", "deprecated", "retired"]
+    since: int | None = None
+    shutdown: date | None = None
+    successor: str | None = None
 
 
 class Directory(Protocol):
@@ -108,6 +195,9 @@ class Directory(Protocol):
     def resolve(self, model: str) -> tuple[str, Target] | None:
         """(route label, target) for a public name, or ``None``."""
 
+    def provider(self, name: str) -> Target | None:
+        """A configured provider by its own name; the target's model is ``"*"``."""
+
     def passthrough(self) -> Target | None:
         """Who gets paths that carry no model."""
 
@@ -119,6 +209,15 @@ class Directory(Protocol):
 
     def not_found(self, principal: Principal, model: str) -> ModelNotFound:
         """The error for a name that is unknown or not allowed, in the same words."""
+
+    def standing(self, target: Target) -> Standing | None:
+        """What is to be said of the target's model today; ``None`` for a stable or unknown one."""
+
+    def successor(self, model: str, target: Target) -> tuple[str, str, Target] | None:
+        """(public name, route label, target) that the configuration puts in a retired model's place, if it does."""
+
+    def retired(self, model: str, standing: Standing) -> ModelNotFound:
+        """The error for a model that is no longer there, with its date and what to use instead."""
 
 
 # ---- identity -------------------------------------------------------------------------------------------------------

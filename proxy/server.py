@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -19,12 +19,15 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer as Granian
 from starlette.types import ASGIApp
 
-from .config import Config, Loaded, load
+from .config import Config, Loaded
 from .telemetry.log import configure
 from .telemetry.shared import metrics_folder
 
 MINIMUM_GRANIAN = (2, 8, 7)
 """Older ones end a cut answer as if it were whole."""
+
+SERVING = "TOLLWAY_SERVING"
+"""Set in the workers' environment: a local model that a later reload brings has no engine, and its provider says so."""
 
 KILL_MARGIN = 5
 """Seconds behind the drain limit after which a worker is killed."""
@@ -41,10 +44,31 @@ def serve(loaded: Loaded, *, overrides: Mapping[str, str]) -> None:
     check_granian()
     check_port(config.server.host, config.server.port)
     raise_file_limit(config.server.connections)
-    with metrics_folder(wanted=config.server.workers > 1 and config.telemetry.prometheus):
+    shared = metrics_folder(wanted=config.server.workers > 1 and config.telemetry.prometheus)
+    with shared, started(config):
         granian(config, path=loaded.path, overrides=overrides).serve(
             target_loader=partial(load_application, loaded.path, dict(overrides)), wrap_loader=False
         )
+
+
+@contextlib.contextmanager
+def started(config: Config) -> Iterator[None]:
+    """What runs beside the workers: the engines of local models. Raises ``StartError``."""
+    os.environ[SERVING] = "1"
+    try:
+        if not any(provider.use == "local" for provider in config.providers.values()):
+            yield
+            return
+        from .inference.launch import local_models  # noqa: PLC0415 - only with a local model
+        from .inference.weights import LocalModelError  # noqa: PLC0415
+
+        try:
+            with local_models(config):
+                yield
+        except LocalModelError as error:
+            raise StartError(str(error)) from None
+    finally:
+        os.environ.pop(SERVING, None)
 
 
 def granian(config: Config, *, path: str | None, overrides: Mapping[str, str]) -> Granian:
@@ -93,10 +117,11 @@ def _granian_log() -> dict[str, object]:
 
 def load_application(path: str | None, overrides: dict[str, str]) -> ASGIApp:
     """Runs in the worker: its own configuration, logging and application."""
+    from .accounts import load_checked  # noqa: PLC0415
     from .app import Gateway  # noqa: PLC0415
 
     def reload() -> Loaded:
-        return load(path, os.environ, overrides)
+        return load_checked(path, os.environ, overrides)
 
     loaded = reload()
     configure(loaded.config.telemetry.log_level)

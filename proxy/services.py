@@ -22,3 +22,5 @@ class Services(Struct, frozen=True, kw_only=True):
     relay: RelaySettings
     body_limits: BodyLimits
     clock: Clock
+    wall: Clock
+    """Unix seconds."""

@@ -22,7 +22,7 @@ class Settler:
             return False
         if ctx.endpoint.name == "embeddings":
             return True
-        return ctx.endpoint.dialect in ("chat", "completions", "responses") and bool(ctx.body)
+        return ctx.endpoint.dialect in ("chat", "completions", "responses", "messages") and bool(ctx.body)
 
     async def settle(self, ctx: RequestContext, ended: float) -> None:
         """Runs everything; a settler that breaks is counted and the others still run."""

@@ -9,7 +9,17 @@ from starlette.types import ASGIApp
 from .config.server import Cors
 from .context import Receive, Scope, Send
 from .local.health import PATHS, Health
-from .wire.endpoints import MODELS, PASSTHROUGH, PREFIXES, REALTIME, SOCKETS, SURFACE, Endpoint
+from .wire.endpoints import (
+    ANTHROPIC_PREFIXES,
+    MODELS,
+    NATIVE,
+    PASSTHROUGH,
+    PREFIXES,
+    REALTIME,
+    SOCKETS,
+    SURFACE,
+    Endpoint,
+)
 
 Build = Callable[[Endpoint, str | None], ASGIApp]
 
@@ -62,7 +72,7 @@ class Surface:
     def _routes(self, health: Health) -> Iterator[BaseRoute]:
         for method, path, endpoint in SURFACE:
             slot = self._slot(endpoint, path)
-            for prefix in PREFIXES:
+            for prefix in ANTHROPIC_PREFIXES if endpoint.shape == "anthropic" else PREFIXES:
                 yield Route(prefix + path, slot, methods=[method])
         model = self._slot(MODELS, None)
         for prefix in PREFIXES:
@@ -74,6 +84,7 @@ class Surface:
                 yield WebSocketRoute(prefix + path + "/{rest:path}", socket)
         for path in PATHS:
             yield Route(path, health, methods=["GET"])
+        yield Route("/native/{provider}/{path:path}", self._slot(NATIVE, None))
         # Last, so that another method of a listed path finds it before Starlette's own 405.
         yield Route("/{path:path}", self._slot(PASSTHROUGH, None))
 

@@ -23,7 +23,6 @@ PACE_US = 10_000
 IDLE_PACE_S = 3.0
 FOREIGN_SHARE = 0.10  # of a core; a round in which others used more is repeated
 Round = dict[str, Outcome]  # by server
-CHAIN = ROOT / "tests" / "bench" / "chain.py"
 
 
 @dataclass(frozen=True)
@@ -313,10 +312,31 @@ def _help_once(bench: Bench) -> float:
 
 def chain(bench: Bench) -> list[Row]:
     """The chain alone in process, from `python -m tests.bench.chain --json`: {"us_per_request": .., "us_per_event": ..}."""
-    if not CHAIN.exists():
-        raise BenchError("tests/bench/chain.py is not there")
+    request, event = _figures("chain", _in_process(bench, "chain"))
+    return [
+        Row("chain", "chain alone, in process: CPU per request", 60, "µs", [request]),
+        Row("chain", "chain alone, in process: CPU per event", 1, "µs", [event]),
+    ]
+
+
+def translation(bench: Bench) -> list[Row]:
+    """Each dialect and each front alone in process, from `python -m tests.bench.translation --json`: the same pair by name."""
+    rows = []
+    for name, pair in _in_process(bench, "translation").items():
+        request, event = _figures("translation", pair)
+        rows.append(Row("translation", f"translation, {name}: CPU per 1 KB request", 25, "µs", [request]))
+        rows.append(Row("translation", f"translation, {name}: CPU per stream event", 6, "µs", [event]))
+    if not rows:
+        raise BenchError("tests.bench.translation measured nothing")
+    return rows
+
+
+def _in_process(bench: Bench, name: str) -> dict[str, object]:
+    """What a bench of one process prints, pinned to the server's core."""
+    if not (ROOT / "tests" / "bench" / f"{name}.py").exists():
+        raise BenchError(f"tests/bench/{name}.py is not there")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.chain", "--json"],
+        [sys.executable, "-m", f"tests.bench.{name}", "--json"],
         cwd=ROOT,
         env=clean_environment(),
         capture_output=True,
@@ -326,13 +346,19 @@ def chain(bench: Bench) -> list[Row]:
     )
     try:
         measured = json.loads(done.stdout)
-        request, event = float(measured["us_per_request"]), float(measured["us_per_event"])
-    except (ValueError, KeyError, TypeError):
-        raise BenchError(f"tests.bench.chain printed no figures: {(done.stderr or done.stdout)[-500:]}") from None
-    return [
-        Row("chain", "chain alone, in process: CPU per request", 60, "µs", [request]),
-        Row("chain", "chain alone, in process: CPU per event", 1, "µs", [event]),
-    ]
+    except ValueError:
+        measured = None
+    if not isinstance(measured, dict):
+        raise BenchError(f"tests.bench.{name} printed no figures: {(done.stderr or done.stdout)[-500:]}")
+    return measured
+
+
+def _figures(name: str, pair: object) -> tuple[float, float]:
+    """Microseconds a request and an event."""
+    try:
+        return float(pair["us_per_request"]), float(pair["us_per_event"])  # type: ignore[index]
+    except (KeyError, TypeError, ValueError):
+        raise BenchError(f"tests.bench.{name} printed no figures: {str(pair)[-500:]}") from None
 
 
 # The order of the figures table. ALONE run first, while no other gateway shares memory pages with the one measured.
@@ -343,7 +369,9 @@ SCENARIOS: dict[str, Callable[[Bench], list[Row]]] = {
     "delay": delay,
     "burst": burst,
     "chain": chain,
+    "translation": translation,
     "memory": memory,
     "start": start,
 }
-ALONE = ("memory", "start", "chain")
+IN_PROCESS = ("chain", "translation")  # of this gateway only: another server has no part in them
+ALONE = ("memory", "start", "chain", "translation")

@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "serve": "Start the gateway.",
     "check": "Validate the configuration and show the plan.",
     "config": "Show, compare or describe the configuration.",
+    "models": "List, show or compare the models of the catalogue.",
     "tokens": "Count the tokens of a file or of standard input.",
     "mock": "Start a deterministic OpenAI-speaking upstream.",
     "chat": "Send one chat request, to see that it works.",

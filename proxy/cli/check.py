@@ -6,7 +6,8 @@ import os
 import click
 import msgspec
 
-from ..config import Config, ConfigError, Loaded, load
+from ..accounts import load_checked
+from ..config import Config, ConfigError, Loaded
 from ..config.show import Plain, masked
 from .config import CONFIG_OPTION
 
@@ -18,7 +19,7 @@ from .config import CONFIG_OPTION
 def check(path: str | None, strict: bool, output: str) -> None:
     """Validate the configuration, resolve its secrets and show the plan. Nothing is started and nothing is called."""
     try:
-        loaded = load(path, os.environ)
+        loaded = load_checked(path, os.environ)
     except ConfigError as error:
         _refuse(error, output)
         raise SystemExit(1) from None

@@ -8,7 +8,8 @@ import click
 import yaml
 from msgspec import Struct
 
-from ..config import Config, ConfigError, Loaded, Secret, load
+from ..accounts import load_checked
+from ..config import Config, ConfigError, Loaded, Secret
 from ..config.json_schema import json_schema
 from ..config.overrides import is_override
 from ..config.problems import dotted
@@ -29,7 +30,7 @@ def load_or_fail(
 ) -> Loaded:
     """``config.load`` with the process's environment; a ConfigError becomes a Failure (exit code 1)."""
     try:
-        return load(path, os.environ if environ is None else environ, overrides)
+        return load_checked(path, os.environ if environ is None else environ, overrides)
     except ConfigError as error:
         told = str(error)
         count = len(error.problems)

@@ -20,7 +20,8 @@ import click
 import msgspec
 from msgspec import Struct
 
-from ..config import Config, ConfigError, Loaded, load
+from ..accounts import load_checked
+from ..config import Config, ConfigError, Loaded
 from ..config.traffic import Provider
 from .config import CONFIG_OPTION
 
@@ -71,7 +72,7 @@ def examine(path: str | None, *, network: bool) -> Iterator[Finding]:
     yield from vocabularies()
     loaded: Loaded | None = None
     try:
-        loaded = load(path, os.environ)
+        loaded = load_checked(path, os.environ)
     except ConfigError as error:
         # A text of several lines that is one problem brings its own fix.
         whole = len(error.problems) == 1 and "\n" in str(error)

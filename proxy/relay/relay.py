@@ -6,14 +6,22 @@ a limit passed, the gateway drains) closes the upstream on its way out, so that 
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
 
 from ..context import Attempt, Message, Receive, RequestContext, Send, Target
-from ..errors import ClientGone, UpstreamAuthFailed, UpstreamCut, UpstreamDropped, UpstreamInvalid, UpstreamUnavailable
-from ..protocols import Clock, Exchange, Provider, Tasks, Transport, UpstreamRequest
+from ..errors import (
+    ClientGone,
+    RawHeaders,
+    UpstreamAuthFailed,
+    UpstreamCut,
+    UpstreamDropped,
+    UpstreamInvalid,
+    UpstreamUnavailable,
+)
+from ..protocols import Clock, Exchange, Meter, Provider, Tasks, Translation, Transport, UpstreamRequest
 from ..wire.endpoints import Dialect
 from ..wire.headers import client_headers, value_of
 from ..wire.reply import text_of
@@ -21,6 +29,8 @@ from ..wire.sse import COMMENT
 from ..wire.stream import TEXT_LIMIT, StreamDecoder, StreamEvent, Withholder
 from ..wire.usage import reported_in
 from .inflate import Inflater
+from .metered import MeteredExchange
+from .translated import TranslatedAnswer
 from .watchdog import Watchdog
 
 HOLD = 1024 * 1024
@@ -42,20 +52,23 @@ class Relay:
 
     __slots__ = (
         "_attempt",
-        "_beating",
         "_clock",
-        "_ctx",
-        "_decoder",
+        "_meter",
         "_provider",
         "_receive",
-        "_send",
         "_settings",
         "_target",
         "_tasks",
+        "_translation",
         "_transport",
-        "_watchdog",
+        "_wall",
         "_watcher",
-        "_withholder",
+        "beating",
+        "ctx",
+        "decoder",
+        "send",
+        "watchdog",
+        "withholder",
     )
 
     def __init__(
@@ -70,27 +83,37 @@ class Relay:
         settings: RelaySettings,
         tasks: Tasks,
         clock: Clock,
+        wall: Clock,
     ) -> None:
-        self._ctx = ctx
+        self.ctx = ctx
         self._receive = receive
-        self._send = send
+        self.send = send
         self._target = target
         self._provider = provider
         self._transport = transport
         self._settings = settings
         self._tasks = tasks
         self._clock = clock
+        self._wall = wall
         self._watcher: asyncio.Task[None] | None = None
-        self._beating: asyncio.Task[None] | None = None
-        self._decoder: StreamDecoder | None = None
-        self._withholder: Withholder | None = None
+        self.beating: asyncio.Task[None] | None = None
+        self.decoder: StreamDecoder | None = None
+        self.withholder: Withholder | None = None
+        self._translation: Translation | None = None
+        self._meter: Callable[[RawHeaders], Meter | None] | None = None
+
+    @property
+    def forwards(self) -> bool:
+        """Are the credentials the client's own?"""
+        return self._provider.forwards
 
     async def run(self) -> None:
         """Relays the request. Raises ``UpstreamError`` or ``ClientError``; before the response start nothing has left."""
-        ctx, settings = self._ctx, self._settings
+        ctx, settings = self.ctx, self._settings
         streaming = ctx.request.stream is True
-        request = self._provider.encode(ctx, self._target, include_usage=self._wants_usage())
-        self._watchdog = Watchdog(
+        prepared = self._provider.prepare(ctx, self._target, include_usage=self._wants_usage(), now=int(self._wall()))
+        request, self._translation, self._meter = prepared.request, prepared.translation, prepared.meter
+        self.watchdog = Watchdog(
             ctx,
             self._target.limits,
             send_limit=settings.send_timeout,
@@ -101,48 +124,53 @@ class Relay:
         exchange: Exchange | None = None
         try:
             exchange = await self._exchange(request)
+            meter = self._meter(exchange.headers) if self._meter is not None and exchange.status < 300 else None
+            if meter is not None:
+                exchange = MeteredExchange(exchange, meter)
             await self._answer(exchange)
         except BaseException:
             if exchange is not None:
                 exchange.abort()
-            if ctx.insertion is not None and self._decoder is not None and not self._decoder.at_boundary:
+            if ctx.insertion is not None and self.decoder is not None and not self.decoder.at_boundary:
                 ctx.insertion = b"\n\n"
             raise
         else:
             exchange.release()
         finally:
-            self._watchdog.stop()
-            if self._decoder is not None:
-                self._conclude(self._decoder)
+            self.watchdog.stop()
+            if self.decoder is not None:
+                self._conclude(self.decoder)
+            if isinstance(exchange, MeteredExchange):
+                ctx.usage = exchange.meter.usage or ctx.usage
             if self._watcher is not None:
                 self._watcher.cancel()
             if ctx.upload is not None:
                 ctx.upload.close()
-            if self._beating is not None and not self._beating.done():
-                await self._end_comment(self._beating)
+            if self.beating is not None and not self.beating.done():
+                await self._end_comment(self.beating)
 
     # ---- before the answer ------------------------------------------------------------------------------------------
 
     def _wants_usage(self) -> bool:
         """Is the usage chunk to be asked for on the client's behalf, and withheld from it again?"""
-        ctx, policy = self._ctx, self._settings.include_usage
+        ctx, policy = self.ctx, self._settings.include_usage
         if ctx.request.stream is not True or policy == "never" or ctx.endpoint.dialect not in ("chat", "completions"):
             return False
         if ctx.request.stream_options is not None and ctx.request.stream_options.include_usage:
             return False
         if policy == "always" or ctx.principal.exact_usage:
-            self._withholder = Withholder()
+            self.withholder = Withholder()
             return True
         return False
 
-    def _new_decoder(self, dialect: Dialect) -> StreamDecoder:
-        request = self._ctx.request
-        asked = self._withholder is not None or (
+    def new_decoder(self, dialect: Dialect) -> StreamDecoder:
+        request = self.ctx.request
+        asked = self.withholder is not None or (
             request.stream_options is not None and request.stream_options.include_usage is True
         )
         return StreamDecoder(
             dialect,
-            eager=bool(self._ctx.observers),
+            eager=bool(self.ctx.observers),
             usage_due=asked or dialect == "responses",
             choices=request.n or 1,
         )
@@ -152,7 +180,7 @@ class Relay:
         try:
             return await self._try(request, fresh=False)
         except UpstreamDropped:
-            if not self._ctx.endpoint.replay or not isinstance(request.body, bytes):
+            if not self.ctx.endpoint.replay or not isinstance(request.body, bytes):
                 raise
             self._attempt.maybe_billed = True
             return await self._try(request, fresh=True)
@@ -160,17 +188,17 @@ class Relay:
     async def _try(self, request: UpstreamRequest, *, fresh: bool) -> Exchange:
         target = self._target
         attempt = self._attempt = Attempt(provider=target.provider, model=target.model, started=self._clock())
-        self._ctx.attempts.append(attempt)
+        self.ctx.attempts.append(attempt)
         try:
             exchange = await self._transport.send(request, target.limits, fresh=fresh)
         except Exception as error:
             attempt.error = type(error).__name__
             raise
         attempt.status = exchange.status
-        watchdog = self._watchdog
+        watchdog = self.watchdog
         watchdog.answered = True
         watchdog.touched = asyncio.get_running_loop().time()
-        self._ctx.timings.append(("upstream", self._clock() - attempt.started))
+        self.ctx.timings.append(("upstream", self._clock() - attempt.started))
         return exchange
 
     def _watch(self) -> None:
@@ -178,7 +206,7 @@ class Relay:
 
     async def _until_gone(self) -> None:
         """Waits for the client to leave. Granian reports that only here; a finished answer looks the same."""
-        ctx = self._ctx
+        ctx = self.ctx
         while True:
             message: Message = await self._receive()
             if message["type"] == "http.disconnect":
@@ -189,50 +217,56 @@ class Relay:
 
     def _beat(self) -> None:
         """Called in silence: puts a comment between two events, starting the answer if need be."""
-        ctx = self._ctx
-        if self._beating is not None and not self._beating.done():
+        ctx = self.ctx
+        if self.beating is not None and not self.beating.done():
             return
-        if ctx.response_started and (ctx.insertion is None or self._decoder is None or not self._decoder.at_boundary):
+        if ctx.response_started and (ctx.insertion is None or self.decoder is None or not self.decoder.at_boundary):
             return
-        self._beating = asyncio.get_running_loop().create_task(self._comment())
+        self.beating = asyncio.get_running_loop().create_task(self._comment())
 
     async def _comment(self) -> None:
-        ctx = self._ctx
+        ctx = self.ctx
         if not ctx.response_started:
             ctx.insertion = b""
-            self._decoder = self._decoder or self._new_decoder(ctx.endpoint.dialect)
+            self.decoder = self.decoder or self.new_decoder(ctx.endpoint.dialect)
             headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers + self._own_headers(())})
-        self._watchdog.sending = asyncio.get_running_loop().time()
-        await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
-        self._watchdog.sending = 0.0
+            await self.send({"type": "http.response.start", "status": 200, "headers": headers + self.own_headers(())})
+        self.watchdog.sending = asyncio.get_running_loop().time()
+        await self.send({"type": "http.response.body", "body": COMMENT, "more_body": True})
+        self.watchdog.sending = 0.0
 
     async def _end_comment(self, beating: asyncio.Task[None]) -> None:
         """Whoever speaks next must not cut in on a comment; one that a client does not read is given up."""
-        if not isinstance(self._ctx.interruption, ClientGone):
+        if not isinstance(self.ctx.interruption, ClientGone):
             await asyncio.wait((beating,), timeout=self._settings.send_timeout)
         beating.cancel()
 
     # ---- the answer -------------------------------------------------------------------------------------------------
 
     async def _answer(self, exchange: Exchange) -> None:
-        ctx, status = self._ctx, exchange.status
-        if self._beating is not None:
-            await self._beating
+        ctx, status = self.ctx, exchange.status
+        if self.beating is not None:
+            await self.beating
         if not 200 <= status <= 599:
             raise UpstreamInvalid("The provider answered with a status that is not HTTP's.", detail=f"status {status}")
+        translated = TranslatedAnswer(self, self._translation) if self._translation is not None else None
+        if translated is not None and status >= 300:
+            await translated.failed(exchange)
+            return
         if status in (401, 403) and not self._provider.forwards:
-            raise UpstreamAuthFailed(
-                f"Provider {self._target.provider!r} refused the gateway's credentials; check its api_key.",
-                detail=f"status {status}",
-            )
+            raise self.credentials_refused(f"status {status}")
         if status == 407:
             raise UpstreamUnavailable(
                 f"The proxy in front of provider {self._target.provider!r} wants credentials; check the provider's proxy."
             )
         ctx.first_byte_at = self._clock()
         kind = (value_of(exchange.headers, b"content-type") or b"").lower()
-        if kind.startswith(b"text/event-stream"):
+        if translated is not None:
+            if ctx.request.stream and not kind.startswith(b"application/json"):
+                await asyncio.get_running_loop().create_task(translated.events(exchange))
+            else:
+                await translated.whole(exchange)
+        elif kind.startswith(b"text/event-stream"):
             # In a task of its own: resuming costs a step through every coroutine above, and here nothing is above.
             await asyncio.get_running_loop().create_task(self._events(exchange))
         elif ctx.response_started:
@@ -243,23 +277,23 @@ class Relay:
             await self._opaque(exchange)
 
     async def _events(self, exchange: Exchange) -> None:
-        ctx, send, watchdog = self._ctx, self._send, self._watchdog
+        ctx, send, watchdog = self.ctx, self.send, self.watchdog
         now = asyncio.get_running_loop().time
         inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
         dialect = ctx.endpoint.dialect if exchange.status < 300 else "opaque"
-        decoder = self._decoder = self._decoder or self._new_decoder(dialect)
-        withholder = self._withholder if inflater is None else None
+        decoder = self.decoder = self.decoder or self.new_decoder(dialect)
+        withholder = self.withholder if inflater is None else None
         eager = decoder.eager
         data = await exchange.read()
         watchdog.touched = now()
-        if self._beating is not None:
-            await self._beating
+        if self.beating is not None:
+            await self.beating
         ctx.committed = True
         # An answer that began with a comment has promised plain text.
         plain_only = ctx.response_started and inflater is not None
         if not ctx.response_started:
             ctx.insertion = b"" if inflater is None else None
-            await self._start(exchange, event_stream=True)
+            await self.start(exchange, event_stream=True)
         while True:
             seen = out = data
             if inflater is not None:
@@ -280,13 +314,13 @@ class Relay:
                 watchdog.sending = 0.0
             events = decoder.feed(seen)
             if eager or not ctx.first_token_at:
-                self._observe(decoder, events)
+                self.observe(decoder, events)
             data = await exchange.read()
             watchdog.touched = now()
-            if self._beating is not None:
-                await self._beating
-        self._observe(decoder, decoder.feed(seen))
-        self._observe(decoder, decoder.close())
+            if self.beating is not None:
+                await self.beating
+        self.observe(decoder, decoder.feed(seen))
+        self.observe(decoder, decoder.close())
         if withholder is not None:
             out += withholder.close()
         if decoder.failed and not decoder.complete:
@@ -297,6 +331,11 @@ class Relay:
             raise UpstreamCut("The provider's stream broke off before its end.")
         await send({"type": "http.response.body", "body": out, "more_body": False})
 
+    def credentials_refused(self, detail: str) -> UpstreamAuthFailed:
+        return UpstreamAuthFailed(
+            f"Provider {self._target.provider!r} refused the gateway's credentials; check its api_key.", detail=detail
+        )
+
     async def _late_answer(self, exchange: Exchange) -> None:
         """No stream came, but ours has begun: the upstream's error becomes an event, anything else an error of ours."""
         body = bytearray()
@@ -306,9 +345,9 @@ class Relay:
                 break
         if exchange.status < 400 or not body.lstrip().startswith(b"{"):
             raise UpstreamInvalid("The provider did not answer with a stream.", detail=f"status {exchange.status}")
-        self._ctx.error = UpstreamCut("The provider answered with an error.", detail=f"status {exchange.status}")
+        self.ctx.error = UpstreamCut("The provider answered with an error.", detail=f"status {exchange.status}")
         event = b"data: " + bytes(body).replace(b"\r", b"").replace(b"\n", b" ") + b"\n\n"
-        await self._send({"type": "http.response.body", "body": event, "more_body": False})
+        await self.send({"type": "http.response.body", "body": event, "more_body": False})
 
     async def _whole(self, exchange: Exchange) -> None:
         """A JSON answer: held until it is whole (or larger than ``HOLD``), then one send."""
@@ -319,11 +358,11 @@ class Relay:
                 data = await exchange.read()
                 parts.append(data)
                 size += len(data)
-                self._watchdog.touched = asyncio.get_running_loop().time()
+                self.watchdog.touched = asyncio.get_running_loop().time()
             data = b"".join(parts)
-        await self._start(exchange, event_stream=False)
+        await self.start(exchange, event_stream=False)
         if exchange.ended:
-            await self._send({"type": "http.response.body", "body": data, "more_body": False})
+            await self.send({"type": "http.response.body", "body": data, "more_body": False})
             self._read_reply(data, exchange)
         else:
             await self._pump(exchange, data)
@@ -331,14 +370,14 @@ class Relay:
     async def _opaque(self, exchange: Exchange) -> None:
         """Anything else: binary, text, a JSON answer where a stream was asked for. Begins with the first byte."""
         data = await exchange.read()
-        if self._beating is not None:
-            await self._beating
+        if self.beating is not None:
+            await self.beating
             raise UpstreamInvalid("The provider did not answer with a stream.", detail=f"status {exchange.status}")
-        await self._start(exchange, event_stream=False)
+        await self.start(exchange, event_stream=False)
         await self._pump(exchange, data)
 
     async def _pump(self, exchange: Exchange, data: bytes) -> None:
-        send, watchdog = self._send, self._watchdog
+        send, watchdog = self.send, self.watchdog
         now = asyncio.get_running_loop().time
         while not exchange.ended:
             watchdog.touched = watchdog.sending = now()
@@ -349,8 +388,8 @@ class Relay:
 
     # ---- what passed ------------------------------------------------------------------------------------------------
 
-    def _observe(self, decoder: StreamDecoder, events: Sequence[StreamEvent]) -> None:
-        ctx = self._ctx
+    def observe(self, decoder: StreamDecoder, events: Sequence[StreamEvent]) -> None:
+        ctx = self.ctx
         if decoder.tokens:
             ctx.last_token_at = self._clock()
             if not ctx.first_token_at:
@@ -360,17 +399,19 @@ class Relay:
 
     def _conclude(self, decoder: StreamDecoder) -> None:
         """What the stream came to, however it ended: reported usage, else the text to count."""
-        ctx = self._ctx
-        if decoder.usage is not None:
-            ctx.usage = decoder.usage
+        ctx = self.ctx
+        ctx.token_events = decoder.tokens
+        reported = self._translation.usage if self._translation is not None else None
+        reported = reported or decoder.usage
+        if reported is not None:
+            ctx.usage = reported
         else:
             ctx.output_text.append(decoder.text())
             ctx.output_dropped = decoder.dropped
-        ctx.token_events = decoder.tokens
 
     def _read_reply(self, body: bytes, exchange: Exchange) -> None:
         """Usage of a whole answer; its text when it reports none."""
-        ctx = self._ctx
+        ctx = self.ctx
         if exchange.status >= 300 or ctx.endpoint.model == "never":
             return
         inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
@@ -387,21 +428,25 @@ class Relay:
 
     # ---- our headers ------------------------------------------------------------------------------------------------
 
-    async def _start(self, exchange: Exchange, *, event_stream: bool) -> None:
-        self._ctx.committed = True
+    async def start(self, exchange: Exchange, *, event_stream: bool) -> None:
+        self.ctx.committed = True
         headers = client_headers(exchange.headers)
-        headers += self._own_headers(exchange.headers)
+        headers += self.own_headers(exchange.headers)
         if exchange.status >= 400:
             headers.append((b"x-tollway-error-source", b"upstream"))
         if event_stream:
             # Comments, an error event or a withheld chunk change the length; a stream ends by its framing.
             headers = [pair for pair in headers if pair[0] != b"content-length"]
-        await self._send({"type": "http.response.start", "status": exchange.status, "headers": headers})
+        await self.send({"type": "http.response.start", "status": exchange.status, "headers": headers})
 
-    def _own_headers(self, upstream: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        ctx, settings = self._ctx, self._settings
+    def own_headers(self, upstream: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        ctx, settings = self.ctx, self._settings
         raw_id = ctx.request_id.encode()
         headers = [(b"x-tollway-request-id", raw_id), *ctx.response_headers]
+        if ctx.dropped:
+            headers.append((b"x-tollway-dropped", _list_text(ctx.dropped)))
+        if ctx.rewritten:
+            headers.append((b"x-tollway-rewritten", _list_text(ctx.rewritten)))
         names = [name for name, _ in upstream]
         if b"x-request-id" not in names:
             headers.append((b"x-request-id", raw_id))
@@ -428,6 +473,11 @@ def _of_target(route: str, target: Target) -> tuple[tuple[bytes, bytes], ...]:
     if target.model:
         pairs.append((b"x-tollway-model", _header_text(target.model)))
     return tuple(pairs)
+
+
+def _list_text(names: list[str]) -> bytes:
+    """Field names as a header value, bounded."""
+    return b", ".join([_header_text(name) for name in names[:64]])[:4096]
 
 
 def _header_text(value: str) -> bytes:

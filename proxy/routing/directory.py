@@ -1,13 +1,16 @@
 """Public model names: what they lead to, who may use them, and what to say about one that leads nowhere."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import translate
 
+from msgspec import structs
+
 from ..context import Principal, Target
 from ..errors import ModelNotFound
-from ..protocols import ModelEntry
+from ..protocols import ModelEntry, Standing
+from ..wire.values import Json
 
 WILDCARD = "*"
 NAME_LIMIT = 256
@@ -16,8 +19,16 @@ NAME_LIMIT = 256
 _CACHE = 4096
 
 
+def _unknown(asked: object) -> None:
+    return None
+
+
+def _nothing(target: Target) -> Mapping[str, Json]:
+    return {}
+
+
 class Directory:
-    """Resolves names in the order ``models:``, ``provider/model``, ``"*"``."""
+    """Resolves names in the order ``models:``, bare catalogue names, ``provider/model``, ``"*"``."""
 
     def __init__(
         self,
@@ -26,8 +37,24 @@ class Directory:
         providers: Mapping[str, Target],
         catalogued: Sequence[ModelEntry],
         passthrough: str | None,
+        bare: Mapping[str, Target] = {},
+        snapshot: Callable[[str], Target | None] = _unknown,
+        successors: Mapping[str, str] = {},
+        standing: Callable[[Target], Standing | None] = _unknown,
+        about: Callable[[Target], Mapping[str, Json]] = _nothing,
+        lists: bool = True,
     ) -> None:
-        """``providers``: provider name to a target whose model is ``"*"``. ``catalogued``: known models behind wildcards."""
+        """``providers``: provider name to a target whose model is ``"*"``. ``catalogued``: known models behind wildcards.
+
+        ``bare``: catalogue names that need no prefix; ``snapshot``: who has a dated one of them. ``standing`` and ``about``: what the catalogue knows of a target.
+        ``lists``: has the wildcard's provider a model list in OpenAI's shape?
+        """
+        self._bare = bare
+        self._snapshot = snapshot
+        self._successors = successors
+        self._standing = standing
+        self._about = about
+        self._lists = lists
         self._models = dict(models)
         self._wildcard = self._models.pop(WILDCARD, None)
         self._providers = providers
@@ -41,7 +68,8 @@ class Directory:
     @property
     def transparent(self) -> bool:
         """Is everything sent to one provider under its own names, so that its model list is ours?"""
-        return not self._models and self._wildcard is not None and self._wildcard.model == WILDCARD
+        whole = not self._models and self._wildcard is not None and self._wildcard.model == WILDCARD
+        return whole and self._lists
 
     def resolve(self, model: str) -> tuple[str, Target] | None:
         """(route label, target) for a public name. The label is a configured name, so labels stay few."""
@@ -59,12 +87,20 @@ class Directory:
         target = self._models.get(model)
         if target is not None:
             return model, _named(target, model)
+        target = self._bare.get(model)
+        if target is not None:
+            return f"{target.provider}/*", target
         provider, slash, rest = model.partition("/")
         if slash and rest and provider in self._providers:
             return f"{provider}/*", _named(self._providers[provider], rest)
         if self._wildcard is not None:
             return WILDCARD, _named(self._wildcard, model)
-        return None
+        target = self._snapshot(model)
+        return (f"{target.provider}/*", target) if target is not None else None
+
+    def provider(self, name: str) -> Target | None:
+        """A configured provider by its own name; the target's model is ``"*"``."""
+        return self._providers.get(name)
 
     def passthrough(self) -> Target | None:
         """Who gets paths that carry no model."""
@@ -87,15 +123,54 @@ class Directory:
         return known
 
     def entries(self, principal: Principal) -> list[ModelEntry]:
-        """The models that ``principal`` may use, as they are listed."""
-        return [entry for entry in self._entries if self.allows(principal, entry.id)]
+        """The models that ``principal`` may use, as they are listed: retired ones only where a successor answers for them."""
+        found = []
+        for entry in self._entries:
+            if not self.allows(principal, entry.id):
+                continue
+            resolved = self.resolve(entry.id)
+            target = resolved[1] if resolved is not None else None
+            standing = self._standing(target) if target is not None else None
+            if standing is not None and target is not None:
+                gone = standing.tier == "retired" and self.successor(entry.id, target) is None
+                if gone or principal.stable_only:
+                    continue
+            about = self._about(target) if target is not None else {}
+            found.append(structs.replace(entry, about=about) if about else entry)
+        return found
+
+    def standing(self, target: Target) -> Standing | None:
+        """What is to be said of the target's model today; ``None`` for a stable or unknown one."""
+        return self._standing(target)
+
+    def successor(self, model: str, target: Target) -> tuple[str, str, Target] | None:
+        """(public name, route label, target) that the configuration puts in a retired model's place, if it does."""
+        name = self._successors.get(model) or self._successors.get(target.model)
+        for _ in range(len(self._successors)):
+            found = self.resolve(name) if name is not None else None
+            if name is None or found is None:
+                return None
+            standing = self._standing(found[1])
+            if standing is None or standing.tier != "retired":
+                return (name, *found)
+            name = self._successors.get(name) or self._successors.get(found[1].model)
+        return None
+
+    def retired(self, model: str, standing: Standing) -> ModelNotFound:
+        """The error for a model that is no longer there, with its date and what to use instead."""
+        since = f" on {standing.shutdown.isoformat()}" if standing.shutdown is not None else ""
+        advice = f" Use `{standing.successor}` instead." if standing.successor is not None else ""
+        return ModelNotFound(
+            f"The model `{model}` was retired{since}.{advice} The gateway's owner can name another for it under successors.",
+            param="model",
+        )
 
     def not_found(self, principal: Principal, model: str) -> ModelNotFound:
         """The same words for an unknown model and for one that this key may not use, with close names that it may."""
         shown = model if len(model) <= NAME_LIMIT else model[:NAME_LIMIT] + "…"
         message = f"The model `{shown}` does not exist or you do not have access to it."
         if len(model) <= NAME_LIMIT:
-            names = [entry.id for entry in self.entries(principal)]
+            names = [entry.id for entry in self._entries if self.allows(principal, entry.id)]
             close = get_close_matches(model, names, n=5)
             if close:
                 message += f" Close names: {', '.join(close)}."

@@ -85,6 +85,12 @@ class Metrics:
             ("provider", "model", "outcome"),
             registry=registry,
         )
+        self.changed = Counter(
+            "tollway_changed_requests_total",
+            "Requests that reached a provider with fields dropped or rewritten.",
+            ("provider", "change"),
+            registry=registry,
+        )
         self.client_retries = Counter(
             "tollway_client_retries_total",
             "Requests that an SDK said were retries of its own.",
@@ -122,6 +128,12 @@ class Metrics:
         )
         self.reload_failures = Counter(
             "tollway_config_reload_failures_total", "Configuration files that were refused.", registry=registry
+        )
+        self.catalogue_refreshes = Counter(
+            "tollway_catalogue_refreshes_total",
+            "Refreshes of the model catalogue from the configured URL.",
+            ("outcome",),
+            registry=registry,
         )
         self.loop_lag = Gauge(
             "tollway_event_loop_lag_seconds",
@@ -168,7 +180,15 @@ class Metrics:
         for attempt in ctx.attempts:
             outcome = attempt.error or ("ok" if attempt.status < 400 else f"{attempt.status // 100}xx")
             self._count_attempt((provider, model, outcome))
+        if ctx.dropped:
+            self.changed.labels(provider, "dropped").inc()
+        if ctx.rewritten:
+            self.changed.labels(provider, "rewritten").inc()
         self._count_tokens(ctx, provider, model)
+
+    def catalogue_refreshed(self, good: bool) -> None:
+        """One refresh of the catalogue went well, or left the last good one in place."""
+        self.catalogue_refreshes.labels("ok" if good else "failed").inc()
 
     def _count_request(self, labels: tuple[str, ...]) -> None:
         child = self._requests.get(labels)
@@ -201,7 +221,10 @@ class Metrics:
             ("input", usage.input, usage.input_source),
             ("output", usage.output, usage.output_source),
             ("cached", usage.cached, usage.input_source),
+            ("cache_write", usage.cache_write, usage.input_source),
+            ("audio_input", usage.audio_input, usage.input_source),
             ("reasoning", usage.reasoning, usage.output_source),
+            ("audio_output", usage.audio_output, usage.output_source),
         )
         for direction, amount, source in figures:
             if amount > 0:

@@ -1,6 +1,7 @@
 """Constructs that are allowed in few places, each with its reason."""
 
 import ast
+from importlib import import_module
 
 import pytest
 
@@ -14,6 +15,8 @@ CREATE_TASK = {
     "proxy.relay.relay": "the disconnect watcher and the comment of a silent stream",
     "middleware.realtime": "one task for each direction of a WebSocket",
     "proxy.app": "the heartbeat and the configuration watcher",
+    "proxy.upstream.auth.google": "one fetch of a token serves every request that waits for it, and outlives each of them",
+    "proxy.upstream.auth.sigv4": "one look for keys serves every request that waits for them, and outlives each of them",
 }
 
 RECEIVE = {
@@ -36,6 +39,14 @@ BROAD = {
 LOCAL_IMPORTS = {
     "proxy.tokens.bpe": "tiktoken is loaded by the first count",
     "proxy.server": "the application is imported before the fork and in the worker, not with the command line",
+    "proxy.upstream.auth.google": "google-auth is an extra, for Vertex accounts alone",
+    "proxy.upstream.auth.sigv4": "botocore is an extra, for profiles and roles alone",
+    "proxy.inference.server": "xllamacpp is an extra, wanted in the engine's process only",
+}
+
+ENVELOPES = {
+    "proxy.errors": "the one place",
+    "proxy.providers.gemini.transcript": "no envelope: the result of a tool that failed, in Gemini's words",
 }
 
 REQUEST_PATH = ("middleware", "proxy.relay", "proxy.surface", "proxy.local")
@@ -107,11 +118,16 @@ def test_the_relay_raises_again_what_it_catches_broadly() -> None:
             assert node.body[-1].exc is None
 
 
-def test_providers_are_pure() -> None:
+def test_providers_and_translations_are_pure() -> None:
     for name, (_, tree) in modules().items():
-        if inside(name, "proxy.providers") or inside(name, "proxy.wire"):
+        if any(inside(name, package) for package in ("proxy.providers", "proxy.translation", "proxy.wire")):
             assert not [f.name for f in functions(tree) if isinstance(f, ast.AsyncFunctionDef)], name
             assert not [node for node in ast.walk(tree) if isinstance(node, ast.Await)], name
+
+
+def test_providers_and_translations_read_no_clock() -> None:
+    for name in mentioning("now", "today", "utcnow", "monotonic", "perf_counter", "urandom", "uuid4", calls=True):
+        assert not any(inside(name, package) for package in ("proxy.providers", "proxy.translation")), name
 
 
 def test_imports_stand_at_the_top() -> None:
@@ -131,7 +147,7 @@ def test_the_error_envelope_is_built_in_one_place() -> None:
                 keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
                 if {"message", "type", "param", "code"} <= keys or keys == {"error"}:
                     builders.add(module)
-    assert shipped(builders) == {"proxy.errors"}
+    assert shipped(builders) == set(ENVELOPES)
 
 
 def test_nothing_is_global() -> None:
@@ -181,13 +197,19 @@ def test_every_link_has_its_test(module: str) -> None:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_every_provider_has_its_test(provider: str) -> None:
-    module = PROVIDERS[provider].partition(":")[0].rsplit(".", 1)[1]
-    assert (ROOT / "tests" / "unit" / "proxy" / "providers" / f"test_providers_{module}.py").is_file()
+def test_every_provider_has_its_fixtures(provider: str) -> None:
+    """The contract suite runs them all; a provider without any is not shipped."""
+    assert list((ROOT / "tests" / "contract" / "providers" / "fixtures" / provider).glob("*.json"))
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_row_of_the_registry_leads_to_a_factory(provider: str) -> None:
+    module, _, attribute = PROVIDERS[provider].partition(":")
+    assert callable(getattr(import_module(module), attribute))
 
 
 def test_every_allowance_is_used() -> None:
-    for allowances in (CREATE_TASK, RECEIVE, BROAD, LOCAL_IMPORTS):
+    for allowances in (CREATE_TASK, RECEIVE, BROAD, LOCAL_IMPORTS, ENVELOPES):
         for module, reason in allowances.items():
             assert module in modules()
             assert reason

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 import middleware
-from proxy import generation
+from proxy import accounts, generation
 from proxy.config import Config, Secret
 from proxy.config.traffic import Key, Model, Provider, Target
 from proxy.context import Limits, Message, Scope
@@ -135,7 +135,7 @@ class Bench:
         self._tokens = TokenCounter()
         counter = ChainCounter(self._tokens)
         recorder = Recorder(metrics=metrics, access_log=self._log, wall=time.time)
-        built = generation.providers(self.config, {"local": self.transport})  # type: ignore[dict-item]
+        built = accounts.providers(self.config, {"local": self.transport}, {})  # type: ignore[dict-item]
         self.services = Services(
             config=self.config,
             authenticator=generation.authenticator(self.config, clock),
@@ -148,6 +148,7 @@ class Bench:
             relay=generation.relay_settings(self.config),
             body_limits=generation.body_limits(self.config),
             clock=clock,
+            wall=clock,
         )
 
     def close(self) -> None:

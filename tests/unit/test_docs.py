@@ -181,7 +181,7 @@ def test_make_tasks_in_the_docs_exist() -> None:
 def test_configurations_in_the_docs_pass_check(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = [block for block in blocks(file, "yaml") if block.startswith("# tollway.yaml")]
     assert whole
-    for name in ("APP_KEY", "BATCH_KEY", "OPENAI_API_KEY"):
+    for name in ("APP_KEY", "BATCH_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
         monkeypatch.setenv(name, f"sk-tw-{name.lower()}-of-a-test")
     for block in whole:
         assert len(block.splitlines()) <= 20

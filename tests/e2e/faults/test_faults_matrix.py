@@ -155,6 +155,11 @@ async def test_silence_inside_a_plain_answer_is_a_504(short: Gateway) -> None:
 
 UNCHANGED = [
     "malformed-sse:2",
+    "unknown-event:2",
+    "empty-delta:2",
+    "duplicate:2",
+    "html:200",
+    "odd-error:1",
     "no-blank-line",
     "json-200-error",
     "null-body",

@@ -1,10 +1,13 @@
 """Every way from a name, or none, to a target."""
 
+from datetime import date
+
 import pytest
 
 from middleware.routing import RoutingMiddleware
-from proxy.context import Principal, RequestContext
+from proxy.context import Principal, RequestContext, Target
 from proxy.errors import EndpointUnsupported, InvalidRequest, ModelNotFound, NotFound, PermissionDenied, TollwayError
+from proxy.protocols import Standing
 from proxy.wire.chat import RequestView
 from proxy.wire.endpoints import CHAT, MODELS, MODERATIONS, PASSTHROUGH, Endpoint
 from tests.support.asgi import Client, Inner, scope_of
@@ -113,3 +116,80 @@ async def test_long_paths_are_shown_short() -> None:
     with pytest.raises(EndpointUnsupported) as caught:
         await routed(DIRECTORY, endpoint=PASSTHROUGH, path="/files/" + "x" * 5000)
     assert len(caught.value.message) < 400
+
+
+def at(model: str) -> tuple[str, Target]:
+    return model, Target(provider="openai", model=model, limits=TARGET.limits)
+
+
+LIVES = FakeDirectory(
+    {
+        "gone": at("gone"),
+        "lost": at("lost"),
+        "old": at("old"),
+        "early": at("early"),
+        "new": at("new"),
+        "neü\n": at("new"),
+    },
+    standings={
+        "gone": Standing("retired", 1, date(2025, 7, 28), "new"),
+        "lost": Standing("retired"),
+        "old": Standing("deprecated", 1_791_936_000, date(2027, 1, 14), "new"),
+        "early": Standing("preview"),
+    },
+    successors={"gone": "old", "lost": "neü\n"},
+)
+CAREFUL = Principal(name="app", tenant="app", stable_only=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "sent", "headers"),
+    [
+        ("new", "new", []),
+        ("early", "early", [(b"x-tollway-model-tier", b"preview")]),
+        (
+            "old",
+            "old",
+            [
+                (b"x-tollway-model-tier", b"deprecated"),
+                (b"deprecation", b"@1791936000"),
+                (b"sunset", b"Thu, 14 Jan 2027 00:00:00 GMT"),
+            ],
+        ),
+        (
+            "gone",
+            "old",
+            [
+                (b"x-tollway-successor", b"old"),
+                (b"x-tollway-model-tier", b"deprecated"),
+                (b"deprecation", b"@1791936000"),
+                (b"sunset", b"Thu, 14 Jan 2027 00:00:00 GMT"),
+            ],
+        ),
+        ("lost", "new", [(b"x-tollway-successor", b"ne%C3%BC%0A")]),
+    ],
+)
+async def test_the_life_of_a_model_is_told(model: str, sent: str, headers: list[tuple[bytes, bytes]]) -> None:
+    ctx = await routed(LIVES, model=model)
+    assert ctx.target is not None
+    assert ctx.target.model == sent
+    assert ctx.response_headers == headers
+
+
+async def test_a_retired_model_without_a_successor_is_not_found() -> None:
+    alone = FakeDirectory({"lost": at("lost")}, standings={"lost": Standing("retired")})
+    with pytest.raises(ModelNotFound, match="gone"):
+        await routed(alone, model="lost")
+
+
+@pytest.mark.parametrize("model", ["old", "early", "gone"])
+async def test_a_key_for_stable_models_gets_no_others(model: str) -> None:
+    with pytest.raises(PermissionDenied) as caught:
+        await routed(LIVES, model=model, principal=CAREFUL)
+    assert (caught.value.code, caught.value.param, caught.value.status) == ("model_not_stable", "model", 403)
+    assert f"`{model}`" in caught.value.message
+
+
+async def test_a_key_for_stable_models_gets_those() -> None:
+    ctx = await routed(LIVES, model="new", principal=CAREFUL)
+    assert ctx.route == "new"

@@ -21,6 +21,7 @@ def app(transport: FakeTransport) -> StreamingApp:
         settings=SETTINGS,
         tasks=FakeTasks(),
         clock=FakeClock(),
+        wall=FakeClock(),
     )
 
 

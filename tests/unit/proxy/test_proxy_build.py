@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.types import ASGIApp
 
-from proxy import generation, server
+from proxy import accounts, generation, server
 from proxy.config import Config, Secret
 from proxy.config.server import Cors, Server
 from proxy.config.traffic import Auth, Key, Model, Passthrough, Provider, Target, Timeouts
@@ -73,7 +73,7 @@ def test_the_catalogue_is_listed_behind_the_wildcard_only_for_real_addresses() -
 async def test_providers_get_their_transport_and_key() -> None:
     pool = TransportPool()
     transports = pool.use(CONFIG.providers)
-    built = generation.providers(CONFIG, transports)
+    built = accounts.providers(CONFIG, transports, {})
     assert set(built) == {"local", "openai"}
     assert built["local"][1] is transports["local"]
     assert not built["local"][0].forwards

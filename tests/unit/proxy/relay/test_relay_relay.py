@@ -92,6 +92,7 @@ class Run:
                 settings=settings,
                 tasks=self.tasks,
                 clock=self.clock,
+                wall=self.clock,
             ).run()
 
         self._edge = EdgeMiddleware(

@@ -1,9 +1,11 @@
 """Names: what they lead to, who may use them, and that refusals tell nothing."""
 
+from datetime import date
+
 import pytest
 
 from proxy.context import Limits, Principal, Target
-from proxy.protocols import ModelEntry
+from proxy.protocols import ModelEntry, Standing
 from proxy.routing import directory as directory_module
 from proxy.routing.directory import NAME_LIMIT, Directory
 
@@ -140,3 +142,95 @@ def test_passthrough() -> None:
     found = directory(passthrough="local").passthrough()
     assert found is not None
     assert (found.provider, found.model) == ("local", "")
+
+
+GONE = Standing("retired", 1, date(2025, 7, 28), "new")
+OLD = Standing("deprecated", 1, date(2027, 1, 14), "new")
+STANDINGS = {"gone": GONE, "older": GONE, "old": OLD, "early": Standing("preview")}
+ALL = {name: target("openai", name) for name in ("gone", "older", "old", "early", "new")}
+
+
+def standing(given: Target) -> Standing | None:
+    return STANDINGS.get(given.model)
+
+
+def with_lives(**successors: str) -> Directory:
+    return Directory(
+        models=ALL,
+        providers=PROVIDERS,
+        catalogued=[ModelEntry("openai/gone", "openai"), ModelEntry("openai/new", "openai")],
+        passthrough=None,
+        successors=successors,
+        standing=standing,
+        about=lambda given: {"context": len(given.model)},
+    )
+
+
+def test_bare_names_come_before_prefixes_and_after_models() -> None:
+    bare = {
+        "gpt-6": target("openai", "gpt-6"),
+        "local/x": target("openai", "local/x"),
+        "fast": target("openai", "fast"),
+    }
+    found = Directory(
+        models={"fast": target("local", "small")}, providers=PROVIDERS, catalogued=(), passthrough=None, bare=bare
+    )
+    for name, route, provider, sent in (
+        ("gpt-6", "openai/*", "openai", "gpt-6"),
+        ("local/x", "openai/*", "openai", "local/x"),
+        ("fast", "fast", "local", "small"),
+        ("local/y", "local/*", "local", "y"),
+    ):
+        resolved = found.resolve(name)
+        assert resolved is not None
+        assert (resolved[0], resolved[1].provider, resolved[1].model) == (route, provider, sent)
+    assert found.resolve("gpt-7") is None
+
+
+def test_retired_models_are_listed_only_with_a_successor() -> None:
+    assert [entry.id for entry in with_lives().entries(key("*"))] == ["old", "early", "new", "openai/new"]
+    listed = [entry.id for entry in with_lives(gone="new").entries(key("*"))]
+    assert listed == ["gone", "old", "early", "new", "openai/gone", "openai/new"]
+
+
+def test_keys_for_stable_models_see_only_those() -> None:
+    careful = Principal(name="app", tenant="app", models=("*",), stable_only=True)
+    assert [entry.id for entry in with_lives(gone="new").entries(careful)] == ["new", "openai/new"]
+
+
+def test_entries_say_what_is_known() -> None:
+    assert [entry.about for entry in with_lives().entries(key("new"))] == [{"context": 3}]
+
+
+@pytest.mark.parametrize(
+    ("successors", "found"),
+    [
+        ({}, None),
+        ({"gone": "new"}, "new"),
+        ({"gone": "older", "older": "new"}, "new"),
+        ({"gone": "older"}, None),
+        ({"gone": "older", "older": "gone"}, None),
+        ({"gone": "nobody"}, None),
+        ({"gone": "openai/other"}, "openai/other"),
+        ({"gone": "old"}, "old"),
+    ],
+)
+def test_successors(successors: dict[str, str], found: str | None) -> None:
+    instead = with_lives(**successors).successor("gone", target("openai", "gone"))
+    assert (instead[0] if instead is not None else None) == found
+    by_target = with_lives(**successors).successor("alias", target("openai", "gone"))
+    assert by_target == instead
+
+
+def test_a_retired_model_is_told_with_date_and_successor() -> None:
+    error = with_lives().retired("gone", GONE)
+    assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
+    assert "2025-07-28" in error.message
+    assert "`new`" in error.message
+    assert "None" not in with_lives().retired("gone", Standing("retired")).message
+
+
+def test_a_list_in_another_shape_is_not_passed() -> None:
+    everything = {"*": target("openai", "*")}
+    kept = Directory(models=everything, providers=PROVIDERS, catalogued=(), passthrough=None, lists=False)
+    assert not kept.transparent

@@ -1,0 +1,71 @@
+"""For ``/native/<provider>/…`` only, in place of routing: the path names the provider, whose own API it is."""
+
+from urllib.parse import unquote
+
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from proxy.context import Receive, RequestContext, Scope, Send, Target, context_of
+from proxy.errors import NotFound, PermissionDenied
+from proxy.protocols import Clock, Directory
+from proxy.services import Services
+from proxy.wire.endpoints import ADMIN_FAMILIES, Endpoint
+from proxy.wire.paths import model_in
+
+
+class NativeMiddleware:
+    """Picks the provider. Raises ``NotFound`` or ``PermissionDenied``."""
+
+    def __init__(self, app: ASGIApp, *, directory: Directory, admin_paths: bool, clock: Clock) -> None:
+        self.app = app
+        self._directory = directory
+        self._admin_paths = admin_paths
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ctx = context_of(scope)
+        begun = self._clock()
+        ctx.target = self._target(ctx)
+        ctx.timings.append(("routing", self._clock() - begun))
+        await self.app(scope, receive, send)
+
+    def _target(self, ctx: RequestContext) -> Target:
+        name, _, rest = ctx.path.removeprefix("/native/").partition("/")
+        found = self._directory.provider(unquote(name))
+        if found is None or not rest:
+            raise NotFound(
+                f"Invalid URL ({ctx.method} {ctx.path[:200]}): write /native/<provider>/<the provider's own path>, with a "
+                "provider's name from the gateway's configuration."
+            )
+        if not self._admin_paths and ADMIN_FAMILIES & {unquote(part).lower() for part in rest.split("/")[:4]}:
+            raise NotFound(
+                f"Invalid URL ({ctx.method} {ctx.path[:200]}): account administration is not proxied; "
+                "set passthrough.admin to allow it."
+            )
+        model = ctx.request.model or model_in("/" + rest)
+        named = bool(model) and self._directory.allows(ctx.principal, f"{found.provider}/{model}")
+        if not ctx.principal.passthrough and not named:
+            raise PermissionDenied(
+                f"This key is limited to named models; its owner can allow {found.provider}/<model> in its models, or any "
+                "native path with passthrough: true."
+            )
+        ctx.route = f"native/{found.provider}"
+        target = Target(provider=found.provider, model=model, limits=found.limits)
+        if ctx.principal.stable_only and (not model or self._directory.standing(target) is not None):
+            raise PermissionDenied(
+                "This key is limited to stable models, and this request names none; its owner can lift the limit with "
+                "stability: any.",
+                param="model",
+                code="model_not_stable",
+            )
+        return target
+
+
+def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:
+    """What the link is built from."""
+    return Middleware(
+        NativeMiddleware,
+        directory=services.directory,
+        admin_paths=services.config.passthrough.admin,
+        clock=services.clock,
+    )
