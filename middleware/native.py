@@ -12,6 +12,12 @@ from proxy.services import Services
 from proxy.wire.endpoints import ADMIN_FAMILIES, Endpoint
 from proxy.wire.paths import model_in
 
+OPERATIONS = frozenset(
+    """completions responses messages count_tokens chat embeddings embed rerank moderations classifications generations speech
+    ocr""".split()
+)
+"""Last segments of native paths whose body names the model they use; anywhere else a model in the body proves nothing."""
+
 
 class NativeMiddleware:
     """Picks the provider. Raises ``NotFound`` or ``PermissionDenied``."""
@@ -37,12 +43,14 @@ class NativeMiddleware:
                 f"Invalid URL ({ctx.method} {ctx.path[:200]}): write /native/<provider>/<the provider's own path>, with a "
                 "provider's name from the gateway's configuration."
             )
-        if not self._admin_paths and ADMIN_FAMILIES & {unquote(part).lower() for part in rest.split("/")[:4]}:
+        if not self._admin_paths and administers(rest):
             raise NotFound(
                 f"Invalid URL ({ctx.method} {ctx.path[:200]}): account administration is not proxied; "
                 "set passthrough.admin to allow it."
             )
-        model = ctx.request.model or model_in("/" + rest)
+        model = model_in("/" + rest)
+        if not model and ctx.method == "POST" and unquote(rest).rpartition("/")[2] in OPERATIONS:
+            model = ctx.request.model or ""
         named = bool(model) and self._directory.allows(ctx.principal, f"{found.provider}/{model}")
         if not ctx.principal.passthrough and not named:
             raise PermissionDenied(
@@ -59,6 +67,12 @@ class NativeMiddleware:
                 code="model_not_stable",
             )
         return target
+
+
+def administers(rest: str) -> bool:
+    """Does a native path lead to the administration of an account? Google's resource names also begin with ``projects``."""
+    parts = [unquote(part).lower() for part in rest.split("/")[:4]]
+    return bool(ADMIN_FAMILIES & set(parts)) and "locations" not in parts
 
 
 def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:

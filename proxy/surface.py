@@ -72,10 +72,10 @@ class Surface:
     def _routes(self, health: Health) -> Iterator[BaseRoute]:
         for method, path, endpoint in SURFACE:
             slot = self._slot(endpoint, path)
-            for prefix in ANTHROPIC_PREFIXES if endpoint.shape == "anthropic" else PREFIXES:
+            for prefix in prefixes_of(endpoint):
                 yield Route(prefix + path, slot, methods=[method])
         model = self._slot(MODELS, None)
-        for prefix in PREFIXES:
+        for prefix in prefixes_of(MODELS):
             yield Route(prefix + "/models/{id:path}", model, methods=["GET"])
         socket = self._slot(REALTIME, None)
         for path in SOCKETS:
@@ -87,6 +87,13 @@ class Surface:
         yield Route("/native/{provider}/{path:path}", self._slot(NATIVE, None))
         # Last, so that another method of a listed path finds it before Starlette's own 405.
         yield Route("/{path:path}", self._slot(PASSTHROUGH, None))
+
+
+def prefixes_of(endpoint: Endpoint) -> Iterator[str]:
+    """The names of an endpoint's paths; the model list is on both surfaces."""
+    if endpoint is MODELS:
+        return iter(dict.fromkeys((*PREFIXES, *ANTHROPIC_PREFIXES)))
+    return iter(ANTHROPIC_PREFIXES if endpoint.shape == "anthropic" else PREFIXES)
 
 
 def _with_cors(app: ASGIApp, cors: Cors) -> ASGIApp:

@@ -89,6 +89,9 @@ def examine(path: str | None, *, network: bool) -> Iterator[Finding]:
     yield metrics_folder(config)
     yield spool(config)
     for name, provider in config.providers.items():
+        if provider.use == "local" and provider.base_url is None:
+            yield local_model(name, provider)
+            continue
         yield (
             reach(name, provider)
             if network
@@ -153,6 +156,20 @@ def vocabularies() -> Iterator[Finding]:
             yield Finding(check=check, status="failed", detail=str(error), fix="install tollway again")
         else:
             yield Finding(check=check, status="ok", detail="SHA-256 as published")
+
+
+def local_model(name: str, provider: Provider) -> Finding:
+    """Are the engine and the weights of a local model there? Neither is loaded."""
+    from ..inference.weights import LocalModelError, check_engine, weights
+
+    named = provider.options.get("model")
+    try:
+        check_engine()
+        file = weights(named if isinstance(named, str) else None)
+    except LocalModelError as error:
+        what, _, fix = str(error).rstrip(".").partition(": ")
+        return Finding(check=f"provider {name}", status="failed", detail=what, fix=fix)
+    return Finding(check=f"provider {name}", status="ok", detail=f"xllamacpp {version('xllamacpp')}, weights {file}")
 
 
 # ---- machine --------------------------------------------------------------------------------------------------------

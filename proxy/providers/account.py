@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Protocol
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
 from ..catalogue import answering, info
 from ..catalogue.behaviour import behaviour_of
@@ -62,7 +62,8 @@ class Account:
         forwarded: str = "authorization",
         catalogued: str = "",
     ) -> None:
-        """``operations``: (endpoint name, upstream model) to its translation; ``native``: base URL of ``/native/<provider>/``;
+        """``operations``: (endpoint name, upstream model) to its translation; ``native``: base URL of ``/native/<provider>/`` where
+        it is another: without the version, which the provider's own SDK writes;
         ``catalogued``: the provider id under which the catalogue lists the models."""
         self.name = settings.name
         self.forwards = settings.forwards
@@ -70,8 +71,7 @@ class Account:
         self._base_url = base_url
         self._operations = operations
         self._passing = passing
-        parts = urlsplit(base_url)
-        self._native = native if native is not None else f"{parts.scheme}://{parts.netloc}"
+        self._native = native if native is not None else base_url
         self._forwarded = forwarded
         self._catalogued = catalogued
         own = dict(settings.headers)
@@ -92,7 +92,9 @@ class Account:
         if url is not None:
             return self._pass(ctx, target, url, include_usage=include_usage, now=now)
         operation, front = self._operations(endpoint.name, target.model), None
-        if operation is None or endpoint.body != "json":
+        if ctx.upload is not None or (endpoint.body != "json" and path != "/images/generations"):
+            operation = None
+        if operation is None:
             front = FRONTS.get(path) if endpoint.name in ("messages", "responses") else None
             operation = self._operations("chat", target.model) if front is not None else None
         if operation is None:

@@ -33,6 +33,7 @@ def provider_of(spec: Compatible) -> Callable[[Settings], Account]:
         return Account(
             settings,
             base_url=base_url,
+            native=_native(spec, base_url),
             credentials=_credentials(spec, settings, options),
             operations=operations,
             passing=CompatiblePassing(chosen, base_url, forwards=settings.forwards),
@@ -76,6 +77,13 @@ def _base_url(spec: Compatible, settings: Settings, options: JsonObject) -> str:
             raise OptionError(f"options.{option}", f"is needed; set it, or the variable {' or '.join(variables)}")
         values[option] = value.strip("/").removeprefix("https://")
     return spec.base_url.format(**values)
+
+
+def _native(spec: Compatible, base_url: str) -> str:
+    """The address below which the provider's own SDKs write its whole path."""
+    path = urlsplit(spec.base_url.replace("{", "").replace("}", "")).path
+    parts = urlsplit(base_url)
+    return base_url.removesuffix(path) if base_url.endswith(path) else f"{parts.scheme}://{parts.netloc}"
 
 
 def _credentials(spec: Compatible, settings: Settings, options: JsonObject) -> list[tuple[str, str]]:

@@ -36,8 +36,6 @@ class Metering:
     def __call__(self, headers: RawHeaders) -> "WholeMeter | StreamMeter | DialectMeter | None":
         """``None``: nothing to read in this answer."""
         kind = (value_of(headers, b"content-type") or b"").lower()
-        if value_of(headers, b"content-encoding") not in (None, b"identity"):
-            return None
         ours = next((dialect for suffix, dialect in _OURS if self._path.endswith(suffix)), None)
         if kind.startswith(b"application/json"):
             return WholeMeter(None if ours is not None else self._operation(), self._path)

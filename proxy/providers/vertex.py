@@ -10,12 +10,14 @@ from msgspec import Struct
 
 from ..translation.ask import Ask
 from ..translation.contract import Operation, Translation
-from ..wire.endpoints import Endpoint
+from ..wire.endpoints import CHAT, Endpoint
 from .account import Account
 from .anthropic.dialect import AnthropicChat
 from .anthropic.host import Host
 from .base import AuthSpec, OptionError, Settings
 from .gemini import KEY_HEADER, google_operation
+from .openai_dialect.chat import CompatibleChat
+from .openai_dialect.spec import Compatible
 
 CLAUDE_VERSION = "vertex-2023-10-16"
 LOCATION = "global"
@@ -90,7 +92,7 @@ def provider(settings: Settings) -> Account:
     options = settings.read(Options)
     project = options.project or settings.variable("GOOGLE_CLOUD_PROJECT") or ""
     key = settings.api_key
-    if key is None and not project:
+    if key is None and not project and settings.base_url is None:
         key = settings.variable("GOOGLE_API_KEY")
     place = Place(
         project="" if key is not None and options.project is None else project,
@@ -104,6 +106,12 @@ def provider(settings: Settings) -> Account:
     base_url = (settings.base_url or place.host()).rstrip("/")
     if base_url.count("/") == 2:
         base_url += "/v1"
+    shared = SharedEndpoint(base_url, place)
+    foreign = CompatibleChat(
+        Compatible(
+            name="vertex", base_url="", chat_path=f"{place.root}/endpoints/openapi/chat/completions", top_k=False
+        )
+    )
     claude = AnthropicChat(
         Host(path=place.claude, version_in_body=CLAUDE_VERSION, image_urls=False, service_tier=False, betas_in="none")
     )
@@ -111,14 +119,17 @@ def provider(settings: Settings) -> Account:
     def operations(endpoint: str, model: str) -> Operation | None:
         if model.startswith(("claude", "anthropic/")):
             return claude if endpoint == "chat" and place.project else None
+        if endpoint == "chat" and shared.url(CHAT, model, "/chat/completions") is not None:
+            return foreign
         return google_operation(endpoint, model, place.google, vertex=True)
 
     return Account(
         settings,
         base_url=base_url,
+        native=base_url.removesuffix("/v1"),
         credentials=((KEY_HEADER, key),) if key is not None else (),
         operations=operations,
-        passing=SharedEndpoint(base_url, place),
+        passing=shared,
         auth=None if key is not None else _oauth(settings, options),
         forwarded="authorization" if place.project else KEY_HEADER,
         catalogued="gemini",

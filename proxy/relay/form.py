@@ -31,6 +31,7 @@ class FormScanner:
         self.span: tuple[int, int] | None = None
         self.stream = False
         self._base = 0
+        self._chunk = b""
         self._name = b""
         self._header = b""
         self._value = b""
@@ -53,6 +54,7 @@ class FormScanner:
 
     def feed(self, chunk: bytes) -> None:
         """The next piece of the body, in order."""
+        self._chunk = chunk
         try:
             self._parser.write(chunk)
         except MultipartParseError as error:
@@ -93,10 +95,13 @@ class FormScanner:
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._field is None:
             return
+        # Bytes that looked like a boundary across two chunks come late, out of a buffer of the parser's own: they end
+        # where the present chunk begins.
+        at = self._base + start if data is self._chunk else self._base - (end - start)
         if not self._field:
-            self._start = self._base + start
+            self._start = at
         self._field += data[start:end]
-        self._end = self._base + end
+        self._end = at + end - start
         if len(self._field) > FIELD_LIMIT:
             raise InvalidRequest(f"The field {self._name.decode()!r} is too long.", param=self._name.decode())
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 
 from msgspec import Struct
 
@@ -190,7 +191,7 @@ def _out_of_money(status: int, found: Said, seconds: float | None) -> bool:
 
 
 def wait_in(headers: RawHeaders, message: str) -> float | None:
-    """Seconds until a retry makes sense: ``retry-after-ms``, ``retry-after`` in seconds, or words in the message."""
+    """Seconds until a retry makes sense: ``retry-after-ms``, ``retry-after``, rate-limit resets, or words in the message."""
     for name, scale in ((b"retry-after-ms", 0.001), (b"retry-after", 1.0)):
         value = value_of(headers, name)
         if value is not None:
@@ -200,8 +201,58 @@ def wait_in(headers: RawHeaders, message: str) -> float | None:
                 continue
             if 0 <= seconds <= 86_400:
                 return seconds
+    dated = _until_date(headers)
+    if dated is not None:
+        return dated
+    reset = _until_reset(headers)
+    if reset is not None:
+        return reset
     told = _AGAIN.search(message)
     return seconds_in(told[1]) if told is not None else None
+
+
+def _until_date(headers: RawHeaders) -> float | None:
+    """``retry-after`` as an HTTP date, by the answer's own ``date``: there is no clock here."""
+    then, now = _moment(value_of(headers, b"retry-after")), _moment(value_of(headers, b"date"))
+    if then is None or now is None:
+        return None
+    return min(max(then - now, 0.0), 86_400.0)
+
+
+def _moment(value: bytes | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        return parsedate_to_datetime(value.decode("latin-1")).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _until_reset(headers: RawHeaders) -> float | None:
+    """The reset of the limit that is used up (``remaining`` 0), in any of its spellings: duration, seconds, epoch."""
+    found: list[float] = []
+    for name, value in headers:
+        if not name.startswith(b"x-ratelimit-reset"):
+            continue
+        if value_of(headers, name.replace(b"-reset", b"-remaining")) not in (b"0", None):
+            continue
+        seconds = _reset_in(value.decode("latin-1").strip(), headers)
+        if seconds is not None:
+            found.append(seconds)
+    return max(found) if found else None
+
+
+def _reset_in(value: str, headers: RawHeaders) -> float | None:
+    try:
+        amount = float(value)
+    except ValueError:
+        return seconds_in(value)
+    if amount > 1e11:
+        amount /= 1000
+    if amount > 1e8:
+        now = _moment(value_of(headers, b"date"))
+        return min(max(amount - now, 0.0), 86_400.0) if now is not None else None
+    return amount if 0 <= amount <= 86_400 else None
 
 
 def seconds_in(duration: str) -> float | None:

@@ -19,7 +19,9 @@ EXTRAS = ("botocore", "boto3", "google.auth", "google.genai", "xllamacpp", "anth
 def loaded_by(program: str) -> set[str]:
     """Modules that a new process has loaded after ``program``."""
     code = f"{program}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -71,9 +73,12 @@ def test_a_configured_provider_loads_its_own_dialect_alone(provider: str, option
 
 
 def test_signed_bedrock_loads_no_botocore_until_keys_are_looked_for() -> None:
-    program = account_of("bedrock", region="us-east-1") + """
+    program = (
+        account_of("bedrock", region="us-east-1")
+        + """
 from proxy.providers.base import AuthSpec
 accounts.authorizer(AuthSpec(scheme="sigv4", options={"region": "us-east-1", "service": "bedrock"}))
 accounts.authorizer(AuthSpec(scheme="google", options={}))
 """
+    )
     assert not loaded_by(program) & set(EXTRAS)

@@ -34,7 +34,11 @@ LIMITS = Limits(connect=1.0, first_byte=None, idle=1.0, total=1.0)
 
 _SYSTEM = "You know the way. Answer in one sentence, and say how far it is."
 _SAID = "How long is the road to the next town, and which of the two bridges is open today? " * 2
-_SCHEMA = {"type": "object", "properties": {"town": {"type": "string"}, "unit": {"enum": ["km", "mile"]}}, "required": ["town"]}
+_SCHEMA = {
+    "type": "object",
+    "properties": {"town": {"type": "string"}, "unit": {"enum": ["km", "mile"]}},
+    "required": ["town"],
+}
 _TOOL = {"name": "distance", "description": "How far away a town is."}
 
 CHAT_BODY = orjson.dumps(
@@ -104,11 +108,19 @@ def _anthropic(kind: str, **members: object) -> bytes:
 def _chunk(**delta: str) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": None}
     return _sse(
-        "", {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": NOW, "model": "small", "choices": [choice]}
+        "",
+        {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": NOW, "model": "small", "choices": [choice]},
     )
 
 
-_MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant", "content": [], "model": "m", "usage": {"input_tokens": 300}}
+_MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "content": [],
+    "model": "m",
+    "usage": {"input_tokens": 300},
+}
 
 DIALECTS = {
     "anthropic": Dialect(
@@ -171,7 +183,10 @@ def account_of(dialect: Dialect) -> Provider:
 def context() -> RequestContext:
     """``CHAT_BODY`` behind all links."""
     return RequestContext(
-        request_id=REQUEST_ID, path="/chat/completions", body=CHAT_BODY, request=RequestView(model="public", stream=True)
+        request_id=REQUEST_ID,
+        path="/chat/completions",
+        body=CHAT_BODY,
+        request=RequestView(model="public", stream=True),
     )
 
 
@@ -205,7 +220,9 @@ def request_of(dialect: Dialect) -> Callable[[], bytes]:
     operation = account._operations(ctx.endpoint.name, dialect.model)
 
     def spliced() -> bytes:
-        edited: bytes = passing.edit(ctx.endpoint, with_model(ctx.body, dialect.model), account._ask(ctx, target, now=NOW))
+        edited: bytes = passing.edit(
+            ctx.endpoint, with_model(ctx.body, dialect.model), account._ask(ctx, target, now=NOW)
+        )
         return edited
 
     def encoded() -> bytes:
@@ -276,7 +293,7 @@ def front_events(front: type[Front], body: bytes) -> Callable[[int], float]:
     return work
 
 
-def measure(*, count: int = 2000, rounds: int = 7) -> dict[str, dict[str, float]]:
+def measure(*, count: int = 500, rounds: int = 40) -> dict[str, dict[str, float]]:
     """Microseconds: ``{name: {"us_per_request": …, "us_per_event": …}}``."""
     return dict(_measured(count, rounds))
 
@@ -302,8 +319,8 @@ def main() -> None:
     """Prints the figures."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--json", action="store_true", help="one JSON object")
-    options.add_argument("--count", type=int, default=2000, help="requests a round")
-    options.add_argument("--rounds", type=int, default=7, help="rounds, of which the best counts")
+    options.add_argument("--count", type=int, default=500, help="requests a round")
+    options.add_argument("--rounds", type=int, default=40, help="rounds, of which the best counts")
     chosen = options.parse_args()
     gc.collect()
     gc.freeze()

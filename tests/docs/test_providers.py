@@ -8,6 +8,7 @@ import msgspec
 import orjson
 import pytest
 
+from proxy import accounts
 from proxy.config.wellknown import KEYS
 from proxy.context import Limits, Principal, RequestContext, Target
 from proxy.errors import ClientError, EndpointUnsupported
@@ -186,3 +187,28 @@ def test_every_status_of_provider_errors_is_on_the_page_of_translation() -> None
             continue
         lines = [line for line in table.splitlines() if re.match(rf"\|[^|]*\b{status}\b", line)]
         assert any(kind in line and (code is None or code in line) for line in lines), status
+
+
+def snippets(page: str) -> list[str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["providers.md", "native.md", "anthropic-clients.md"])
+def test_the_configurations_of_the_pages_load(page: str, tmp_path: Path) -> None:
+    environ = {**ENVIRON, **{name: "key-of-a-test" for names in KEYS.values() for name in names}}
+    found = snippets(page)
+    assert found
+    for snippet in found:
+        file = tmp_path / "tollway.yaml"
+        file.write_text("auth: {mode: open}\n" + snippet, encoding="utf-8")
+        assert accounts.load_checked(str(file), environ).config.providers
+
+
+@pytest.mark.parametrize("page", ["native.md", "anthropic-clients.md", "translation.md"])
+def test_the_programs_of_the_pages_compile(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    programs = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert programs
+    for program in programs:
+        compile(program, page, "exec")

@@ -22,7 +22,18 @@ from tests.contract.providers import driver
 from tests.contract.providers.cases import Case, cases
 from tests.support.mutations import ODD, Mutator
 
-DIALECTS = ("anthropic", "bedrock", "cohere", "gemini", "vertex", "mistral", "openrouter", "groq", "deepseek", "cloudflare")
+DIALECTS = (
+    "anthropic",
+    "bedrock",
+    "cohere",
+    "gemini",
+    "vertex",
+    "mistral",
+    "openrouter",
+    "groq",
+    "deepseek",
+    "cloudflare",
+)
 CASES = {
     name: [case for case in cases() if case.provider == name and case.path == "/chat/completions"] for name in DIALECTS
 }
@@ -69,29 +80,58 @@ words = st.sampled_from(
     {} {"a":1} end""".split()
 )
 values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4) | words,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4)
+    | words,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=4),
     max_leaves=10,
 )
 calls = st.lists(
     st.fixed_dictionaries(
-        {"id": words | values, "type": st.just("function"), "function": st.fixed_dictionaries({"name": words, "arguments": words | values})},
+        {
+            "id": words | values,
+            "type": st.just("function"),
+            "function": st.fixed_dictionaries({"name": words, "arguments": words | values}),
+        },
         optional={"extra_content": values},
     ),
     max_size=3,
 )
 spoken = st.fixed_dictionaries(
-    {"role": st.sampled_from(["user", "system", "developer", "assistant", "tool", "function"]) | values, "content": words | values},
+    {
+        "role": st.sampled_from(["user", "system", "developer", "assistant", "tool", "function"]) | values,
+        "content": words | values,
+    },
     optional={
         "tool_calls": calls | values,
         "tool_call_id": words | values,
-        **dict.fromkeys(("reasoning_content", "thinking_blocks", "reasoning_details", "provider_blocks", "name", "cache_control", "refusal", "audio"), values),
+        **dict.fromkeys(
+            (
+                "reasoning_content",
+                "thinking_blocks",
+                "reasoning_details",
+                "provider_blocks",
+                "name",
+                "cache_control",
+                "refusal",
+                "audio",
+            ),
+            values,
+        ),
     },
 )
 tools = st.lists(
     st.fixed_dictionaries(
         {"type": st.sampled_from(["function", "custom", "web_search"]) | values},
-        optional={"function": st.fixed_dictionaries({"name": words | values}, optional={"parameters": values, "strict": values}) | values},
+        optional={
+            "function": st.fixed_dictionaries(
+                {"name": words | values}, optional={"parameters": values, "strict": values}
+            )
+            | values
+        },
     ),
     max_size=3,
 )
@@ -116,15 +156,21 @@ parameters = st.fixed_dictionaries(
 def test_any_chat_is_sent_or_refused(dialect: str, messages: Any, more: dict[str, Any], stream: bool) -> None:
     for case in CASES[dialect][:1]:
         with suppress(ClientError):
-            body = prepared(case, "/chat/completions", {"model": "public", **more, "messages": messages}, stream=stream).request.body
+            body = prepared(
+                case, "/chat/completions", {"model": "public", **more, "messages": messages}, stream=stream
+            ).request.body
             assert isinstance(body, bytes)
             assert isinstance(orjson.loads(body), dict)
 
 
 @every_dialect
 @settings(max_examples=30, deadline=None)
-@given(content=st.lists(values, max_size=3) | values, more=parameters, path=st.sampled_from(["/messages", "/responses"]))
-def test_any_request_of_another_client_is_sent_or_refused(dialect: str, content: Any, more: dict[str, Any], path: str) -> None:
+@given(
+    content=st.lists(values, max_size=3) | values, more=parameters, path=st.sampled_from(["/messages", "/responses"])
+)
+def test_any_request_of_another_client_is_sent_or_refused(
+    dialect: str, content: Any, more: dict[str, Any], path: str
+) -> None:
     asked = {"model": "public", **more}
     asked |= {"messages": content, "max_tokens": 9} if path == "/messages" else {"input": content}
     with suppress(ClientError):
@@ -135,7 +181,10 @@ def test_any_request_of_another_client_is_sent_or_refused(dialect: str, content:
 
 @every_dialect
 @settings(max_examples=30, deadline=None)
-@given(body=st.binary(max_size=60) | st.sampled_from([b"{}", b"[]", b'"x"', b'{"messages":[{}]}', b"\xff", b"{" * 5000, b'{"messages":' + b"[" * 3000]))
+@given(
+    body=st.binary(max_size=60)
+    | st.sampled_from([b"{}", b"[]", b'"x"', b'{"messages":[{}]}', b"\xff", b"{" * 5000, b'{"messages":' + b"[" * 3000])
+)
 def test_any_bytes_are_refused_or_sent(dialect: str, body: bytes) -> None:
     """Bodies that pass have been read as JSON by a link before; those that are translated may be anything."""
     case = CASES[dialect][0]
@@ -233,7 +282,13 @@ def test_a_stream_made_wrong(dialect: str, path: str, seed: int, at: int) -> Non
 @every_client
 @every_dialect
 @settings(max_examples=60, deadline=None)
-@given(data=st.lists(st.binary(max_size=40) | st.sampled_from([b"data: ", b"\n\n", b"event: error\n", b"{}", b"[DONE]", b"\x00\x00\x00\x10"]), max_size=12))
+@given(
+    data=st.lists(
+        st.binary(max_size=40)
+        | st.sampled_from([b"data: ", b"\n\n", b"event: error\n", b"{}", b"[DONE]", b"\x00\x00\x00\x10"]),
+        max_size=12,
+    )
+)
 def test_any_bytes_are_no_answer(dialect: str, path: str, data: list[bytes]) -> None:
     case = CASES[dialect][0]
     translation = translation_of(case, path, stream=True)

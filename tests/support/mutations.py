@@ -6,6 +6,7 @@ import re
 from copy import deepcopy
 from typing import Any
 
+from proxy.errors import TollwayError
 from proxy.providers.bedrock.eventstream import Reader, message
 from tests.contract.providers.cases import Answer
 
@@ -89,7 +90,7 @@ class Mutator:
     def _frame(self, frame: bytes) -> bytes:
         try:
             found = Reader().feed(frame)[0]
-        except Exception:
+        except (TollwayError, IndexError):  # A frame that has been damaged already, or half of one.
             return frame
         return message(found.headers, self._payload(bytes(found.payload)))
 
@@ -104,7 +105,9 @@ class Mutator:
                 case 1:
                     del found[at : at + self._random.randint(1, 9)]
                 case _:
-                    found[at:at] = self._random.choice((b"\n\n", b"\xff", b"\x00", b"data: ", b"\r\n\r\n", b"{}", b"[DONE]"))
+                    found[at:at] = self._random.choice(
+                        (b"\n\n", b"\xff", b"\x00", b"data: ", b"\r\n\r\n", b"{}", b"[DONE]")
+                    )
         return bytes(found)
 
     def pieces(self, data: bytes) -> list[bytes]:

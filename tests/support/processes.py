@@ -85,9 +85,9 @@ class Mock(Process):
         self.url = self.wait_for("http://").split()[-1]
         self.origin = self.url.removesuffix("/v1")
 
-    def requests(self) -> list[dict[str, Any]]:
-        """What it received lately."""
-        with urlopen(f"{self.origin}/mock/requests") as answer:
+    def requests(self, last: int = 1000) -> list[dict[str, Any]]:
+        """What it received lately, oldest first."""
+        with urlopen(f"{self.origin}/mock/requests?last={last}") as answer:
             found = json.load(answer)
         entries: list[dict[str, Any]] = found["data"]
         return entries

@@ -12,9 +12,6 @@ from .dialect import AnthropicChat
 from .host import Host
 
 BASE_URL = "https://api.anthropic.com"
-KEY_VARIABLE = "ANTHROPIC_API_KEY"
-TOKEN_VARIABLE = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105
-"""Anthropic's own tools send it as a bearer token."""
 
 PASSED = frozenset(("messages", "count_tokens"))
 
@@ -70,9 +67,5 @@ def provider(settings: Settings) -> Account:
 
 
 def credentials(settings: Settings) -> tuple[tuple[str, str], ...]:
-    """The header with our key: the configured one, else that of the conventional variables."""
-    key = settings.api_key or settings.variable(KEY_VARIABLE)
-    if key:
-        return (("x-api-key", key),)
-    token = settings.variable(TOKEN_VARIABLE)
-    return (("authorization", f"Bearer {token}"),) if token else ()
+    """The header with our key. Variables are the configuration's business: a key must not follow a foreign ``base_url``."""
+    return (("x-api-key", settings.api_key),) if settings.api_key else ()

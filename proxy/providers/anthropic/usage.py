@@ -2,7 +2,7 @@
 
 from ...translation.chunks import usage_object
 from ...wire.usage import reported
-from ...wire.values import LARGEST, Json, JsonObject, count, obj, objects
+from ...wire.values import LARGEST, Json, JsonObject, count, obj, objects, text
 
 _PARTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
 
@@ -35,7 +35,7 @@ def _rows(usage: JsonObject) -> list[JsonObject]:
     Rounds of an advisor are billed as another model's; after a fallback to another model only the totals are right.
     """
     rounds = objects(usage.get("iterations"))
-    kinds = {row.get("type") for row in rounds}
+    kinds = {text(row.get("type")) for row in rounds}
     if "compaction" in kinds and "fallback_message" not in kinds:
         return [row for row in rounds if row.get("type") in ("compaction", "message")]
     return [usage]

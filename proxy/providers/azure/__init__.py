@@ -16,7 +16,6 @@ from .address import Address, address_of
 from .chat import DeploymentChat, FoundryClaude
 from .passing import AzurePassing
 
-KEY_VARIABLES = ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY")
 ENDPOINT_VARIABLES = ("AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE")
 VERSION_VARIABLES = ("OPENAI_API_VERSION", "AZURE_API_VERSION")
 
@@ -53,7 +52,7 @@ def provider(settings: Settings) -> Account:
     # The variable speaks to clients that know an endpoint only; a base_url that names the v1 API has decided.
     usual = settings.variable(*VERSION_VARIABLES) if settings.base_url is None else None
     address = address_of(given, options.api_version or usual)
-    key = settings.api_key or settings.variable(*KEY_VARIABLES)
+    key = settings.api_key
     auth = None if settings.forwards else _auth(options, settings, address, key)
     passing = AzurePassing(address, deployments=options.deployments, base_models=options.base_models)
     claude, deployed = FoundryClaude(passing), DeploymentChat(address, passing)

@@ -13,7 +13,6 @@ from .chat import Converse
 from .embeddings import Cohere, Rerank, Titan
 from .families import foundation
 
-KEY_VARIABLES = ("AWS_BEARER_TOKEN_BEDROCK",)
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 _STATIC = (
@@ -53,8 +52,7 @@ def provider(settings: Settings) -> Account:
     options = settings.read(Options)
     url = settings.base_url or options.endpoint
     region = options.region or settings.variable(*REGION_VARIABLES) or (_region_in(url) if url else None)
-    explicit = options.profile is not None or options.access_key_id is not None
-    key = settings.api_key or (None if explicit else settings.variable(*KEY_VARIABLES))
+    key = settings.api_key
     if region is not None and _REGION.fullmatch(region) is None:
         raise OptionError("options.region", f"{region[:100]!r} is no AWS region; write it as us-east-1.")
     if region is None and (url is None or not (key or settings.forwards)):

@@ -1,5 +1,7 @@
 """Cohere, version 2 of its API: chat, embeddings and rerank in its own dialect."""
 
+from msgspec import Struct
+
 from ...translation.contract import Operation
 from ..account import Account
 from ..base import Settings
@@ -8,7 +10,6 @@ from .embeddings import Embeddings
 from .rerank import Rerank
 
 BASE_URL = "https://api.cohere.com"
-KEY_VARIABLES = ("COHERE_API_KEY", "CO_API_KEY")
 
 _CHAT = Chat()
 
@@ -26,10 +27,15 @@ def operation(endpoint: str, model: str) -> Operation | None:
             return None
 
 
+class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """None: whatever is written under ``options`` is a mistake."""
+
+
 def provider(settings: Settings) -> Account:
     """An account at Cohere, or at a deployment that speaks its version 2. A version at the end of ``base_url`` is understood."""
     base_url = (settings.base_url or BASE_URL).rstrip("/").removesuffix("/v1").removesuffix("/v2")
-    key = settings.api_key or settings.variable(*KEY_VARIABLES)
+    settings.read(Options)
+    key = settings.api_key
     return Account(
         settings,
         base_url=base_url,

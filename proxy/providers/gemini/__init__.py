@@ -10,7 +10,6 @@ from .embeddings import Embeddings
 from .images import Images
 
 BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
-KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 KEY_HEADER = "x-goog-api-key"
 
 
@@ -42,10 +41,11 @@ def provider(settings: Settings) -> Account:
     url = (settings.base_url or BASE_URL).rstrip("/")
     if url.count("/") == 2:
         url += "/v1beta"
-    key = settings.api_key or settings.variable(*KEY_VARIABLES)
+    key = settings.api_key
     return Account(
         settings,
         base_url=url,
+        native=url.removesuffix("/v1beta"),
         credentials=((KEY_HEADER, key),) if key else (),
         operations=operation,
         forwarded=KEY_HEADER,

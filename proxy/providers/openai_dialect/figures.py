@@ -1,5 +1,7 @@
 """Usage as compatible providers write it: found where it stands, set right, given to the hub."""
 
+from math import isfinite
+
 from ...translation.chunks import usage_object
 from ...wire.usage import Usage, reported
 from ...wire.values import JsonObject, count, obj, objects
@@ -19,7 +21,7 @@ def correct_created(document: JsonObject) -> bool:
     """Makes ``created`` whole seconds in place; was it anything else?"""
     created = document.get("created")
     if isinstance(created, float) or (isinstance(created, int) and created > _LATEST):
-        document["created"] = int(created / 1000 if created > _LATEST else created)
+        document["created"] = int(created / 1000 if created > _LATEST else created) if isfinite(created) else 0
         return True
     return False
 

@@ -19,6 +19,14 @@ _JSON_ONLY = frozenset(("embeddings", "moderations", "rerank"))
 _ANTHROPIC = frozenset(("messages", "count_tokens"))
 
 
+_CANONICAL = {
+    "responses": "/responses",
+    "messages": "/messages",
+    "embeddings": "/embeddings",
+    "completions": "/completions",
+}
+
+
 class CompatiblePassing:
     """``Passing`` for one account. ``spec``: the provider's data as the account's options have it."""
 
@@ -39,7 +47,8 @@ class CompatiblePassing:
         name = endpoint.name
         place = self._places.get(name)
         if place is not None:
-            return place
+            # One operation has moved; its relatives (``/responses/compact``) have not moved with it.
+            return place if path == _CANONICAL.get(name, path) else None
         if name == "chat":
             return self._base_url + (self._spec.chat_path if path == "/chat/completions" else path)
         offered = name in self._spec.offers or name in EVERYWHERE or (self._spec.exact and name not in _ANTHROPIC)

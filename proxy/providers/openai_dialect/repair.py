@@ -156,6 +156,9 @@ class ChatRepairStream:
             return event.raw
         if data[:6] == DONE:
             self._ended = True
+            if not self._rules.open:
+                self.error = UpstreamCut("The provider's stream ended before it began.")
+                return b""
             return self._rest(end_of(event.raw)) + event.raw
         return self._set_right(event)
 

@@ -76,14 +76,14 @@ def error(kind: str, message: str, **more: Any) -> dict[str, Any]:
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_011CabcDEF", **more}
 
 
-SEARCH = [
+SEARCH: list[dict[str, Any]] = [
     {"type": "server_tool_use", "id": "srvtoolu_01", "name": "web_search", "input": {"query": "river length"}},
     {
         "type": "web_search_tool_result", "tool_use_id": "srvtoolu_01",
         "content": [{"type": "web_search_result", "title": "Rivers", "url": "https://rivers.example/1", "encrypted_content": "Eo8", "page_age": None}],
     },
 ]  # fmt: skip
-CITED = {
+CITED: dict[str, Any] = {
     "type": "text", "text": "It is 1,233 km long.",
     "citations": [{
         "type": "web_search_result_location", "url": "https://rivers.example/1", "title": "Rivers",

@@ -100,10 +100,10 @@ def bad(
 
 HELLO = Said(text="Hello.", finish="stop", usage=U)
 BOTH = Said(tools=(WEATHER, ROME), finish="tool_calls", usage=U)
-RATE = {"type": "rate_limit_error", "code": "rate_limit_exceeded"}
-LONG = {"status": 400, "type": "invalid_request_error", "code": "context_length_exceeded"}
+RATE: Any = {"type": "rate_limit_error", "code": "rate_limit_exceeded"}
+LONG: Any = {"status": 400, "type": "invalid_request_error", "code": "context_length_exceeded"}
 
-GROQ = {
+GROQ: Any = {
     "x_groq": {
         "id": "req_01jk",
         "usage": {

@@ -98,10 +98,8 @@ def error_in(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -
 def answered(exchange: Exchange, pieces: Sequence[bytes], *, wanted: bool = True) -> tuple[Got, Translation | None]:
     """As the relay does it."""
     translation = translation_of(exchange, wanted=wanted)
-    headers = [
-        (b"content-type", exchange.kind.encode()),
-        *((k.encode(), v.encode()) for k, v in exchange.headers.items()),
-    ]
+    told = [(name.encode(), value.encode()) for name, value in exchange.headers.items()]
+    headers = ((b"content-type", exchange.kind.encode()), *told)
     body = b"".join(pieces)
     if exchange.status >= 300:
         error = translation.error(exchange.status, headers, body) if translation is not None else None

@@ -169,7 +169,7 @@ def test_failures_are_failures_for_everybody(exchange: Exchange, path: str) -> N
     if translation is None:
         return
     wanted = exchange.said.error or {}
-    headers = [(name.encode(), value.encode()) for name, value in exchange.headers.items()]
+    headers = tuple((name.encode(), value.encode()) for name, value in exchange.headers.items())
     if exchange.status >= 300:
         error = translation.error(exchange.status, headers, exchange.body)
     else:

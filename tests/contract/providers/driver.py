@@ -119,31 +119,25 @@ def streaming(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def golden_url(case: Case) -> str:
-    """The path (and query) that was asked for, below the account's base URL."""
-    asked = ask(case)
-    base: str = asked_base(case)
-    url = asked.request.url
+    """The path (and query) that was asked for, below the base URL: the operator's, or the provider's own."""
+    made: Any = account(case)
+    base = (case.base_url or str(made._base_url)).rstrip("/")
+    url = ask(case).request.url
     assert url.startswith(base), f"{url} is not below {base}"
     return url[len(base) :]
-
-
-def asked_base(case: Case) -> str:
-    """The base URL that ``sent.path`` is relative to: the provider's own, or the operator's."""
-    made: Any = account(case)
-    passing: Any = made._passing
-    if case.base_url is None:
-        return str(made._base_url)
-    base = case.base_url.rstrip("/")
-    if passing is not None and passing.url(endpoint_of(case.path), case.model, case.path) is not None:
-        return base
-    return base
 
 
 # ---- the way back -------------------------------------------------------------------------------------------------------
 def told(error: TollwayError) -> Told:
     """An error of ours or a translated one."""
     wait = next((float(value) for name, value in error.headers if name == b"retry-after"), None)
-    return Told(status=error.status, type=error.type, code=error.code, message=error.message + " " + error.detail, retry_after=wait)
+    return Told(
+        status=error.status,
+        type=error.type,
+        code=error.code,
+        message=error.message + " " + error.detail,
+        retry_after=wait,
+    )
 
 
 def passed(status: int, headers: RawHeaders, body: bytes) -> Told:
@@ -243,7 +237,12 @@ def told_in(payload: bytes) -> Told:
     """An error event as a client reads it."""
     error = json.loads(payload).get("error") or {}
     code = error.get("code")
-    return Told(status=code if isinstance(code, int) else 502, type=error.get("type"), code=str(code), message=str(error.get("message")))
+    return Told(
+        status=code if isinstance(code, int) else 502,
+        type=error.get("type"),
+        code=str(code),
+        message=str(error.get("message")),
+    )
 
 
 # ---- reading a client's bytes -------------------------------------------------------------------------------------------

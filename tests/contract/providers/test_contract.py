@@ -61,7 +61,9 @@ def test_bytes_that_need_no_edit_are_the_clients_own(case: Case) -> None:
     assert prepared.request.body == spaced
 
 
-@pytest.mark.parametrize("case", named(*[case for case in CASES if "dropped" in case.expect or "rewritten" in case.expect]))
+@pytest.mark.parametrize(
+    "case", named(*[case for case in CASES if "dropped" in case.expect or "rewritten" in case.expect])
+)
 def test_what_is_told_about_the_request(case: Case) -> None:
     try:
         ctx = driver.ask(case).ctx
@@ -149,7 +151,9 @@ def test_a_stream(case: Case) -> None:
         assert outcome.data.rstrip().endswith(b"data: [DONE]")
 
 
-@pytest.mark.parametrize("case", named(*[case for case in CHATS if case.stream is not None and case.stream.status < 300]))
+@pytest.mark.parametrize(
+    "case", named(*[case for case in CHATS if case.stream is not None and case.stream.status < 300])
+)
 def test_a_stream_cut_anywhere(case: Case) -> None:
     """One cut at every byte, and a piece for every byte: the same answer, the same error."""
     assert case.stream is not None
@@ -266,10 +270,14 @@ def test_a_whole_answer_where_a_stream_was_asked_for(case: Case) -> None:
     except TollwayError as error:
         check_error(driver.told(error), case.expect["error"])
         return
-    assert comparable(driver.read_chat(data)) == comparable(driver.whole(case.reply, driver.ask(case).translation).document)
+    assert comparable(driver.read_chat(data)) == comparable(
+        driver.whole(case.reply, driver.ask(case).translation).document
+    )
 
 
-@pytest.mark.parametrize("case", named(*[case for case in CHATS if case.stream is not None and case.stream.status < 300]))
+@pytest.mark.parametrize(
+    "case", named(*[case for case in CHATS if case.stream is not None and case.stream.status < 300])
+)
 def test_the_chunks_are_openais(case: Case) -> None:
     """One id, the role first and once, dense tool indices, one finish for each choice, usage last, by itself."""
     assert case.stream is not None

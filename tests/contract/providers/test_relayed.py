@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from middleware.edge import EdgeMiddleware
-from proxy.context import RequestContext, Scope, context_of
 from proxy.context import Receive as ReceiveCall
+from proxy.context import RequestContext, Scope, context_of
 from proxy.context import Send as SendCall
 from proxy.errors import UpstreamCut
 from proxy.relay.relay import Relay, RelaySettings
@@ -21,7 +21,9 @@ from .cases import Answer, Case, case
 from .test_contract import check_alike
 from .test_fronts import question
 
-SETTINGS = RelaySettings(keepalive=15.0, send_timeout=30.0, include_usage="auto", server_timing=False, gateway_headers=False)
+SETTINGS = RelaySettings(
+    keepalive=15.0, send_timeout=30.0, include_usage="auto", server_timing=False, gateway_headers=False
+)
 
 PLAIN = {
     "anthropic": "plain_text",
@@ -168,7 +170,9 @@ async def test_a_stream(case: Case) -> None:
 
 
 @pytest.mark.parametrize("path", ["/messages", "/responses"])
-@pytest.mark.parametrize("case", of({provider: name for provider, name in PLAIN.items() if provider not in ("anthropic", "openai", "azure")}))
+@pytest.mark.parametrize(
+    "case", of({provider: name for provider, name in PLAIN.items() if provider not in ("anthropic", "openai", "azure")})
+)
 async def test_a_stream_for_another_client(case: Case, path: str) -> None:
     assert case.stream is not None
     if driver.account(case).passes(driver.endpoint_of(path), case.model, path):
@@ -228,14 +232,20 @@ async def test_a_stream_that_breaks_off(case: Case, share: float) -> None:
 
 PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
 
-REBUILT = {provider: name for provider, name in PLAIN.items() if provider in ("anthropic", "bedrock", "cohere", "gemini", "vertex")}
+REBUILT = {
+    provider: name
+    for provider, name in PLAIN.items()
+    if provider in ("anthropic", "bedrock", "cohere", "gemini", "vertex")
+}
 REPAIRED = {**REBUILT, "mistral": PLAIN["mistral"], "groq": PLAIN["groq"]}
 """Without those whose bytes pass, whatever they are."""
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("case", of(REPAIRED))
-@pytest.mark.parametrize("body", [PAGE, b"", b"[]", b"null", b'"ok"', b"{", b"\xff\xfe\x00", b"{}", b"data: [DONE]\n\n"])
+@pytest.mark.parametrize(
+    "body", [PAGE, b"", b"[]", b"null", b'"ok"', b"{", b"\xff\xfe\x00", b"{}", b"data: [DONE]\n\n"]
+)
 @pytest.mark.parametrize("kind", ["text/html", "application/json", "text/event-stream"])
 async def test_no_answer_inside_200(case: Case, stream: bool, body: bytes, kind: str) -> None:
     """A page, nothing, or something else: one clear error, never an empty answer that looks whole."""

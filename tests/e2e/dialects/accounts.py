@@ -6,7 +6,7 @@ from typing import Any
 from tests.support.processes import KEY, Mock, config_for
 
 NARROW = "sk-tw-narrow-key"
-"""A key that may name one model and has no paths without one."""
+"""A key that may name a few models and has no paths without one."""
 
 CALLS = {"x-mock-tool-calls": "2"}
 """Who is given tools calls two at once."""
@@ -34,6 +34,9 @@ FLAVOURS = ("mistral", "groq", "xai", "openrouter", "deepseek", "perplexity", "m
 FLAVOURED: dict[str, dict[str, Any]] = {
     name: {"use": name, "base_url": "{origin}/v1", "headers": {"x-mock-flavour": name}} for name in FLAVOURS
 }
+FLAVOURED["zai"]["base_url"] = "{origin}/api/paas/v4"
+for _name in ("deepseek", "minimax"):
+    FLAVOURED[_name]["base_url"] = "{origin}"
 """Providers that deviate from OpenAI's dialect, each in its own way."""
 
 MODELS = {
@@ -85,9 +88,15 @@ def accounts(mock: Mock, *tables: dict[str, dict[str, Any]], faults: tuple[str, 
 def config(providers: dict[str, dict[str, Any]], **changes: Any) -> dict[str, Any]:
     """A gateway's configuration with these providers, the usual key and a narrow one."""
     given: dict[str, Any] = {
-        "keys": [{"name": "app", "key": KEY}, {"name": "narrow", "key": NARROW, "models": ["allowed"]}],
+        "keys": [
+            {"name": "app", "key": KEY},
+            {"name": "narrow", "key": NARROW, "models": ["allowed", "gemini/gemini-3.8-*", "cohere/command-*"]},
+        ],
         "providers": providers,
-        "models": {"allowed": {"targets": [{"provider": next(iter(providers)), "model": "gpt-4o"}]}},
+        "models": {
+            "allowed": {"targets": [{"provider": next(iter(providers)), "model": "gpt-4o"}]},
+            "plain-claude": {"targets": [{"provider": "claude", "model": "plain-claude"}]},
+        },
         **changes,
     }
     return config_for("", **given)

@@ -14,7 +14,12 @@ ASK: list[Any] = [
 
 def tool(name: str, **properties: Any) -> Any:
     """A function whose parameters are all required."""
-    parameters = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    parameters = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
     return {"type": "function", "function": {"name": name, "description": f"Does {name}.", "parameters": parameters}}
 
 

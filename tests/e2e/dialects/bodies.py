@@ -9,7 +9,7 @@ from tests.support.processes import Mock
 
 def received(mock: Mock) -> dict[str, Any]:
     """The last request of the journal, its body decoded."""
-    entry = mock.requests()[-1]
+    entry = mock.requests(1)[-1]
     return {**entry, "body": b64decode(entry["body_base64"]), "headers": {k.lower(): v for k, v in entry["headers"]}}
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ import cohere
 import httpx
 import openai
 import pytest
+import trustme
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from cohere.core.api_error import ApiError
@@ -21,9 +24,9 @@ from google.genai import errors, types
 from mistralai.client import Mistral
 
 from tests.support.observed import metric
-from tests.support.processes import KEY, Gateway, Mock
+from tests.support.processes import KEY, Gateway, Mock, running
 
-from .accounts import MODELS, NARROW
+from .accounts import DIALECTS, MODELS, NARROW, accounts, config
 from .bodies import received
 
 pytestmark = pytest.mark.e2e
@@ -37,12 +40,40 @@ def google(url: str, key: str) -> genai.Client:
     return genai.Client(api_key=key, vertexai=False, http_options=types.HttpOptions(base_url=url))
 
 
-def bedrock(url: str, key: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """AWS's SDK with a Bedrock API key."""
-    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", key)
-    return boto3.client(
-        "bedrock-runtime", region_name="us-east-1", endpoint_url=url, config=Config(retries={"total_max_attempts": 1})
-    )
+@pytest.fixture(scope="module")
+def secure(mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, str]]:
+    """A gateway behind TLS, as AWS's SDK sends bearer tokens nowhere else; and the file with its authority."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    made = authority.issue_cert("127.0.0.1", "localhost")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    made.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    made.private_key_pem.write_to_path(folder / "key.pem")
+    tls = {"cert": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
+    with running(config(accounts(mock, DIALECTS), server={"tls": tls})) as found:
+        yield found, str(folder / "ca.pem")
+
+
+@pytest.fixture
+def aws(secure: tuple[Gateway, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+    """AWS's SDK with a Bedrock API key, by that key."""
+    made: list[Any] = []
+
+    def connect(key: str) -> Any:
+        monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", key)
+        client = boto3.client(
+            "bedrock-runtime",
+            region_name="us-east-1",
+            endpoint_url=f"{secure[0].origin}/native/bedrock",
+            verify=secure[1],
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        made.append(client)
+        return client
+
+    yield connect
+    for client in made:
+        client.close()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +88,7 @@ def tokens(gateway: Gateway, provider: str, direction: str) -> float:
 
 
 @pytest.fixture
-def metered(gateway: Gateway, request: pytest.FixtureRequest) -> Iterator[Callable[[str, int, int], None]]:
+def metered(gateway: Gateway) -> Callable[[str, int, int], None]:
     """Call with a provider's name and the tokens that its answers since reported."""
     names = ("gemini", "cohere", "mistral", "bedrock", "claude", "openai")
     before = {(name, way): tokens(gateway, name, way) for name in names for way in ("input", "output")}
@@ -65,8 +96,6 @@ def metered(gateway: Gateway, request: pytest.FixtureRequest) -> Iterator[Callab
     def check(provider: str, asked: int, answered: int) -> None:
         assert asked > 0
         assert answered > 0
-        import time
-
         deadline = time.monotonic() + 2
         while True:
             grown = tuple(tokens(gateway, provider, way) - before[provider, way] for way in ("input", "output"))
@@ -75,7 +104,20 @@ def metered(gateway: Gateway, request: pytest.FixtureRequest) -> Iterator[Callab
             time.sleep(0.02)
         assert grown == (asked, answered)
 
-    yield check
+    return check
+
+
+@pytest.mark.parametrize("verb", ["converse", "converse-stream"])
+def test_converse_is_metered(door: "Door", metered: "Metered", verb: str) -> None:
+    with httpx.Client(headers={"authorization": f"Bearer {KEY}"}) as http:
+        url = door("bedrock") + f"/model/{MODELS['bedrock'].replace(':', '%3A')}/"
+        asked = {"messages": [{"role": "user", "content": [{"text": TEXT}]}]}
+        usage = http.post(url + "converse", json=asked).json()["usage"]
+        times = 1
+        if verb == "converse-stream":
+            times = 2
+            assert http.post(url + verb, json=asked).content
+        metered("bedrock", usage["inputTokens"] * times, usage["outputTokens"] * times)
 
 
 Metered = Callable[[str, int, int], None]
@@ -87,7 +129,7 @@ def test_googles_sdk(door: Door, mock: Mock, metered: Metered) -> None:
     model = MODELS["gemini"]
     answer = client.models.generate_content(model=model, contents=TEXT)
     assert answer.text
-    assert received(mock)["path"] == f"/v1beta/models/{model}:generateContent"
+    assert received(mock)["path"].endswith(f"/models/{model}:generateContent")
     assert received(mock)["headers"]["x-goog-api-key"] == "upstream-credential"
     assert KEY not in json.dumps(received(mock), default=str)
     usage = answer.usage_metadata
@@ -140,8 +182,8 @@ def test_mistrals_sdk(door: Door, mock: Mock, metered: Metered) -> None:
         metered("mistral", usage.prompt_tokens * 2, usage.completion_tokens * 2)
 
 
-def test_awss_sdk(door: Door, mock: Mock, metered: Metered, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = bedrock(door("bedrock"), KEY, monkeypatch)
+def test_awss_sdk(aws: Callable[[str], Any], secure: tuple[Gateway, str], mock: Mock) -> None:
+    client = aws(KEY)
     asked: dict[str, Any] = {"modelId": MODELS["bedrock"], "messages": [{"role": "user", "content": [{"text": TEXT}]}]}
     answer = client.converse(**asked)
     text = answer["output"]["message"]["content"][0]["text"]
@@ -151,12 +193,12 @@ def test_awss_sdk(door: Door, mock: Mock, metered: Metered, monkeypatch: pytest.
     stream.close()
     again = "".join(event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event)
     assert again == text
-    usage = answer["usage"]
-    metered("bedrock", usage["inputTokens"] * 2, usage["outputTokens"] * 2)
+    usage, last = answer["usage"], events[-1]["metadata"]["usage"]
+    assert last == usage
     body = json.dumps({"inputText": TEXT})
     vectors = client.invoke_model(modelId="amazon.titan-embed-text-v2:0", body=body)
     assert json.loads(vectors["body"].read())["embedding"]
-    client.close()
+    vectors["body"].close()
 
 
 def test_anthropics_sdk(door: Door, mock: Mock, metered: Metered) -> None:
@@ -166,7 +208,9 @@ def test_anthropics_sdk(door: Door, mock: Mock, metered: Metered) -> None:
         assert received(mock)["headers"]["x-api-key"] == "upstream-credential"
         with client.messages.stream(**given) as stream:
             final = stream.get_final_message()
-        assert final.content == message.content
+        assert [block.model_dump(include={"type", "text"}) for block in final.content] == [
+            block.model_dump(include={"type", "text"}) for block in message.content
+        ]
         usage = message.usage
         metered("claude", usage.input_tokens * 2, usage.output_tokens * 2)
         assert client.messages.count_tokens(model=MODELS["claude"], messages=ASK).input_tokens
@@ -199,7 +243,9 @@ def test_openais_sdk(door: Door, mock: Mock, metered: Metered) -> None:
 BODY = b'{ "model":"small","max_tokens":40 ,\n"messages":[{"role":"user","content":"a\\u00e9\xc3\xa9 \\/ 1.0e0"}] ,"unheard_of":1.0}'
 GOOGLE = b'{ "contents":[{"role":"user","parts":[{"text":"a\\u00e9\xc3\xa9 \\/"}]}] ,\n"generationConfig":{"temperature":1.0e0} }'
 CONVERSE = b'{ "messages":[{"role":"user","content":[{"text":"a\\u00e9\xc3\xa9 \\/"}]}] ,\n"inferenceConfig":{"temperature":1.0} }'
-PLAIN_COHERE = b'{ "model":"command-a-03-2025" ,\n"messages":[{"role":"user","content":"a\\u00e9\xc3\xa9 \\/"}] , "stream": %b}'
+PLAIN_COHERE = (
+    b'{ "model":"command-a-03-2025" ,\n"messages":[{"role":"user","content":"a\\u00e9\xc3\xa9 \\/"}] , "stream": %b}'
+)
 EXACT = [
     ("openai", "/v1/chat/completions?a=%2f&a=2", BODY),
     ("openai", "/v1/chat/completions", b'{"stream" :true, ' + BODY[1:]),
@@ -257,19 +303,56 @@ def test_keys(door: Door, mock: Mock, provider: str, path: str, body: bytes, nam
         assert mock.stats()["requests"] == before
 
 
-def test_the_sdks_raise_their_own_errors_for_a_wrong_key(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+NARROWED = [
+    ("gemini", "/v1beta/models/gemini-3.8-flash:generateContent", GOOGLE, 200),
+    ("gemini", "/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse", GOOGLE, 200),
+    ("gemini", "/v1beta/models/gemini-3.5-flash:generateContent", GOOGLE, 403),
+    ("gemini", "/v1beta/models/gemini-3.8-flash/../gemini-3.5-flash:generateContent", GOOGLE, 404),
+    ("gemini", "/v1beta/files", b"{}", 403),
+    ("cohere", "/v2/chat", PLAIN_COHERE % b"false", 200),
+    ("cohere", "/v2/chat", (PLAIN_COHERE % b"false").replace(b"command-a", b"other-a"), 403),
+    ("cohere", "/v2/chat", b'{"model":"other-a",' + (PLAIN_COHERE % b"false")[1:], 400),
+    ("claude", "/v1/messages", BODY.replace(b"small", b"command-a"), 403),
+]
+
+
+@pytest.mark.parametrize(("provider", "path", "body", "status"), NARROWED)
+def test_a_key_for_a_few_models(door: Door, mock: Mock, provider: str, path: str, body: bytes, status: int) -> None:
+    """It passes where its models are named as ``provider/model``, and nowhere else."""
+    before = mock.stats()["requests"]
+    head = f"POST {door(provider).partition('//')[2].partition('/')[2].join(('/', path))} HTTP/1.1\r\n".encode()
+    head += b"host: 127.0.0.1\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    head += f"x-api-key: {NARROW}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    port = int(door(provider).split(":")[2].partition("/")[0])
+    with socket.create_connection(("127.0.0.1", port), 5) as link:
+        link.sendall(head + body)
+        answer = link.makefile("rb").readline()
+    assert int(answer.split()[1]) == status, answer
+    assert mock.stats()["requests"] == before + (status == 200)
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_vertex_paths_begin_with_a_project(door: Door, mock: Mock, version: str) -> None:
+    path = f"/{version}/projects/p/locations/global/publishers/google/models/gemini-3.8-flash:generateContent"
+    with httpx.Client(headers={**HEADERS, "x-goog-api-key": KEY}) as http:
+        found = http.post(door("vertex") + path, content=GOOGLE)
+    assert found.status_code == 200, found.text
+    assert received(mock)["path"] == path
+
+
+def test_the_sdks_raise_their_own_errors_for_a_wrong_key(door: Door, aws: Callable[[str], Any]) -> None:
+    client = google(door("gemini"), "sk-x")
     with pytest.raises(errors.ClientError) as google_said:
-        google(door("gemini"), "sk-x").models.generate_content(model="gemini-3.5-flash", contents=TEXT)
+        client.models.generate_content(model="gemini-3.5-flash", contents=TEXT)
     assert google_said.value.code == 401
+    client.close()
     with httpx.Client() as http, pytest.raises(ApiError) as cohere_said:
         cohere.ClientV2(api_key="sk-x", base_url=door("cohere"), httpx_client=http).chat(
             model="command-a-03-2025", messages=ASK
         )
     assert cohere_said.value.status_code == 401
     with pytest.raises(ClientError) as aws_said:
-        bedrock(door("bedrock"), "sk-x", monkeypatch).converse(
-            modelId="amazon.nova-lite-v1:0", messages=[{"role": "user", "content": [{"text": TEXT}]}]
-        )
+        aws("sk-x").converse(modelId="amazon.nova-lite-v1:0", messages=[{"role": "user", "content": [{"text": TEXT}]}])
     assert aws_said.value.response["ResponseMetadata"]["HTTPStatusCode"] == 401
 
 
@@ -287,7 +370,7 @@ def test_the_sdks_raise_their_own_errors_for_a_wrong_key(door: Door, monkeypatch
 )
 def test_administration_stays_closed(gateway: Gateway, mock: Mock, path: str) -> None:
     before = mock.stats()["requests"]
-    asked = urllib.request.Request(gateway.origin + path, headers={"authorization": f"Bearer {KEY}"})  # noqa: S310
+    asked = urllib.request.Request(gateway.origin + path, headers={"authorization": f"Bearer {KEY}"})
     with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(asked, timeout=5)
     raised.value.close()

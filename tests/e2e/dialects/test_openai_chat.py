@@ -1,7 +1,6 @@
 """OpenAI's SDK asks for chats at every provider: text, streams, tools in parallel, structured output, thoughts."""
 
 import json
-from base64 import b64decode
 from typing import Any
 
 import openai
@@ -11,6 +10,7 @@ from tests.support.processes import Mock
 
 from .accounts import ALIKE, DIALECTS, FLAVOURED, named
 from .asked import ASK, RESULT, TOOLS, Road, fold, results, whole
+from .bodies import received, sent
 
 pytestmark = pytest.mark.e2e
 
@@ -33,16 +33,6 @@ def ask(client: openai.OpenAI, account: str, **fields: Any) -> Any:
 def streamed(client: openai.OpenAI, account: str, **fields: Any) -> dict[str, Any]:
     """A streamed answer, folded, with its usage."""
     return fold(ask(client, account, stream=True, stream_options={"include_usage": True}, **fields))
-
-
-def sent(mock: Mock) -> Any:
-    """The last body that the upstream received."""
-    return json.loads(last_body(mock))
-
-
-def last_body(mock: Mock) -> bytes:
-    """The same as bytes."""
-    return b64decode(mock.requests()[-1]["body_base64"])
 
 
 @pytest.mark.parametrize("account", EVERYONE)
@@ -102,7 +92,7 @@ def test_tools_in_parallel_and_their_results(client: openai.OpenAI, mock: Mock, 
     follow = whole(ask(client, account, tools=TOOLS, messages=[*ASK, *results(message)]))
     assert follow["finish"] == "stop"
     assert len(follow["text"].split()) > 10
-    body = last_body(mock)
+    body = received(mock)["body"]
     assert json.dumps(sent(mock), ensure_ascii=False).count(RESULT) == 2
     assert body.count(b"look_up") >= 2
 

@@ -15,7 +15,7 @@ from .asked import ASK, TOOLS
 pytestmark = pytest.mark.e2e
 
 OTHERS = [*DIALECTS, *FLAVOURED]
-AS_THEY_CAME = {*ALIKE, "openrouter", "zai"}
+AS_THEY_CAME = {*ALIKE, "openrouter", "zai", "groq"}
 """Whose errors have OpenAI's envelope, though not every member, and pass byte for byte."""
 EVERYONE = [*ALIKE, *OTHERS]
 
@@ -49,7 +49,11 @@ def test_an_error_in_openais_envelope_passes_as_it_came(
     client: openai.OpenAI, direct: openai.OpenAI, account: str, fault: str
 ) -> None:
     flavour = {"x-mock-flavour": account} if account in FLAVOURED else {}
-    upstream = direct.with_options(base_url=str(direct.base_url).replace("/v1", "/openai/v1")) if account == "azure" else direct
+    upstream = (
+        direct.with_options(base_url=str(direct.base_url).replace("/v1", "/openai/v1"))
+        if account == "azure"
+        else direct
+    )
     fields: Any = {"messages": ASK, "model": MODELS[account]}
     with pytest.raises(openai.APIStatusError) as through:
         client.chat.completions.create(**{**fields, "model": named(account)}, extra_headers={"x-mock-fault": fault})
@@ -143,7 +147,9 @@ def test_an_endpoint_that_a_provider_lacks(client: openai.OpenAI, account: str, 
     model: Any = named(account)
     calls: dict[str, Any] = {
         "embeddings": lambda: client.embeddings.create(model=model, input="road"),
-        "rerank": lambda: client.post("/rerank", cast_to=object, body={"model": model, "query": "a", "documents": ["b"]}),
+        "rerank": lambda: client.post(
+            "/rerank", cast_to=object, body={"model": model, "query": "a", "documents": ["b"]}
+        ),
         "speech": lambda: client.audio.speech.create(model=model, input="road", voice="alloy"),
         "completions": lambda: client.completions.create(model=model, prompt="road"),
         "moderations": lambda: client.moderations.create(model=model, input="road"),

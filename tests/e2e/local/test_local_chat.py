@@ -187,3 +187,27 @@ def test_embeddings_are_refused_by_the_gateway(openai: OpenAI) -> None:
 def test_a_prompt_beyond_the_context_is_refused(openai: OpenAI) -> None:
     with pytest.raises(sdk.BadRequestError, match="context size"):
         openai.chat.completions.create(model="any", messages=[{"role": "user", "content": "word " * 4000}])
+
+
+SYSTEM, USER, REPLY, RESULT = (f"<|im_start|>{role}\n" for role in ("system", "user", "assistant", "tool"))
+END = "<|im_end|>\n"
+CALLED = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
+TWO_CALLS = {"role": "assistant", "content": "Wait.", "tool_calls": SHOWN[1]["tool_calls"] * 2}
+TEXTS = [{"role": role, "content": role} for role in ("system", "user", "system", "assistant", "user")]
+
+
+@pytest.mark.parametrize(
+    ("messages", "prompt"),
+    [
+        (TEXTS, f"{SYSTEM}system{END}{USER}user{END}{SYSTEM}system{END}{REPLY}assistant{END}{USER}user{END}"),
+        (SHOWN[:3], f"{USER}What is the weather in Oslo?{END}{REPLY}{CALLED}{END}{RESULT}4 C, rain{END}"),
+        ([TWO_CALLS, SHOWN[2]], f"{REPLY}Wait.\n{CALLED}\n{CALLED}{END}{RESULT}4 C, rain{END}"),
+    ],
+    ids=["texts", "tool", "calls"],
+)
+def test_the_prompt(local: Gateway, openai: OpenAI, messages: list[Any], prompt: str) -> None:
+    """What the template makes of a conversation, word for word."""
+    answer: Any = openai.post(
+        f"{local.origin}/native/local/apply-template", cast_to=object, body={"messages": messages}
+    )
+    assert answer["prompt"] == f"{prompt}<|im_start|>assistant\n"

@@ -41,7 +41,11 @@ SHOWN_BLOCKS: list[Any] = [
 
 def test_responses_plain(openai: OpenAI) -> None:
     answer = openai.responses.create(
-        model="any", input="What is the capital of France?", instructions="Be brief.", temperature=0, max_output_tokens=40
+        model="any",
+        input="What is the capital of France?",
+        instructions="Be brief.",
+        temperature=0,
+        max_output_tokens=40,
     )
     assert answer.status == "completed"
     assert "Paris" in answer.output_text

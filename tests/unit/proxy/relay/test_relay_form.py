@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.context import RequestContext
@@ -92,6 +92,8 @@ async def test_a_stream_field_before_the_model_is_noted() -> None:
 
 
 @settings(deadline=None)
+@example(value="\r7", cuts=[127], before=b"")
+@example(value="a\r\n--7", cuts=[130, 131], before=b"")
 @given(
     value=st.text(alphabet="ab-\r\n7tol", min_size=1, max_size=30),
     cuts=st.lists(st.integers(0, 400), max_size=6),

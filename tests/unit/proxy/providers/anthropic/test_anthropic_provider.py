@@ -83,8 +83,6 @@ def test_another_host(base_url: str) -> None:
     ("settings", "name", "value"),
     [
         ({"api_key": "k", "environ": {"ANTHROPIC_API_KEY": "e"}}, "x-api-key", "k"),
-        ({"environ": {"ANTHROPIC_API_KEY": "e", "ANTHROPIC_AUTH_TOKEN": "t"}}, "x-api-key", "e"),
-        ({"environ": {"ANTHROPIC_AUTH_TOKEN": "t"}}, "authorization", "Bearer t"),
         ({"api_key": "k", "forwards": True}, "authorization", "Bearer theirs"),
         ({"api_key": "k", "headers": (("x-api-key", "h"),)}, "x-api-key", "h"),
     ],
@@ -94,6 +92,13 @@ def test_credentials(settings: dict[str, object], name: str, value: str) -> None
     headers = account(**settings).prepare(ctx, TARGET, include_usage=False, now=1).request.headers
     keys = [pair for pair in headers if pair[0] in ("x-api-key", "authorization")]
     assert keys == [(name, value)]
+
+
+def test_a_variable_does_not_follow_a_foreign_address() -> None:
+    ctx = context(CHAT, "/chat/completions", CHAT_BODY)
+    made = account(base_url="https://other.example", api_key=None, environ={"ANTHROPIC_API_KEY": "e"})
+    headers = made.prepare(ctx, TARGET, include_usage=False, now=1).request.headers
+    assert not [pair for pair in headers if pair[0] in ("x-api-key", "authorization")]
 
 
 def test_options() -> None:

@@ -130,8 +130,8 @@ def test_deployments_with_odd_names_are_quoted() -> None:
 
 
 def test_variables_of_the_usual_clients() -> None:
-    environ = {"AZURE_OPENAI_ENDPOINT": f"{ROOT}/", "OPENAI_API_VERSION": "2024-10-21", "AZURE_OPENAI_API_KEY": "k"}
-    found = prepared(Settings(name="az", environ=environ)).request
+    environ = {"AZURE_OPENAI_ENDPOINT": f"{ROOT}/", "OPENAI_API_VERSION": "2024-10-21", "AZURE_OPENAI_API_KEY": "other"}
+    found = prepared(Settings(name="az", api_key="k", environ=environ)).request
     assert found.url == f"{ROOT}/openai/deployments/small/chat/completions?api-version=2024-10-21"
     assert ("api-key", "k") in found.headers
     # A base_url of the operator's has decided already.
@@ -232,9 +232,8 @@ def keyless(environ: dict[str, str], **options: Json) -> Any:
 
 
 def test_a_key_wins_unless_entra_is_asked_for() -> None:
-    environ = {**IDENTITY, "AZURE_OPENAI_API_KEY": "k"}
-    assert keyless(environ).auth is None
-    made = keyless(environ, auth="entra")
+    assert provider(settings(environ=IDENTITY)).auth is None
+    made = keyless(IDENTITY, auth="entra")
     assert made.auth.scheme == "entra"
     assert made._added == []
 

@@ -48,12 +48,9 @@ def test_where_it_listens(account: Account, url: str) -> None:
 
 
 def test_a_bedrock_key_is_a_bearer_token() -> None:
-    for account in (
-        made(api_key="bedrock-api-key-x", AWS_REGION="us-east-1"),
-        made(AWS_BEARER_TOKEN_BEDROCK="bedrock-api-key-x", AWS_REGION="us-east-1"),
-    ):
-        assert account.auth is None
-        assert ("authorization", "Bearer bedrock-api-key-x") in account._added
+    account = made(api_key="bedrock-api-key-x", AWS_REGION="us-east-1")
+    assert account.auth is None
+    assert ("authorization", "Bearer bedrock-api-key-x") in account._added
 
 
 def signing(account: Account) -> dict[str, str]:

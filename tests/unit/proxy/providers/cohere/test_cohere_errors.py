@@ -68,10 +68,8 @@ def test_what_is_offered() -> None:
     }
 
 
-def test_the_account_takes_the_conventional_variables() -> None:
-    for name in ("COHERE_API_KEY", "CO_API_KEY"):
-        account = provider(Settings(name="c", environ={name: "k"}))
-        assert account._added == [("authorization", "Bearer k")]
+def test_the_key_is_the_configured_one() -> None:
+    assert provider(Settings(name="c", base_url="https://x.test", environ={"CO_API_KEY": "k"}))._added == []
     assert provider(Settings(name="c", api_key="own", environ={"CO_API_KEY": "k"}))._added == [
         ("authorization", "Bearer own")
     ]

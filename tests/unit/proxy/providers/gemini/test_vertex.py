@@ -112,7 +112,7 @@ def test_a_missing_project_is_named() -> None:
 )
 def test_ai_studio(given: str | None, base: str) -> None:
     found = gemini.provider(
-        Settings(name="g", base_url=given, environ={"GEMINI_API_KEY": "k1", "GOOGLE_API_KEY": "k2"})
+        Settings(name="g", base_url=given, api_key="k1", environ={"GEMINI_API_KEY": "k2", "GOOGLE_API_KEY": "k3"})
     )
     assert found._base_url == base
     assert found._added == [("x-goog-api-key", "k1")]
