@@ -16,7 +16,7 @@ import pytest
 from proxy.tokens.bpe import VOCABULARIES
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("runtime.txt", "build.txt", "dev.txt")
+LOCKS = ("runtime.txt", "build.txt", "dev.txt", "local.txt")
 PINNED = re.compile(r"([a-z0-9-]+)==([^\s;]+)( ; [^\\]+)? \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
 

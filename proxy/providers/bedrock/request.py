@@ -1,6 +1,7 @@
 """A chat request as a Converse request."""
 
 import re
+from functools import lru_cache
 from urllib.parse import quote
 
 from ...errors import InvalidRequest
@@ -53,6 +54,7 @@ _METADATA_LIMIT = 16
 _TIERS = ("default", "flex", "priority", "reserved")
 
 
+@lru_cache(maxsize=1024)
 def path_of(model: str, operation: str) -> str:
     """``/model/{id}/{operation}``; colons and slashes of the id are escaped, as the signature expects them."""
     return f"/model/{quote(model, safe='')}/{operation}"

@@ -1,6 +1,7 @@
 """Gemini's ``generateContent`` as a chat dialect, for AI Studio and Vertex AI alike."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import quote
 
 import orjson
@@ -21,6 +22,7 @@ Address = Callable[[str], str]
 """Upstream model to its path below the base URL, without the method: ``/models/gemini-x``."""
 
 
+@lru_cache(maxsize=1024)
 def model_path(model: str) -> str:
     """AI Studio's: ``gemini-x``, ``models/gemini-x`` and ``tunedModels/x`` are all names of models; no other slash is one."""
     kind, mark, name = model.partition("/")

@@ -283,6 +283,26 @@ CLEAN_TOOLS = sse(
     use(CACHED),
     done=True,
 )
+VERBOSE: dict[str, Any] = {
+    "service_tier": "default",
+    "system_fingerprint": "fp_1",
+    "usage": None,
+    "obfuscation": "aB3x",
+}
+LOGPROBS: dict[str, Any] = {
+    "logprobs": {
+        "content": [{"token": "Hel", "logprob": -0.1, "bytes": [72, 101, 108], "top_logprobs": []}],
+        "refusal": None,
+    }
+}
+CLEAN_VERBOSE = sse(
+    ch({"role": "assistant", "content": "", "refusal": None}, beside={"logprobs": None}, **VERBOSE),
+    ch({"content": "Hel"}, beside=LOGPROBS, **VERBOSE),
+    ch({"content": "lo."}, beside={"logprobs": None}, **VERBOSE),
+    ch({}, "length", beside={"logprobs": None}, **VERBOSE),
+    use({**CACHED, "total_tokens": 18}, service_tier="default"),
+    done=True,
+)
 ODD_SPACES = b'{ "id":"x" , "object":"chat.completion","created":1770000000,"model":"m",\n "choices":[{"index":0,"message":{"role":"assistant","content":"\\u00dc \\ud83d\\ude00"},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":11,"completion_tokens":7,"total_tokens":18}, "unknown_member":{"a":1.50}}\n'
 CLEAN_PROVIDERS = (
     "openai", "azure", "mistral", "groq", "together", "fireworks", "deepseek", "xai", "perplexity", "openrouter", "cerebras", "sambanova",
@@ -300,6 +320,14 @@ for provider in CLEAN_PROVIDERS:
             stream=True,
             exact=True,
             request=TOOLS,
+        ),
+        ex(
+            provider,
+            "clean_verbose",
+            CLEAN_VERBOSE,
+            Said(text="Hello.", finish="length", usage=usage(11, 7, 4, 0, 3)),
+            stream=True,
+            exact=True,
         ),
         ex(provider, "clean", ODD_SPACES, Said(text="Ü 😀", finish="stop", usage=U), exact=True),
     ]

@@ -90,7 +90,7 @@ def config(providers: dict[str, dict[str, Any]], **changes: Any) -> dict[str, An
     given: dict[str, Any] = {
         "keys": [
             {"name": "app", "key": KEY},
-            {"name": "narrow", "key": NARROW, "models": ["allowed", "gemini/gemini-3.8-*", "cohere/command-*"]},
+            {"name": "narrow", "key": NARROW, "models": ["allowed", "gemini/gemini-3.8-*", "cohere/command-r7b-*"]},
         ],
         "providers": providers,
         "models": {

@@ -303,16 +303,17 @@ def test_keys(door: Door, mock: Mock, provider: str, path: str, body: bytes, nam
         assert mock.stats()["requests"] == before
 
 
+SMALL_COHERE = (PLAIN_COHERE % b"false").replace(b"command-a-03-2025", b"command-r7b-12-2024")
 NARROWED = [
     ("gemini", "/v1beta/models/gemini-3.8-flash:generateContent", GOOGLE, 200),
     ("gemini", "/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse", GOOGLE, 200),
     ("gemini", "/v1beta/models/gemini-3.5-flash:generateContent", GOOGLE, 403),
     ("gemini", "/v1beta/models/gemini-3.8-flash/../gemini-3.5-flash:generateContent", GOOGLE, 404),
     ("gemini", "/v1beta/files", b"{}", 403),
-    ("cohere", "/v2/chat", PLAIN_COHERE % b"false", 200),
-    ("cohere", "/v2/chat", (PLAIN_COHERE % b"false").replace(b"command-a", b"other-a"), 403),
-    ("cohere", "/v2/chat", b'{"model":"other-a",' + (PLAIN_COHERE % b"false")[1:], 400),
-    ("claude", "/v1/messages", BODY.replace(b"small", b"command-a"), 403),
+    ("cohere", "/v2/chat", SMALL_COHERE, 200),
+    ("cohere", "/v2/chat", PLAIN_COHERE % b"false", 403),
+    ("cohere", "/v2/chat", b'{"model":"other-a",' + SMALL_COHERE[1:], 400),
+    ("claude", "/v1/messages", BODY.replace(b"small", b"command-r7b-12-2024"), 403),
 ]
 
 
