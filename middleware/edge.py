@@ -121,7 +121,8 @@ class EdgeMiddleware:
 
     async def _fail(self, ctx: RequestContext, error: TollwayError, send: Send, *, socket: bool) -> None:
         """Answers ``error`` as far as the answer can still be changed: JSON, one SSE event, or a visible abort."""
-        ctx.error = error
+        # Its traceback would keep every frame below, and the bodies in them, for as long as the context lives.
+        ctx.error = error.with_traceback(None)
         ctx.outcome = outcome_of(error)
         if isinstance(error, ClientGone) and (ctx.client_gone or ctx.response_started):
             return

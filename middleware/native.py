@@ -9,7 +9,7 @@ from proxy.context import Receive, RequestContext, Scope, Send, Target, context_
 from proxy.errors import NotFound, PermissionDenied
 from proxy.protocols import Clock, Directory
 from proxy.services import Services
-from proxy.wire.endpoints import ADMIN_FAMILIES, Endpoint
+from proxy.wire.endpoints import Endpoint
 from proxy.wire.paths import model_in
 
 OPERATIONS = frozenset(
@@ -72,7 +72,8 @@ class NativeMiddleware:
 def administers(rest: str) -> bool:
     """Does a native path lead to the administration of an account? Google's resource names also begin with ``projects``."""
     parts = [unquote(part).lower() for part in rest.split("/")[:4]]
-    return bool(ADMIN_FAMILIES & set(parts)) and "locations" not in parts
+    families = ({"projects"} if "locations" not in parts else set()) | {"organization", "organizations"}
+    return bool(families & set(parts))
 
 
 def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:

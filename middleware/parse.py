@@ -15,7 +15,7 @@ from proxy.relay.form import FormUpload
 from proxy.relay.upload import BodyLimits, BodyUpload
 from proxy.services import Services
 from proxy.wire.chat import ACTED_ON, DESTINATION_KEYS, EMPTY, RequestView
-from proxy.wire.endpoints import Endpoint
+from proxy.wire.endpoints import NATIVE, Endpoint
 from proxy.wire.members import Watchlist, deeper_than
 
 MAX_DEPTH = 64
@@ -78,7 +78,10 @@ class ParseMiddleware:
         body = ctx.body = await read_body(ctx, receive, self._limits)
         if self._endpoint.body == "any" and not body:
             return
-        ctx.request = decode(body) if self._endpoint.model != "hint" else decode_loosely(body)
+        if self._endpoint is NATIVE:
+            ctx.request = hinted(body)
+        else:
+            ctx.request = decode(body) if self._endpoint.model != "hint" else decode_loosely(body)
 
 
 def has_body(ctx: RequestContext) -> bool:
@@ -168,6 +171,14 @@ def decode_loosely(body: bytes) -> RequestView:
         model=msgspec.json.decode(model, type=str) if model.startswith(b'"') else None,
         stream=True if stream == b"true" else None,
     )
+
+
+def hinted(body: bytes) -> RequestView:
+    """The model of a native body, which may be anything: one that two parsers could read differently names none."""
+    try:
+        return decode_loosely(body)
+    except InvalidRequest:
+        return EMPTY
 
 
 def check_shape(body: bytes) -> None:

@@ -81,11 +81,13 @@ class WholeMeter:
         if self._operation is None:
             self.usage = reported_in(body)
             return
-        try:
-            found = self._operation.decode(body, _ask(self._path))
-        except TollwayError:
-            return
-        self.usage = usage_in(obj(found.get("usage")))
+        self.usage = reported_in(body)
+        if self.usage is None:
+            try:
+                found = self._operation.decode(body, _ask(self._path))
+            except TollwayError:
+                return
+            self.usage = usage_in(obj(found.get("usage")))
 
 
 class StreamMeter:

@@ -402,7 +402,9 @@ class Relay:
         ctx = self.ctx
         ctx.token_events = decoder.tokens
         reported = self._translation.usage if self._translation is not None else None
-        reported = reported or decoder.usage
+        if self._translation is None or ctx.endpoint.dialect in ("chat", "completions"):
+            # Behind a front the figures in the stream are ours: zeros where the provider reported none.
+            reported = reported or decoder.usage
         if reported is not None:
             ctx.usage = reported
         else:

@@ -7,7 +7,7 @@ import asyncio
 import zlib
 from typing import TYPE_CHECKING
 
-from ..errors import TollwayError, UpstreamAuthFailed, UpstreamCut, UpstreamInvalid
+from ..errors import TollwayError, UpstreamAuthFailed, UpstreamCut, UpstreamInvalid, UpstreamRejected
 from ..protocols import Exchange, StreamTranslation, Translation
 from ..wire.headers import value_of
 from ..wire.reply import text_of
@@ -98,8 +98,13 @@ class TranslatedAnswer:
         body = await self._body_of(exchange, LARGEST)
         if self._relay.beating is not None:
             await self._relay.beating
+        try:
+            out = (
+                self._translation.unfold(body) if ctx.request.stream else self._translation.reply(exchange.status, body)
+            )
+        except UpstreamRejected as error:
+            raise _with_wait(error, exchange) from None
         if ctx.request.stream:
-            out = self._translation.unfold(body)
             ctx.usage = self._translation.usage or ctx.usage
             decoder = self._relay.decoder = self._relay.decoder or self._relay.new_decoder(ctx.endpoint.dialect)
             await self._send_events(exchange, out)
@@ -107,7 +112,6 @@ class TranslatedAnswer:
             self._relay.observe(decoder, decoder.close())
             await self._relay.send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        out = self._translation.reply(exchange.status, body)
         await self._start(exchange, b"application/json", size=len(out))
         await self._relay.send({"type": "http.response.body", "body": out, "more_body": False})
         if self._translation.usage is not None:
@@ -147,6 +151,7 @@ class TranslatedAnswer:
             size += len(data)
             self._relay.watchdog.touched = asyncio.get_running_loop().time()
             if size > limit:
+                parts.clear()
                 raise UpstreamInvalid("The provider's answer is larger than can be translated.", detail=f"{size} bytes")
         body = b"".join(parts)
         inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
@@ -169,3 +174,10 @@ class TranslatedAnswer:
         if size is not None:
             headers.append((b"content-length", b"%d" % size))
         await self._relay.send({"type": "http.response.start", "status": exchange.status, "headers": headers})
+
+
+def _with_wait(error: UpstreamRejected, exchange: Exchange) -> UpstreamRejected:
+    """An error inside a 200 whose headers say when to come back."""
+    if error.status in (429, 503) and all(name != b"retry-after" for name, _ in error.headers):
+        error.headers += tuple(pair for pair in exchange.headers if pair[0] in (b"retry-after", b"retry-after-ms"))
+    return error

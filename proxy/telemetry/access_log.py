@@ -113,13 +113,21 @@ class AccessLog:
         """The thread: batches to bytes to the sink until told to stop. A sink that fails loses the batch, not the gateway."""
         while (batch := self._batches.get()) is not None:
             try:
-                data = b"".join([_encoded(line) for line in batch])
+                data = b"".join([self._line(line) for line in batch])
                 with self._open() as stream:
                     stream.write(data)
-            except (OSError, TypeError, ValueError):
+            except (OSError, ValueError):
                 self._dropped(len(batch))
             finally:
                 self._done += len(batch)
+
+    def _line(self, line: Line) -> bytes:
+        """One line; one that cannot be written is lost alone."""
+        try:
+            return _encoded(line)
+        except (TypeError, ValueError):
+            self._dropped(1)
+            return b""
 
     def _open(self) -> IO[bytes]:
         if self._sink in ("stdout", "stderr"):

@@ -3,6 +3,8 @@
 import msgspec
 from msgspec import Struct
 
+from .values import UNREADABLE
+
 
 class _Function(Struct, frozen=True):
     name: str | None = None
@@ -47,7 +49,7 @@ def text_of(body: bytes) -> str:
     """Everything the model wrote, joined; empty when the body is no answer of the chat, completions or responses kind."""
     try:
         reply = _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return ""
     parts: list[str | None] = []
     for choice in reply.choices or ():

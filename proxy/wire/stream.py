@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from .endpoints import Dialect
 from .sse import DONE, Framer
 from .usage import ReportedUsage, Usage, anthropic_usage
+from .values import UNREADABLE
 
 DEFERRED = 128 * 1024
 """Bytes of undecoded events kept for one stream; beyond, they are decoded to their text, which is some twenty times smaller."""
@@ -125,7 +126,7 @@ def read_chunk(payload: bytes) -> StreamEvent:
         return _END
     try:
         return _event_of(_decode_chunk(payload))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return _NOTHING
 
 
@@ -171,7 +172,7 @@ def read_response_event(payload: bytes) -> StreamEvent:
         return _END
     try:
         event = _decode_event(payload)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return _NOTHING
     kind = event.type
     reported = event.response.usage if event.response is not None else event.usage
@@ -226,7 +227,7 @@ class MessageReader:
         """What one event means."""
         try:
             event = _decode_message_event(payload)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return _NOTHING
         kind = event.type
         if kind == "content_block_delta":
@@ -368,7 +369,7 @@ class StreamDecoder:
         last = [payloads.pop()] if payloads[-1][:6] == DONE else []
         try:
             chunks = _decode_chunks(b"[" + b",".join(payloads) + b"]")
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             self._events(payloads)
         else:
             texts: list[str] = []

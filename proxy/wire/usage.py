@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from .values import JsonObject
+from .values import LARGEST, UNREADABLE, JsonObject
 
 Source = Literal["reported", "counted", "estimated"]
 """``reported`` by the provider, ``counted`` by our tokeniser from the text that passed, ``estimated`` from bytes."""
@@ -54,7 +54,7 @@ class ReportedUsage(Struct, frozen=True):
     def normalised(self) -> Usage | None:
         """Our classes; ``None`` when the object holds no sane token figure (durations, negatives)."""
         prompt = self.prompt_tokens if self.prompt_tokens is not None else self.input_tokens
-        if prompt is None or prompt < 0:
+        if prompt is None or not 0 <= prompt <= LARGEST:
             return None
         if self.prompt_tokens is None and (self.cache_read_input_tokens or self.cache_creation_input_tokens):
             return anthropic_usage(
@@ -66,7 +66,7 @@ class ReportedUsage(Struct, frozen=True):
                 }
             )
         output = (self.completion_tokens if self.completion_tokens is not None else self.output_tokens) or 0
-        if output < 0:
+        if not 0 <= output <= LARGEST:
             return None
         details_in = self.prompt_tokens_details or self.input_tokens_details
         details_out = self.completion_tokens_details or self.output_tokens_details
@@ -115,9 +115,12 @@ def anthropic_usage(figures: Mapping[str, int]) -> Usage | None:
         return None
     cached = figures.get("cache_read_input_tokens", 0)
     written = figures.get("cache_creation_input_tokens", 0)
+    prompt, output = figures.get("input_tokens", 0) + cached + written, figures.get("output_tokens", 0)
+    if prompt > LARGEST or output > LARGEST:
+        return None
     return reported(
-        prompt=figures.get("input_tokens", 0) + cached + written,
-        output=figures.get("output_tokens", 0),
+        prompt=prompt,
+        output=output,
         cached=cached,
         cache_write=written,
     )
@@ -134,7 +137,7 @@ def reported_in(body: bytes) -> Usage | None:
     """Usage of a whole JSON answer; ``None`` when it reports none or is not what it says."""
     try:
         reply = _reply.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     return reply.usage.normalised() if reply.usage is not None else None
 

@@ -2,10 +2,14 @@
 
 from typing import TypeAlias, Union
 
+import msgspec
 import orjson
 
 Json: TypeAlias = Union[bool, int, float, str, "list[Json]", "dict[str, Json]", None]
 JsonObject: TypeAlias = dict[str, Json]
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoders raise on bytes that are not what they should be; msgspec lets Python's own error about UTF-8 through."""
 
 LARGEST = 2**63 - 1
 """A count beyond it is no count."""

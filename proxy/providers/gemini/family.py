@@ -40,7 +40,7 @@ def family_of(model: str) -> Family:
         return Family(2, 0, gemma=True)
     found = _VERSION.search(model)
     if found is not None:
-        major = int(found[1])
-        plain = major < 3 and "pro" not in model and "preview" not in model
-        return Family(major, int(found[2] or 0), penalties=plain)
+        major, minor = int(found[1]), int(found[2] or 0)
+        plain = (major, minor) < (2, 5) and "pro" not in model and "preview" not in model
+        return Family(major, minor, penalties=plain)
     return Family(3) if "latest" in model else Family(2, 5)

@@ -64,7 +64,7 @@ def _choice(choice: JsonObject, position: int, quirks: Quirks, ask: Ask) -> bool
     reason = finish_of(native, called=bool(calls))
     if reason == "error":
         raise broken_off(native, choice, quirks)
-    if reason != native and native != "function_call":
+    if reason != native and (native != "function_call" or "function_call" not in message):
         choice["finish_reason"] = reason
         if native:
             choice.setdefault("native_finish_reason", native)

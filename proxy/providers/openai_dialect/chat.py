@@ -202,6 +202,8 @@ class CompatibleDecoder:
             self.error = rejection(failure or Failure(502, said(event.data, chunk)), self._quirks)
             return []
         if chunk is None:
+            if event.data.lstrip().startswith(b"{"):
+                self.error = UpstreamInvalid("The provider's stream holds an event that is not JSON.")
             return []
         rules = self._rules
         rules.apply(chunk)

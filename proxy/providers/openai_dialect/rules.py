@@ -71,7 +71,8 @@ class Rules:
             if failure is not None:
                 self.error = rejection(failure, self._quirks)
                 return False
-        if choices:
+        if choices or self.open:
+            # Azure's first event has no choices and an empty head: SDKs take it as it is.
             changed |= self._correct_head(chunk)
         for position, choice in enumerate(choices):
             changed |= self._choice(choice, position)
@@ -183,7 +184,7 @@ class Rules:
         splitter = self.splitters.pop(index, None)
         if splitter is not None:
             changed |= _add(delta, *splitter.close())
-        if reason != native and native != "function_call":
+        if reason != native and (native != "function_call" or index in self._calls):
             choice["finish_reason"] = reason
             choice.setdefault("native_finish_reason", native)
             changed = True

@@ -25,12 +25,6 @@ from proxy.wire.stream import StreamDecoder
 from . import from_anthropic, from_aws, from_cohere, from_compatible, from_google
 from .exchange import Exchange, Said
 
-OPEN = {
-    "minimax-think_over_chunks-stream": "a chunk with usage and no choices keeps a wrong `object`",
-    "featherless-id_and_type_missing": "`function_call` stays the finish reason of an answer with `tool_calls`",
-}
-"""Exchanges that are read wrongly today, and what is wrong; each fails once it is put right, so that none stays here."""
-
 SOURCES = (from_anthropic, from_google, from_aws, from_cohere, from_compatible)
 EXCHANGES: list[Exchange] = [exchange for source in SOURCES for exchange in source.EXCHANGES]
 LIMITS = Limits(connect=1.0, first_byte=None, idle=1.0, total=1.0)
@@ -307,8 +301,7 @@ def judged(exchange: Exchange) -> list[str]:
 
 
 def named(exchange: Exchange) -> Any:
-    marks = [pytest.mark.xfail(reason=OPEN[exchange.label], strict=True)] if exchange.label in OPEN else []
-    return pytest.param(exchange, id=exchange.label, marks=marks)
+    return pytest.param(exchange, id=exchange.label)
 
 
 @pytest.mark.parametrize("exchange", [named(exchange) for exchange in EXCHANGES])

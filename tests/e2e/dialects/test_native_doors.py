@@ -312,7 +312,7 @@ NARROWED = [
     ("gemini", "/v1beta/files", b"{}", 403),
     ("cohere", "/v2/chat", SMALL_COHERE, 200),
     ("cohere", "/v2/chat", PLAIN_COHERE % b"false", 403),
-    ("cohere", "/v2/chat", b'{"model":"other-a",' + SMALL_COHERE[1:], 400),
+    ("cohere", "/v2/chat", b'{"model":"other-a",' + SMALL_COHERE[1:], 403),
     ("claude", "/v1/messages", BODY.replace(b"small", b"command-r7b-12-2024"), 403),
 ]
 

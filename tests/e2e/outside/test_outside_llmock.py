@@ -25,16 +25,6 @@ MODELS = {"anthropic": "claude-haiku-4-5", "gemini": "gemini-2.5-flash", "cohere
 
 PAIRS = [(name, client) for name in BASES for client in CLIENTS if client != "responses" or name not in ("groq", "xai")]
 """llmock has no responses at Groq's and xAI's addresses, where the gateway would hand them through."""
-SKIPPED = [
-    ("openai", "messages"),
-    ("mistral", "messages"),
-    ("mistral", "responses"),
-    ("groq", "messages"),
-    ("together", "messages"),
-    ("together", "responses"),
-    ("xai", "messages"),
-]
-"""Translated from OpenAI's dialect: a chunk that is no JSON is passed over in silence today, and its text is lost."""
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +82,7 @@ class TestEveryDialect:
 def breaks() -> Iterator[Any]:
     for provider, client in PAIRS:
         for kind in ("disconnect", "truncate", "malformed"):
-            lost = kind == "malformed" and (provider, client) in SKIPPED
-            marks = [pytest.mark.xfail(reason="the chunk's text is lost in silence", strict=True)] if lost else []
-            yield pytest.param(provider, client, kind, marks=marks, id=f"{provider}-{client}-{kind}")
+            yield pytest.param(provider, client, kind, id=f"{provider}-{client}-{kind}")
 
 
 @pytest.mark.parametrize(("provider", "client", "kind"), [*breaks()])

@@ -19,7 +19,7 @@ def function(name: str = "f", parameters: Json = OBJECT, **more: Json) -> JsonOb
 
 
 def test_every_parameter_has_its_place() -> None:
-    to = ask("gemini-2.5-flash")
+    to = ask("gemini-2.0-flash")
     sent = encode(
         user(
             max_completion_tokens=9,
@@ -367,7 +367,7 @@ def test_models_that_do_not_think() -> None:
 @pytest.mark.parametrize(
     ("model", "family"),
     [
-        ("gemini-2.5-flash-lite", Family(2, 5, penalties=True)),
+        ("gemini-2.5-flash-lite", Family(2, 5)),
         ("models/gemini-3-pro-preview", Family(3)),
         ("gemini-3.8-flash", Family(3, 8)),
         ("gemini-4-argon", Family(4)),
