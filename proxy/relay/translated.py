@@ -60,6 +60,7 @@ class TranslatedAnswer:
             if stream.error is not None:
                 await self._broken(stream, stream.error)
                 return
+        decoder.trusted = self._translation.usage is not None
         self._relay.observe(decoder, decoder.close())
         if not ctx.response_started:
             raise UpstreamInvalid("The provider's stream was empty.")
@@ -109,6 +110,7 @@ class TranslatedAnswer:
             decoder = self._relay.decoder = self._relay.decoder or self._relay.new_decoder(ctx.endpoint.dialect)
             await self._send_events(exchange, out)
             self._relay.observe(decoder, decoder.feed(out))
+            decoder.trusted = self._translation.usage is not None
             self._relay.observe(decoder, decoder.close())
             await self._relay.send({"type": "http.response.body", "body": b"", "more_body": False})
             return

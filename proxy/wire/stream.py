@@ -286,7 +286,7 @@ class StreamDecoder:
 
     __slots__ = (
         "_choices", "_finishes", "_framer", "_keep", "_kept", "_parts", "_raw", "_read", "_size", "_texts",
-        "complete", "dropped", "eager", "failed", "tokens", "usage",
+        "complete", "dropped", "eager", "failed", "tokens", "trusted", "usage",
     )  # fmt: skip
 
     def __init__(self, dialect: Dialect, *, eager: bool = False, usage_due: bool = False, choices: int = 1) -> None:
@@ -308,6 +308,8 @@ class StreamDecoder:
         self.dropped = 0
         """Characters of text beyond ``TEXT_LIMIT``, not kept."""
         self.usage: Usage | None = None
+        self.trusted = True
+        """Are figures in the stream the provider's? Ours, behind a front, may be zeros for want of any."""
 
     @property
     def at_boundary(self) -> bool:
@@ -341,7 +343,7 @@ class StreamDecoder:
         self._raw.clear()
         self._kept = 0
         last = payloads[-TAIL:]
-        if len(payloads) > TAIL and any(self._read(payload).usage is not None for payload in last):
+        if self.trusted and len(payloads) > TAIL and any(self._read(payload).usage is not None for payload in last):
             self.tokens += len(payloads) - TAIL
             payloads = last
         if self.eager:
