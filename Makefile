@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 NODE := tests/e2e/sdk/node
+OUTSIDE := tests/e2e/outside/node
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
@@ -15,7 +16,7 @@ help: ## List the tasks
 run: $(VENV)/.runtime $(if $(LOCAL),$(VENV)/.local) ## Start the demo on 127.0.0.1:8080: no key, no account (LOCAL=1: a real model answers; ARGS="--port 9090" and the like are passed on)
 	@$(BIN)/tollway serve --demo $(if $(LOCAL),--local) $(ARGS)
 
-test: lint typecheck $(NODE)/node_modules/.tollway ## Everything that CI does: lint, format, types, all tests
+test: lint typecheck $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway ## Everything that CI does: lint, format, types, all tests
 	@$(BIN)/python -m pytest -rfEs -p tests.support.no_skips $(ARGS)
 
 install: $(VENV)/.dev ## Make .venv with everything that development needs
@@ -31,7 +32,7 @@ lint: $(VENV)/.dev ## Check style and known traps
 typecheck: $(VENV)/.dev ## Check types (mypy, strict)
 	@$(BIN)/mypy
 
-e2e: $(VENV)/.dev $(NODE)/node_modules/.tollway ## Only the tests against real processes
+e2e: $(VENV)/.dev $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway ## Only the tests against real processes
 	@$(BIN)/python -m pytest -rfEs -p tests.support.no_skips tests/e2e $(ARGS)
 
 bench: $(VENV)/.dev ## Measure the gateway beside nginx; see loadtest/README.md
@@ -48,7 +49,7 @@ lock: ## Resolve the dependencies anew (needs uv; UPGRADE=--upgrade takes newer 
 	$(LOCK) $(UPGRADE) --no-deps requirements/local.in -c requirements/dev.txt -o requirements/local.txt
 
 clean: ## Remove the environments
-	@rm -rf $(VENV) $(NODE)/node_modules
+	@rm -rf $(VENV) $(NODE)/node_modules $(OUTSIDE)/node_modules
 
 # ---- environments: a stamp a set of packages, older than what it was made from when something changed ---------------
 
@@ -110,9 +111,9 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml requirements/dev.txt requirements/loc
 	@$(call install,--no-deps --no-build-isolation -e .)
 	@touch $@ $(VENV)/.runtime $(VENV)/.local
 
-$(NODE)/node_modules/.tollway: $(NODE)/package.json $(NODE)/package-lock.json
+$(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway: %/node_modules/.tollway: %/package.json %/package-lock.json
 	@if command -v npm >/dev/null 2>&1; then \
-		(cd $(NODE) && npm ci --silent --no-audit --no-fund) && touch $@; \
+		(cd $* && npm ci --silent --no-audit --no-fund) && touch $@; \
 	else \
-		echo "npm is not on the PATH: the tests of the Node SDK will be skipped (and fail with CI=true)" >&2; \
+		echo "npm is not on the PATH: the tests that need Node will be skipped (and fail with CI=true)" >&2; \
 	fi

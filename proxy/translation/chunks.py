@@ -30,7 +30,7 @@ class ChatStream:
         """Has the role chunk been sent?"""
         return bool(self._begun)
 
-    def delta(self, delta: JsonObject, choice: int = 0, **beside: Json) -> list[JsonObject]:
+    def delta(self, delta: JsonObject, choice: int = 0, /, **beside: Json) -> list[JsonObject]:
         """Any delta; the role goes before the first one. ``beside``: members of the choice (``logprobs``)."""
         chunk = self._chunk([{"index": choice, "delta": delta, **beside, "finish_reason": None}])
         if choice in self._begun:
@@ -56,7 +56,7 @@ class ChatStream:
         return self.delta({"reasoning_content": text}, choice) if text else []
 
     def tool(
-        self, key: object, ident: str, name: str, arguments: str = "", choice: int = 0, **beside: Json
+        self, key: object, ident: str, name: str, arguments: str = "", choice: int = 0, /, **beside: Json
     ) -> list[JsonObject]:
         """A tool call begins (or comes whole, with its ``arguments``). A missing id is made; ``name`` is the provider's spelling.
 

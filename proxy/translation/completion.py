@@ -13,7 +13,7 @@ _CHOICE = frozenset(("index", "delta", "logprobs", "message"))
 """Members of a choice that are put together; of all others the last one holds."""
 
 
-def tool_call(ask: Ask, index: int, ident: str, name: str, arguments: str, **beside: Json) -> JsonObject:
+def tool_call(ask: Ask, index: int, ident: str, name: str, arguments: str, /, **beside: Json) -> JsonObject:
     """One finished tool call. A missing id is made; ``name`` is the provider's spelling; ``arguments`` is JSON text."""
     return {
         "id": ident or f"call_{ask.request_id[-24:]}_{index}",

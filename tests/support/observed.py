@@ -15,10 +15,10 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 def access_lines(gateway: Gateway) -> list[dict[str, Any]]:
-    """Access log lines so far."""
+    """Access log lines so far; not one that is being written."""
     found = []
-    for line in gateway.log().splitlines():
-        if line.startswith("{") and '"request_id"' in line and '"outcome"' in line:
+    for line in gateway.log().splitlines(keepends=True):
+        if line.startswith("{") and line.endswith("\n") and '"request_id"' in line and '"outcome"' in line:
             found.append(json.loads(line))
     return found
 

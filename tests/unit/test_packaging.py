@@ -51,10 +51,12 @@ def required(group: str) -> list[str]:
 
 def check_satisfied(requirements: list[str], versions: dict[str, str]) -> None:
     for requirement in requirements:
-        name, *bounds = re.split(r"(?=[<>])|,", re.sub(r"\[.*?\]", "", requirement.partition(";")[0]).strip())
+        name, *bounds = re.split(r"(?=[<>]|==)|,", re.sub(r"\[.*?\]", "", requirement.partition(";")[0]).strip())
         locked = versions[name.lower().replace("_", "-")]
         for bound in filter(None, bounds):
-            if bound.startswith(">="):
+            if bound.startswith("=="):
+                assert numbers(locked) == numbers(bound), requirement
+            elif bound.startswith(">="):
                 assert numbers(locked) >= numbers(bound), requirement
             else:
                 assert numbers(locked) < numbers(bound), requirement

@@ -48,7 +48,7 @@ def test_nothing_is_said_for_nothing() -> None:
 
 def test_each_choice_has_its_own_role_and_tools() -> None:
     stream = ChatStream(asked())
-    found = stream.tool("a", "1", "f") + stream.tool("a", "2", "f", choice=1) + stream.tool("b", "3", "f")
+    found = stream.tool("a", "1", "f") + stream.tool("a", "2", "f", "", 1) + stream.tool("b", "3", "f")
     assert indices(found) == [0, 0, 1]
     assert [delta["role"] for delta in deltas(found) if "role" in delta] == ["assistant", "assistant"]
 
