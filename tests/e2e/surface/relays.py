@@ -8,6 +8,8 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
 
+from tests.support.faults import abort
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -39,7 +41,7 @@ class _Server:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for writer in tasks.values():
-            writer.transport.abort()
+            abort(writer)
         await asyncio.sleep(0)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -78,7 +80,7 @@ async def _closed(writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, TimeoutError):
             await asyncio.wait_for(writer.wait_closed(), 1)
     finally:
-        writer.transport.abort()
+        abort(writer)
 
 
 async def _join(
