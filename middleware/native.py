@@ -51,7 +51,12 @@ class NativeMiddleware:
         model = model_in("/" + rest)
         if not model and ctx.method == "POST" and unquote(rest).rpartition("/")[2] in OPERATIONS:
             model = ctx.request.model or ""
-        named = bool(model) and self._directory.allows(ctx.principal, f"{found.provider}/{model}")
+        # A limited key uses its models; deleting or changing one is no use.
+        named = (
+            bool(model)
+            and ctx.method in ("GET", "POST")
+            and self._directory.allows(ctx.principal, f"{found.provider}/{model}")
+        )
         if not ctx.principal.passthrough and not named:
             raise PermissionDenied(
                 f"This key is limited to named models; its owner can allow {found.provider}/<model> in its models, or any "
@@ -61,8 +66,8 @@ class NativeMiddleware:
         target = Target(provider=found.provider, model=model, limits=found.limits)
         if ctx.principal.stable_only and (not model or self._directory.standing(target) is not None):
             raise PermissionDenied(
-                "This key is limited to stable models, and this request names none; its owner can lift the limit with "
-                "stability: any.",
+                "This key is limited to stable models, and this request names none that is; its owner can lift the limit "
+                "with stability: any.",
                 param="model",
                 code="model_not_stable",
             )

@@ -125,12 +125,13 @@ class Account:
                 method=ctx.method, url=url, headers=headers, body=ctx.upload.chunks(), length=ctx.upload.length
             )
             return Prepared(streamed)
-        body, repair, ask = ctx.body, None, self._ask(ctx, target, now=now)
+        body, repair = ctx.body, None
         if renamed and body:
             body = with_model(body, target.model)
         if include_usage:
             body = with_usage(body)
         if body and ctx.endpoint.body == "json":
+            ask = self._ask(ctx, target, now=now)
             body = self._passing.edit(ctx.endpoint, body, ask)
             repair = self._passing.repair(ctx.endpoint, ask)
             _tell(ctx, ask)

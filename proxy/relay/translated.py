@@ -4,7 +4,6 @@ Bytes are read as in the relay, but what leaves is rebuilt: nothing before the f
 """
 
 import asyncio
-import zlib
 from typing import TYPE_CHECKING
 
 from ..errors import TollwayError, UpstreamAuthFailed, UpstreamCut, UpstreamInvalid, UpstreamRejected
@@ -46,7 +45,11 @@ class TranslatedAnswer:
             data = await exchange.read()
             watchdog.touched = now()
             ended = exchange.ended
-            out = stream.feed(data if inflater is None else inflater.feed(data))
+            if inflater is not None:
+                data = inflater.feed(data)
+                if inflater.blind:
+                    raise _unreadable()
+            out = stream.feed(data)
             if stream.error is None and (ended or stream.done):
                 out, ended = out + stream.close(), True
             if withholder is not None:
@@ -159,10 +162,10 @@ class TranslatedAnswer:
         inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
         if inflater is None:
             return body
-        try:
-            return inflater.feed(body)
-        except zlib.error as error:
-            raise UpstreamInvalid("The provider's answer is compressed in a way that cannot be undone.") from error
+        plain = inflater.feed(body)
+        if inflater.blind:
+            raise _unreadable()
+        return plain
 
     async def _start(self, exchange: Exchange, kind: bytes, *, size: int | None = None) -> None:
         """``kind`` is the content type of what is rebuilt; a translation in the client's own dialect may keep the provider's."""
@@ -176,6 +179,10 @@ class TranslatedAnswer:
         if size is not None:
             headers.append((b"content-length", b"%d" % size))
         await self._relay.send({"type": "http.response.start", "status": exchange.status, "headers": headers})
+
+
+def _unreadable() -> UpstreamInvalid:
+    return UpstreamInvalid("The provider's answer is compressed in a way that cannot be undone here.")
 
 
 def _with_wait(error: UpstreamRejected, exchange: Exchange) -> UpstreamRejected:

@@ -110,11 +110,14 @@ class ComposedStream:
 
     def feed(self, data: bytes) -> bytes:
         """Whole events that may leave now; may be empty."""
-        return self._out(self._decoder.feed(data))
+        out = self._out(self._decoder.feed(data))
+        self.done = self._decoder.done
+        return out
 
     def close(self) -> bytes:
         """The end of the body: the last events of a whole answer; else ``error`` is set."""
-        out = self._out(self._decoder.close())
+        # Where the answer is complete the provider's stream is left in its middle, which is no cut.
+        out = self._out(self._decoder.close()) if not self.done else b""
         if self.error is not None:
             return out
         try:

@@ -40,6 +40,10 @@ class ChunkDecoder(Protocol):
     error: TollwayError | None
     """Set once the provider reported an error or the stream broke off; nothing follows it."""
 
+    @property
+    def done(self) -> bool:
+        """Is the answer complete before the provider's stream is? Only where stop sequences are enforced here."""
+
     def feed(self, data: bytes) -> Sequence[JsonObject]:
         """Chunks that ``data`` completes, without ``[DONE]``."""
 

@@ -32,6 +32,7 @@ class _Block:
 class MessageDecoder:
     """The events of one answer. Unknown events are passed over, unknown blocks kept for ``provider_blocks``."""
 
+    done = False
     __slots__ = (
         "_answered",
         "_ask",

@@ -67,6 +67,11 @@ class StoppingDecoder:
     def error(self, value: TollwayError | None) -> None:
         self._inner.error = value
 
+    @property
+    def done(self) -> bool:
+        """Has every answer met a stop sequence? What the provider still sends is not wanted, and would be paid for."""
+        return self._stops.done
+
     def feed(self, data: bytes) -> Sequence[JsonObject]:
         """Chunks that ``data`` completes."""
         return self._cut(self._inner.feed(data))

@@ -19,6 +19,7 @@ HELD = 32 * 1024 * 1024
 class Decoder:
     """The ``ChunkDecoder`` of Converse."""
 
+    done = False
     __slots__ = (
         "_blocks",
         "_chat",

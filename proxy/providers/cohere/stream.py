@@ -29,6 +29,7 @@ class _Call:
 class Decoder:
     """One answer. Citations are told at its end, when the text that they point into is complete."""
 
+    done = False
     __slots__ = ("_blocks", "_calls", "_citations", "_ended", "_framer", "_kinds", "_last", "_stream", "error")
 
     def __init__(self, ask: Ask) -> None:

@@ -18,6 +18,7 @@ _SPACE = b"\xef\xbb\xbf \r\n\t"
 class GeminiDecoder:
     """Also takes a JSON body where events were asked for: an error, or a list of frames."""
 
+    done = False
     __slots__ = ("_answer", "_finished", "_framer", "_fresh", "_json", "_size", "error")
 
     def __init__(self, ask: Ask) -> None:

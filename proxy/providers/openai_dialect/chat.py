@@ -154,6 +154,11 @@ class CompatibleDecoder:
         self._closed = False
         self._stops = Stops(ask.stop, choices=ask.choices) if ask.stop else None
 
+    @property
+    def done(self) -> bool:
+        """Has every answer met a stop sequence? What the provider still sends is not wanted, and would be paid for."""
+        return self._stops is not None and self._stops.done
+
     def feed(self, data: bytes) -> Sequence[JsonObject]:
         """Chunks that ``data`` completes."""
         return self._stopped(self._events(self._cutter.feed(data)))

@@ -76,6 +76,8 @@ async def test_a_limited_key_uses_its_models_and_nothing_else() -> None:
     ("path", "method", "body"),
     [
         (GEMINI.format("forbidden"), "POST", "allowed"),
+        ("/native/local/v1/models/allowed", "DELETE", None),
+        ("/native/local/v1beta/tunedModels/x/models/allowed", "PATCH", None),
         ("/native/local/v1/files", "GET", "allowed"),
         ("/native/local/v1/files", "POST", "allowed"),
         ("/native/local/v1/files/1", "DELETE", "allowed"),
