@@ -16,7 +16,12 @@ principal           Principal               auth                   parse, routin
 body                bytes                   parse                  token_count, streaming
 request             RequestView             parse                  token_count, routing, streaming
 upload              Upload | None           parse                  streaming (a body that is streamed through)
-estimate            TokenEstimate           token_count            telemetry
+estimate            TokenEstimate           token_count            rate_limit, telemetry
+quote               Quote                   rate_limit             rate_limit, settlement (what this request would cost)
+reservation         Reservation | None      rate_limit             its settler, telemetry
+meter               StreamMeter | None      rate_limit             streaming (what of a stream may still leave)
+ledger_id           str                     rate_limit             rate_limit, streaming (the hold's own id, never the client's)
+settled             Settled | None          settlement             telemetry (what it came to in money)
 route               str                     routing                telemetry (a configured model name or ``other``)
 target              Target | None           routing                streaming, telemetry
 attempts            list[Attempt]           streaming              telemetry
@@ -49,11 +54,14 @@ settlers            list                    any link               edge
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct, field
 
 from .errors import TollwayError
+from .policy.rules import Reservation, Rule
+from .policy.terms import AT_COST, Plan
 from .wire.chat import EMPTY, RequestView
 from .wire.endpoints import CHAT, Endpoint
 from .wire.stream import StreamEvent
@@ -66,6 +74,8 @@ Send = Callable[[Message], Awaitable[None]]
 Outcome = Literal["ok", "rejected", "upstream_error", "client_closed", "timeout", "internal_error"]
 Observer = Callable[[Sequence[StreamEvent]], None]
 Settler = Callable[["RequestContext"], Awaitable[None]]
+
+Network = IPv4Network | IPv6Network
 
 SCOPE_KEY = "tollway"
 
@@ -82,6 +92,23 @@ class Principal(Struct, frozen=True, kw_only=True):
     forwarded: bytes | None = None
     stable_only: bool = False
     """Are models in preview, deprecated or retired refused?"""
+    key: str = ""
+    """The virtual key's id, "" for callers without one."""
+    account: str = ""
+    """The account that is charged and that owns what is made; ``tenant`` is the same name."""
+    endpoints: tuple[str, ...] = ("*",)
+    """Globs over endpoint names."""
+    providers: tuple[str, ...] = ("*",)
+    """Globs over configured providers."""
+    networks: tuple[Network, ...] = ()
+    """Where the key may be used from; empty: anywhere."""
+    expires: float | None = None
+    """Unix seconds."""
+    rules: tuple[Rule, ...] = ()
+    """Limits and budgets of the key and its account."""
+    plan: Plan = AT_COST
+    output_cap: int | None = None
+    """Tokens that one answer may have."""
 
 
 ANONYMOUS = Principal(name="anonymous", tenant="", models=(), passthrough=False)
@@ -113,6 +140,8 @@ class Attempt(Struct, kw_only=True):
     status: int = 0
     error: str = ""
     maybe_billed: bool = False
+    upstream_id: str = ""
+    """The provider's own request id, for comparing with its bill."""
 
 
 class TokenEstimate(Struct, frozen=True):
@@ -146,6 +175,49 @@ class Upload(Protocol):
         """Frees the spool. Idempotent."""
 
 
+class Quote(Struct, frozen=True, gc=False):
+    """Prices of a request before it is made: micro-dollars per million tokens to the customer, tiers and classes at their dearest.
+
+    ``known`` is false where a price is not known; ``max_output`` tokens is the model's own limit, 0 where unknown.
+    """
+
+    input_price: int = 0
+    output_price: int = 0
+    known: bool = False
+    max_output: int = 0
+
+
+NO_QUOTE = Quote()
+
+
+class Settled(Struct, frozen=True, kw_only=True):
+    """What a request came to: ``charge`` to the customer and ``cost`` to the operator in micro-dollars; ``None``: price unknown."""
+
+    charge: int | None
+    cost: int | None
+    ending: str
+    """How it ended, as the settlement policy names it."""
+    count: Literal["reported", "counted", "estimated"]
+
+
+class StreamMeter(Protocol):
+    """Decides what of a stream may still leave. Fed with the client's bytes in order; counts what it lets through."""
+
+    error: TollwayError | None
+    """The limit that ended the stream; what was returned last is the last to leave."""
+    waiting: bool
+    """Does what was fed wait for more to be granted?"""
+
+    def feed(self, data: bytes) -> bytes:
+        """Of ``data`` and what waited, what may leave now: whole SSE events, unless all of it may."""
+
+    async def more(self) -> bytes:
+        """Waits for the grant (bounded); what may leave then. Sets ``error`` when it was refused."""
+
+    def close(self) -> None:
+        """The stream has ended, however it did. Idempotent."""
+
+
 class RequestContext(Struct, kw_only=True):
     """See the table in the module's docstring."""
 
@@ -163,6 +235,11 @@ class RequestContext(Struct, kw_only=True):
     request: RequestView = EMPTY
     upload: Upload | None = None
     estimate: TokenEstimate = NO_ESTIMATE
+    quote: Quote = NO_QUOTE
+    reservation: Reservation | None = None
+    meter: StreamMeter | None = None
+    ledger_id: str = ""
+    settled: Settled | None = None
     route: str = ""
     target: Target | None = None
     attempts: list[Attempt] = field(default_factory=list)

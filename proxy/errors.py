@@ -5,9 +5,13 @@ TollwayError
 │   ├── InvalidRequest (400) ── InvalidJson, UnsupportedMedia (415), RequestTooLarge (413), RequestTimeout (408)
 │   ├── AuthenticationFailed (401)
 │   ├── PermissionDenied (403)
-│   ├── NotFound (404) ── ModelNotFound, EndpointUnsupported
+│   ├── NotFound (404) ── ModelNotFound, EndpointUnsupported, ObjectNotFound
+│   ├── Conflict (409)
+│   ├── PriceUnknown (400)
 │   └── ClientGone (499, nobody reads it) ── IncompleteBody (400)
 ├── RateLimited (429)      a limit of ours
+│   └── BudgetExceeded     a budget or balance is used up
+├── LimitsUnavailable, LedgerUnavailable, KeysUnavailable (503)   what decides or remembers cannot be reached
 ├── UpstreamError          a provider is at fault
 │   ├── UpstreamUnavailable (UpstreamDropped), UpstreamInvalid, UpstreamTlsFailed, UpstreamAuthFailed, UpstreamCut (502)
 │   ├── UpstreamRefused, UpstreamRejected (as theirs)
@@ -129,6 +133,25 @@ class EndpointUnsupported(NotFound):
     default_code = "endpoint_unsupported"
 
 
+class ObjectNotFound(NotFound):
+    """An object (file, batch, response …) that does not exist or belongs to another account: both read alike."""
+
+    default_code = "not_found"
+
+
+class Conflict(ClientError):
+    """The request contradicts what is there: a replayed Idempotency-Key with another body, a name that is taken."""
+
+    status = 409
+    default_code = "conflict"
+
+
+class PriceUnknown(InvalidRequest):
+    """The key has a budget or pays for its use, and nobody knows what this model costs."""
+
+    default_code = "price_unknown"
+
+
 class ClientGone(ClientError):
     """The client left; nobody reads the answer."""
 
@@ -156,6 +179,35 @@ class RateLimited(TollwayError):
     type = "requests"
     default_code = "rate_limit_exceeded"
     source = "client"
+
+
+class BudgetExceeded(RateLimited):
+    """A budget or a prepaid balance is used up: sending it again does not help."""
+
+    type = "insufficient_quota"
+    default_code = "insufficient_quota"
+    should_retry: ClassVar[bool | None] = False
+
+
+class LimitsUnavailable(TollwayError):
+    """The store that decides a limit cannot be reached, and the limit is ``closed``."""
+
+    status = 503
+    default_code = "limits_unavailable"
+
+
+class LedgerUnavailable(TollwayError):
+    """A hold cannot be written down, so nothing that costs money is sent."""
+
+    status = 503
+    default_code = "ledger_unavailable"
+
+
+class KeysUnavailable(TollwayError):
+    """The key is not known here and the database that could know it cannot be reached."""
+
+    status = 503
+    default_code = "keys_unavailable"
 
 
 class UpstreamError(TollwayError):

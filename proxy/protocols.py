@@ -6,8 +6,9 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from .context import Limits, Principal, RequestContext, Target, TokenEstimate
+from .context import Limits, Principal, Quote, RequestContext, Settled, Target, TokenEstimate
 from .errors import ModelNotFound, RawHeaders, TollwayError
+from .policy.rules import Charge, Denial, Level, Reservation, Rule
 from .wire.endpoints import Endpoint
 from .wire.usage import Usage
 from .wire.values import Json
@@ -226,6 +227,161 @@ class Authenticator(Protocol):
 
     def identify(self, presented: Sequence[bytes], client: str) -> Principal:
         """The principal of the first known credential. Raises ``AuthenticationFailed`` or ``RateLimited``."""
+
+
+# ---- limits ---------------------------------------------------------------------------------------------------------
+class LimitStore(Protocol):
+    """Counters of every rule. One call decides all charges of a request; nothing is held unless everything is granted.
+
+    Methods never raise for a store that is down: the failure mode of each rule decides, and ``Reservation.degraded`` says so.
+    """
+
+    async def reserve(self, ident: str, charges: Sequence[Charge], lease: float) -> Reservation | Denial:
+        """Holds every charge under the reservation ``ident``; after ``lease`` seconds without ``renew`` it is given back."""
+
+    async def extend(self, reservation: Reservation, amounts: Sequence[int]) -> Denial | None:
+        """Holds ``amounts`` more, one for each grant, all or nothing. On success the grants show it."""
+
+    async def spend(self, reservation: Reservation, amounts: Sequence[int]) -> None:
+        """Turns part of what is held into what was used, now: a stream under way. The grants' ``held`` shrinks."""
+
+    async def settle(self, reservation: Reservation, used: Sequence[int]) -> None:
+        """Ends it: ``used`` in all for each grant, what ``spend`` said included; the rest is given back. Once; later calls do nothing."""
+
+    async def renew(self, reservations: Sequence[Reservation], lease: float) -> None:
+        """They are still under way."""
+
+    async def levels(self, rules: Sequence[tuple[Rule, str]]) -> Sequence[Level]:
+        """The state of rules, each with the calendar window it is asked for ("" for rates)."""
+
+    async def seed(self, used: Sequence[tuple[str, str, int]]) -> None:
+        """(rule ident, window, micro-dollars) as the ledger knows them. Counters that exist keep what they have; then ``seeded``."""
+
+    async def close(self) -> None:
+        """Lets go of connections."""
+
+
+# ---- money ----------------------------------------------------------------------------------------------------------
+class Hold(Struct, frozen=True, kw_only=True):
+    """What is written down before a request is sent: enough to settle it should this process die. Amounts in micro-dollars."""
+
+    ident: str
+    """Unique: 32 hexadecimal digits, made by the gateway."""
+    request_id: str
+    account: str
+    key: str
+    key_name: str
+    endpoint: str
+    route: str
+    provider: str
+    model: str
+    held: int
+    input_tokens: int
+    """Likely tokens of the prompt, from its bytes."""
+    input_price: int
+    output_price: int
+    """To the customer, micro-dollars per million tokens."""
+    price_version: str
+    at: float
+    """Unix seconds."""
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One request that reached a provider, settled. The row that ``tollway usage`` and a customer's bill are made of.
+
+    ``charge``: micro-dollars to the customer, of which ``included`` came from the plan's free allowance; ``cost``: to the operator,
+    failed attempts too. ``unpriced``: a price was not known, and counted as 0.
+    """
+
+    ident: str
+    request_id: str
+    upstream_id: str
+    account: str
+    key: str
+    key_name: str
+    endpoint: str
+    route: str
+    provider: str
+    model: str
+    outcome: str
+    ending: str
+    count: Literal["reported", "counted", "estimated"]
+    flags: tuple[str, ...] = ()
+    """``usage_missing``, ``usage_absurd``, ``unpriced``, ``recovered`` …"""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    attempts: int = 1
+    held: int = 0
+    charge: int = 0
+    cost: int = 0
+    unpriced: bool = False
+    price_version: str = ""
+    at: float = 0.0
+    """Unix seconds of the request's begin."""
+    ended: float = 0.0
+
+
+class Ledger(Protocol):
+    """Holds and entries, durable in a file before a request is sent, in the database soon after. Nothing here waits for SQL."""
+
+    @property
+    def sync(self) -> bool:
+        """Does a request wait for the database (``ledger: sync``)?"""
+
+    def hold(self, hold: Hold) -> None:
+        """Writes it down so that a killed process leaves a trace. Raises ``LedgerUnavailable``."""
+
+    def dispatched(self, ident: str) -> None:
+        """The request is about to leave for a provider: from now on it has an entry, whatever happens."""
+
+    def checkpoint(self, ident: str, output_tokens: int) -> None:
+        """Output delivered so far; what a killed process is charged for."""
+
+    def settle(self, entry: Entry) -> None:
+        """Closes the hold with its entry. The second for one ``ident`` does nothing."""
+
+    def release(self, ident: str) -> None:
+        """Closes a hold of a request that never reached a provider: no entry."""
+
+    async def committed(self, ident: str) -> None:
+        """Waits until the database has what was written for ``ident`` so far. Raises ``LedgerUnavailable``."""
+
+
+class Pricing(Protocol):
+    """What requests cost, by the catalogue and the account's plan."""
+
+    def quote(self, principal: Principal, model: str, target: Target | None) -> Quote:
+        """Before it is made. ``model`` is the public name."""
+
+    def version(self, principal: Principal) -> str:
+        """Which prices those are: stored with every entry."""
+
+    def settled(self, ctx: RequestContext) -> Settled:
+        """After it has ended, by the settlement policy (docs/settlement.md)."""
+
+    def entry(self, ctx: RequestContext, settled: Settled, at: float, ended: float) -> Entry:
+        """The ledger's row of a request that reached a provider."""
+
+
+# ---- ownership ------------------------------------------------------------------------------------------------------
+class Owners(Protocol):
+    """Which account made an object that a provider keeps (a file, a batch, a response …)."""
+
+    @property
+    def enforced(self) -> bool:
+        """Is there more than one tenant, so that it matters?"""
+
+    async def owners(self, idents: Sequence[str]) -> Sequence[str | None]:
+        """The account of each id; ``None`` where nobody is known to have made it. One store call."""
+
+    async def claim(self, account: str, idents: Sequence[str]) -> None:
+        """They belong to ``account`` now; ids that have an owner keep it."""
+
+    async def forget(self, idents: Sequence[str]) -> None:
+        """They were deleted."""
 
 
 # ---- tokens ---------------------------------------------------------------------------------------------------------

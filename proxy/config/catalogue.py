@@ -57,7 +57,12 @@ class Refresh(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Catalogue(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Rows changed or added, and a timed refresh, which is off unless it is set."""
+    """Rows changed or added, and a timed refresh, which is off unless it is set.
+
+    ``unknown_price``: what becomes of a request whose key has a budget or pays, at a model without a known price: ``deny``, or
+    ``free`` (counted as 0 and marked). Self-hosted kinds and providers on private addresses cost nothing unless a price is set.
+    """
 
     models: dict[str, CatalogueModel] = {}
     refresh: Refresh | None = None
+    unknown_price: Literal["deny", "free"] = "deny"

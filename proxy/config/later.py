@@ -1,10 +1,9 @@
 """Names that the design keeps for later versions: refused like every unknown key, but called what they are."""
 
 KEYS: dict[str, frozenset[str]] = {
-    "Config": frozenset({"admin", "limits", "retry", "cache", "storage", "state", "middleware", "accounts"}),
+    "Config": frozenset({"retry", "cache", "middleware"}),
     "Server": frozenset({"admin_port", "admin_host"}),
-    "Key": frozenset({"limits", "budget", "account", "expires"}),
-    "Model": frozenset({"policy", "retry", "cache", "fallbacks", "limits"}),
+    "Model": frozenset({"policy", "retry", "cache", "fallbacks"}),
     "Target": frozenset({"weight", "retry", "limits", "price"}),
     "Streaming": frozenset({"on_disconnect"}),
     "Telemetry": frozenset({"otlp", "jsonl"}),

@@ -1,10 +1,13 @@
 """The whole configuration as one tree of frozen Structs; JSON Schema and docs come from here."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 from .catalogue import Catalogue
 from .server import Server, Telemetry
-from .traffic import Auth, Key, Model, Passthrough, Provider, Streaming, Timeouts
+from .stores import Admin, State, Storage
+from .traffic import Account, Auth, GatewayLimits, Key, Model, Passthrough, Provider, Streaming, Timeouts
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -12,12 +15,18 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     server: Server = Server()
     auth: Auth = Auth()
+    admin: Admin = Admin()
     keys: tuple[Key, ...] = ()
+    accounts: dict[str, Account] = {}
     providers: dict[str, Provider] = {}
     models: dict[str, Model] = {}
     catalogue: Catalogue = Catalogue()
     successors: dict[str, str] = {}
     passthrough: Passthrough = Passthrough()
+    limits: GatewayLimits = GatewayLimits()
     timeouts: Timeouts = Timeouts(connect=5.0, idle=120.0, total=1800.0)
     streaming: Streaming = Streaming()
+    storage: Storage = Storage()
+    ledger: Literal["async", "sync"] = "async"
+    state: State = State()
     telemetry: Telemetry = Telemetry()

@@ -9,7 +9,7 @@ from .problems import Path, dotted
 from .schema import Config
 from .secrets import Hidden, Secret
 
-RESTART = frozenset({"server", "telemetry"})
+RESTART = frozenset({"server", "telemetry", "storage", "state", "ledger"})
 """Sections that a running process cannot take over."""
 
 _SECRET_NAME = re.compile(r"secret|token|password|key|credential|session", re.IGNORECASE)

@@ -1,9 +1,10 @@
-"""The half of the configuration that is applied live: auth, keys, providers, models, catalogue, timeouts, streaming."""
+"""The half of the configuration that is applied live: auth, keys, accounts, providers, models, limits, timeouts, streaming."""
 
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from ..policy.terms import AT_COST, NO_LIMITS, Amount, Budget, Limits, Plan
 from .secrets import Secret
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400, extra={"unit": "seconds"})]
@@ -17,18 +18,48 @@ else:
     Options = dict[str, object]
 
 
+class Jwt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Callers with signed tokens (extra ``oidc``). ``issuer`` and ``audience`` must match; signing keys come from ``jwks_url``
+    (by default from the issuer's discovery document) or ``jwks_file``, never from the token.
+
+    ``account_claim`` and ``models_claim`` name claims (dots reach inside); ``account`` is used where a token names none.
+    ``leeway`` in seconds; ``refresh``: seconds between looks at the signing keys.
+    """
+
+    issuer: str
+    audience: str
+    jwks_url: str | None = None
+    jwks_file: str | None = None
+    algorithms: tuple[Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"], ...] = (
+        "RS256",
+        "ES256",
+        "EdDSA",
+    )
+    account_claim: str = "sub"
+    models_claim: str | None = None
+    account: str | None = None
+    leeway: Annotated[float, Meta(ge=0, le=600, extra={"unit": "seconds"})] = 30.0
+    refresh: Seconds = 300.0
+
+
 class Auth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who may call. ``failures_per_minute`` bounds wrong keys per client address, ``failures_total_per_minute`` over all."""
+    """Who may call. ``failures_per_minute`` bounds wrong keys per client address, ``failures_total_per_minute`` over all.
+
+    ``jwt``: signed tokens are accepted beside keys.
+    """
 
     mode: Literal["keys", "forward", "open"] = "keys"
     failures_per_minute: Annotated[int, Meta(ge=1)] = 60
     failures_total_per_minute: Annotated[int, Meta(ge=1)] = 6000
+    jwt: Jwt | None = None
 
 
 class Key(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A file-owned key. ``models`` are globs over public model names; ``passthrough`` (paths without a model) follows from ``"*"``.
 
-    ``stability``: ``stable`` keeps it from models that are in preview, deprecated or retired.
+    ``stability``: ``stable`` keeps it from models that are in preview, deprecated or retired. ``endpoints`` and ``providers`` are
+    globs, ``networks`` CIDR ranges of client addresses, ``expires`` a date or an ISO time. ``account``: who pays and owns what
+    is made, by default the key itself. ``max_output_tokens`` caps every answer.
     """
 
     name: Name
@@ -36,6 +67,39 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     models: tuple[str, ...] = ("*",)
     passthrough: bool | None = None
     stability: Literal["any", "stable"] = "any"
+    account: Name | None = None
+    endpoints: tuple[str, ...] = ("*",)
+    providers: tuple[str, ...] = ("*",)
+    networks: tuple[str, ...] = ()
+    expires: str | None = None
+    max_output_tokens: Amount | None = None
+    limits: Limits = NO_LIMITS
+    budget: Budget | None = None
+    budgets: tuple[Budget, ...] = ()
+
+
+class Account(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A file-owned account: what its keys share. Prepaid accounts need ``storage``."""
+
+    limits: Limits = NO_LIMITS
+    budget: Budget | None = None
+    budgets: tuple[Budget, ...] = ()
+    plan: Plan = AT_COST
+
+
+class Queue(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Waiting instead of 429: at most ``wait`` seconds each and ``size`` requests at once, keys in turn. ``wait: 0`` turns it off."""
+
+    wait: Annotated[float, Meta(ge=0, le=600, extra={"unit": "seconds"})] = 0.0
+    size: Annotated[int, Meta(ge=1, le=100_000)] = 100
+
+
+class GatewayLimits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``default``: limits of each key, where the key sets none of its own; ``gateway``: of everybody together."""
+
+    default: Limits = NO_LIMITS
+    gateway: Limits = NO_LIMITS
+    queue: Queue = Queue()
 
 
 class Provider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -51,6 +115,7 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     proxy: Secret | None = None
     ca_file: str | None = None
     options: Options = {}
+    limits: Limits = NO_LIMITS
 
 
 class Timeouts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -71,9 +136,10 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A public model name and the one target that answers for it."""
+    """A public model name and the one target that answers for it. ``limits`` bind all its callers together."""
 
     targets: Annotated[tuple[Target, ...], Meta(min_length=1, max_length=1)]
+    limits: Limits = NO_LIMITS
 
 
 class Passthrough(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -4,9 +4,10 @@ import pytest
 
 from .sources import OURS, imports_of, inside, modules
 
-KERNEL = ("proxy.wire", "proxy.errors", "proxy.context", "proxy.protocols")
+KERNEL = ("proxy.wire", "proxy.errors", "proxy.context", "proxy.protocols", "proxy.policy")
 
 ONLY: dict[str, tuple[str, ...]] = {
+    "proxy.policy": ("proxy.policy",),
     "proxy.wire": KERNEL,
     "proxy.errors": KERNEL,
     "proxy.context": KERNEL,
@@ -15,13 +16,19 @@ ONLY: dict[str, tuple[str, ...]] = {
     "proxy.providers": ("proxy.providers", "proxy.translation", "proxy.catalogue", *KERNEL),
     "proxy.translation": ("proxy.translation", "proxy.catalogue", "proxy.wire", "proxy.errors", "proxy.protocols"),
     "proxy.upstream": ("proxy.upstream", *KERNEL),
-    "proxy.identity": ("proxy.identity", *KERNEL),
+    "proxy.identity": ("proxy.identity", "proxy.storage.records", *KERNEL),
     "proxy.routing": ("proxy.routing", *KERNEL),
     "proxy.local": ("proxy.local", *KERNEL),
     "proxy.telemetry": ("proxy.telemetry", "proxy", *KERNEL),
     "proxy.tokens": ("proxy.tokens", "proxy.wire"),
     "proxy.catalogue": ("proxy.catalogue",),
-    "proxy.config": ("proxy.config",),
+    "proxy.config": ("proxy.config", "proxy.policy"),
+    "proxy.limits": ("proxy.limits", "proxy.state", "proxy.tokens", *KERNEL),
+    "proxy.state": ("proxy.state", *KERNEL),
+    "proxy.money": ("proxy.money", "proxy.catalogue", *KERNEL),
+    "proxy.storage": ("proxy.storage", *KERNEL),
+    "proxy.ownership": ("proxy.ownership", "proxy.state", *KERNEL),
+    "proxy.admin": ("proxy.admin", "proxy.identity", "proxy.storage", "proxy.money", *KERNEL),
     "proxy.mock": ("proxy.mock", "proxy.wire"),
     "middleware": ("middleware", "proxy.services", "proxy.relay", "proxy.local", *KERNEL),
 }
