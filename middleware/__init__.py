@@ -1,6 +1,6 @@
 """The request path. Read the files in the order of ``CHAIN``: that is the order in which a request meets them.
 
-edge → auth → parse → token_count → routing → streaming
+edge → auth → parse → ownership → token_count → rate_limit → routing → streaming
 """
 
 from starlette.types import ASGIApp
@@ -9,19 +9,52 @@ from proxy.local import tokens
 from proxy.services import Services
 from proxy.wire.endpoints import COUNT_TOKENS, MODELS, NATIVE, REALTIME, TOKENS, Endpoint
 
-from . import auth, edge, models, native, parse, realtime, routing, streaming, token_count
+from . import (
+    auth,
+    edge,
+    models,
+    native,
+    ownership,
+    parse,
+    rate_limit,
+    realtime,
+    routing,
+    streaming,
+    token_count,
+)
 
-CHAIN: tuple[edge.Link, ...] = (edge.link, auth.link, parse.link, token_count.link, routing.link)
+CHAIN: tuple[edge.Link, ...] = (
+    edge.link,
+    auth.link,
+    parse.link,
+    ownership.link,
+    token_count.link,
+    rate_limit.link,
+    routing.link,
+)
 """The core links, outermost first; ``streaming`` is the application inside them."""
+
+_CHAINS: dict[Endpoint, tuple[edge.Link, ...]] = {
+    MODELS: (edge.link, auth.link, ownership.link, rate_limit.link, models.link, routing.link),
+    NATIVE: (
+        edge.link,
+        auth.link,
+        parse.link,
+        ownership.link,
+        native.link,
+        token_count.link,
+        rate_limit.link,
+    ),
+    TOKENS: (edge.link, auth.link, parse.link, token_count.link, rate_limit.link, routing.link),
+}
+"""Endpoints whose chain differs."""
 
 
 def build_chain(endpoint: Endpoint, path: str | None, services: Services) -> ASGIApp:
     """The chain of one endpoint. ``path`` is fixed for listed paths, ``None`` where it comes with the request."""
-    links = CHAIN
-    if endpoint is MODELS:
-        links = (edge.link, auth.link, models.link, routing.link)
-    if endpoint is NATIVE:
-        links = (edge.link, auth.link, parse.link, native.link)
+    links = _CHAINS.get(endpoint, CHAIN)
+    if services.owners is None:
+        links = tuple(each for each in links if each is not ownership.link)
     if endpoint is TOKENS:
         app = tokens.app(services.counter)
     elif endpoint is COUNT_TOKENS:

@@ -1,10 +1,10 @@
-"""Second link: whose request is this? Looks in the four headers where SDKs put their key."""
+"""Second link: whose request is this, and may that key be used here? Looks in the four headers where SDKs put their key."""
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from proxy.context import Receive, Scope, Send, context_of
-from proxy.protocols import Authenticator, Clock
+from proxy.protocols import Authenticator, Authorise, Clock
 from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
 from proxy.wire.headers import CREDENTIALS
@@ -13,16 +13,21 @@ SUBPROTOCOL = b"openai-insecure-api-key."
 
 
 class AuthMiddleware:
-    """Turns credentials into a principal. Raises ``AuthenticationFailed`` (401) or ``RateLimited`` for a guesser."""
+    """Turns credentials into a principal. Raises ``AuthenticationFailed`` (401), ``PermissionDenied`` or ``RateLimited`` for a guesser."""
 
-    def __init__(self, app: ASGIApp, *, authenticator: Authenticator, clock: Clock) -> None:
+    def __init__(
+        self, app: ASGIApp, *, authenticator: Authenticator, authorise: Authorise, endpoint: Endpoint, clock: Clock
+    ) -> None:
         self.app = app
         self._authenticator = authenticator
+        self._authorise = authorise
+        self._endpoint = endpoint.name
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ctx = context_of(scope)
-        ctx.principal = self._authenticator.identify(presented_in(ctx.headers), ctx.client)
+        principal = ctx.principal = self._authenticator.identify(presented_in(ctx.headers), ctx.client)
+        self._authorise(principal, self._endpoint, ctx.client)
         ctx.timings.append(("auth", self._clock() - ctx.started))
         await self.app(scope, receive, send)
 
@@ -48,4 +53,10 @@ def presented_in(headers: dict[bytes, bytes]) -> list[bytes]:
 
 def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:
     """What the link is built from."""
-    return Middleware(AuthMiddleware, authenticator=services.authenticator, clock=services.clock)
+    return Middleware(
+        AuthMiddleware,
+        authenticator=services.authenticator,
+        authorise=services.authorise,
+        endpoint=endpoint,
+        clock=services.clock,
+    )

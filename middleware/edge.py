@@ -18,6 +18,9 @@ from proxy.errors import (
     GatewayDraining,
     InternalError,
     InvalidRequest,
+    KeysUnavailable,
+    LedgerUnavailable,
+    LimitsUnavailable,
     RateLimited,
     TollwayError,
     UpstreamError,
@@ -95,7 +98,7 @@ class EdgeMiddleware:
             await self._fail(ctx, InternalError(detail=type(error).__name__), guarded, socket=socket)
         finally:
             self._tasks.leave(ctx)
-            self._settle(ctx)
+            await self._settle(ctx)
 
     def _open(self, scope: Scope) -> RequestContext:
         raw: list[tuple[bytes, bytes]] = scope["headers"]
@@ -143,7 +146,7 @@ class EdgeMiddleware:
         elif ctx.insertion is not None:
             event = ctx.insertion + sse_event(error, ctx.request_id, ctx.endpoint.shape)
             # A gateway that leaves on purpose ends its stream properly; a broken answer must look broken.
-            final = isinstance(error, GatewayDraining)
+            final = isinstance(error, GatewayDraining | RateLimited)
             ctx.complete = True
             await send({"type": "http.response.body", "body": event, "more_body": not final})
 
@@ -166,11 +169,16 @@ class EdgeMiddleware:
         await send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": envelope(error, ctx.request_id)})
 
-    def _settle(self, ctx: RequestContext) -> None:
-        """Once, after the end, never inside the request's own task when there is anything to wait for."""
+    async def _settle(self, ctx: RequestContext) -> None:
+        """Once, after the end, and never inside the request's own task when there is anything to wait for."""
         ended = self._clock()
-        if ctx.settlers or self._settlement.needs_count(ctx):
-            self._tasks.spawn(self._settlement.settle(ctx, ended))
+        if ctx.settlers or ctx.ledger_id or self._settlement.needs_count(ctx):
+            work = self._settlement.settle(ctx, ended)
+            if self._settlement.immediate(ctx):
+                # Runs to its end without a pause, so no cancellation can come between.
+                await work
+            else:
+                self._tasks.spawn(work)
         else:
             self._telemetry.record(ctx, ended)
 
@@ -238,7 +246,8 @@ def outcome_of(error: TollwayError) -> Outcome:
         return "upstream_error"
     if isinstance(error, InternalError):
         return "internal_error"
-    if isinstance(error, ClientError | RateLimited | GatewayDraining):
+    refusals = (ClientError, RateLimited, GatewayDraining, LimitsUnavailable, LedgerUnavailable, KeysUnavailable)
+    if isinstance(error, refusals):
         return "rejected"
     return "internal_error"
 

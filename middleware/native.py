@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 
 from proxy.context import Receive, RequestContext, Scope, Send, Target, context_of
 from proxy.errors import NotFound, PermissionDenied
+from proxy.policy.scopes import within
 from proxy.protocols import Clock, Directory
 from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
@@ -47,6 +48,10 @@ class NativeMiddleware:
             raise NotFound(
                 f"Invalid URL ({ctx.method} {ctx.path[:200]}): account administration is not proxied; "
                 "set passthrough.admin to allow it."
+            )
+        if not within(ctx.principal.providers, found.provider):
+            raise PermissionDenied(
+                f"This key may not use provider {found.provider!r}; its owner can add it to the key's providers."
             )
         model = model_in("/" + rest)
         if not model and ctx.method == "POST" and unquote(rest).rpartition("/")[2] in OPERATIONS:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from proxy.context import Attempt, Receive, RequestContext, Scope, Send, context_of
 from proxy.errors import AuthenticationFailed, ClientGone, InternalError, PermissionDenied, UpstreamAuthFailed
-from proxy.protocols import Clock, Providers, Tasks, UpstreamSocket
+from proxy.protocols import Admission, Clock, Providers, Tasks, UpstreamSocket
 from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
 from proxy.wire.stream import read_realtime_usage
@@ -25,8 +25,11 @@ _ACCOUNT_SUBPROTOCOLS = (SUBPROTOCOL, b"openai-organization.", b"openai-project.
 class RealtimeApp:
     """Relays one WebSocket to ``ctx.target``."""
 
-    def __init__(self, *, providers: Providers, origins: tuple[str, ...], tasks: Tasks, clock: Clock) -> None:
+    def __init__(
+        self, *, providers: Providers, admission: Admission, origins: tuple[str, ...], tasks: Tasks, clock: Clock
+    ) -> None:
         self._providers = providers
+        self._admission = admission
         self._origins = origins
         self._tasks = tasks
         self._clock = clock
@@ -37,6 +40,7 @@ class RealtimeApp:
         if ctx.target is None:
             raise InternalError(detail="no target")
         provider, transport = self._providers[ctx.target.provider]
+        await self._admission.attempt(ctx, ctx.target)
         offered = offered_subprotocols(ctx.headers.get(b"sec-websocket-protocol", b""))
         attempt = Attempt(provider=ctx.target.provider, model=ctx.target.model, started=self._clock())
         ctx.attempts.append(attempt)
@@ -44,6 +48,8 @@ class RealtimeApp:
         message = await receive()
         if message["type"] != "websocket.connect":
             raise ClientGone("The client left.")
+        if ctx.on_dispatch is not None:
+            ctx.on_dispatch()
         try:
             upstream = await transport.connect(request, ctx.target.limits, offered)
         except UpstreamAuthFailed as error:
@@ -70,7 +76,7 @@ class RealtimeApp:
     async def _relay(self, ctx: RequestContext, receive: Receive, send: Send, upstream: UpstreamSocket) -> None:
         """Until either side closes; the other is closed with the same code."""
         loop = asyncio.get_running_loop()
-        up = loop.create_task(_to_upstream(receive, upstream))
+        up = loop.create_task(_to_upstream(ctx, receive, upstream))
         down = loop.create_task(_to_client(ctx, upstream, send))
         try:
             await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
@@ -91,19 +97,24 @@ class RealtimeApp:
             await asyncio.gather(up, down, return_exceptions=True)
 
 
-async def _to_upstream(receive: Receive, upstream: UpstreamSocket) -> tuple[int, str]:
+async def _to_upstream(ctx: RequestContext, receive: Receive, upstream: UpstreamSocket) -> tuple[int, str]:
     """Client frames, until it closes; its code and reason."""
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
             return sendable(message.get("code") or 1000), message.get("reason") or ""
         text = message.get("text")
-        await upstream.send(text if text is not None else message["bytes"])
+        frame = text if text is not None else message["bytes"]
+        if ctx.frames is not None:
+            await ctx.frames.sent(frame)
+        await upstream.send(frame)
 
 
 async def _to_client(ctx: RequestContext, upstream: UpstreamSocket, send: Send) -> None:
     """Provider frames, until it closes; usage in them is added up."""
     while (message := await upstream.receive()) is not None:
+        if ctx.frames is not None:
+            await ctx.frames.received(message)
         if isinstance(message, str):
             await send({"type": "websocket.send", "text": message})
             if '"response.done"' in message:
@@ -129,6 +140,7 @@ def app(endpoint: Endpoint, services: Services) -> ASGIApp:
     """The innermost application of the WebSocket chain."""
     return RealtimeApp(
         providers=services.providers,
+        admission=services.admission,
         origins=services.config.server.cors.origins,
         tasks=services.tasks,
         clock=services.clock,

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from proxy.context import Receive, RequestContext, Scope, Send, Target, context_of
 from proxy.errors import EndpointUnsupported, InvalidRequest, NotFound, PermissionDenied
+from proxy.policy.scopes import within
 from proxy.protocols import Clock, Directory, Standing
 from proxy.services import Services
 from proxy.wire.endpoints import ADMIN_FAMILIES, Endpoint
@@ -29,7 +30,11 @@ class RoutingMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ctx = context_of(scope)
         begun = self._clock()
-        ctx.target = self._target(ctx)
+        target = ctx.target = self._target(ctx)
+        if not within(ctx.principal.providers, target.provider):
+            raise PermissionDenied(
+                f"This key may not use provider {target.provider!r}; its owner can add it to the key's providers."
+            )
         ctx.timings.append(("routing", self._clock() - begun))
         await self.app(scope, receive, send)
 

@@ -4,7 +4,7 @@ from starlette.types import ASGIApp
 
 from proxy.context import Receive, Scope, Send, context_of
 from proxy.errors import InternalError
-from proxy.protocols import Clock, Providers, Tasks
+from proxy.protocols import Admission, Clock, Providers, Tasks
 from proxy.relay.relay import Relay, RelaySettings
 from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
@@ -14,9 +14,17 @@ class StreamingApp:
     """Relays to ``ctx.target``; the mechanics are in ``proxy/relay``."""
 
     def __init__(
-        self, *, providers: Providers, settings: RelaySettings, tasks: Tasks, clock: Clock, wall: Clock
+        self,
+        *,
+        providers: Providers,
+        admission: Admission,
+        settings: RelaySettings,
+        tasks: Tasks,
+        clock: Clock,
+        wall: Clock,
     ) -> None:
         self._providers = providers
+        self._admission = admission
         self._settings = settings
         self._tasks = tasks
         self._clock = clock
@@ -27,6 +35,7 @@ class StreamingApp:
         if ctx.target is None:
             raise InternalError(detail="no target")
         provider, transport = self._providers[ctx.target.provider]
+        await self._admission.attempt(ctx, ctx.target)
         relay = Relay(
             ctx,
             receive,
@@ -46,6 +55,7 @@ def app(endpoint: Endpoint, services: Services) -> ASGIApp:
     """The innermost application of a chain."""
     return StreamingApp(
         providers=services.providers,
+        admission=services.admission,
         settings=services.relay,
         tasks=services.tasks,
         clock=services.clock,

@@ -22,8 +22,9 @@ class TokenCountMiddleware:
         if ctx.body:
             begun = self._clock()
             request = ctx.request
-            cap = request.max_completion_tokens or request.max_tokens or request.max_output_tokens or 0
-            ctx.estimate = self._counter.estimate(ctx.body, cap * (request.n or 1))
+            # The largest, whichever of them the provider will read.
+            cap = max(request.max_completion_tokens or 0, request.max_tokens or 0, request.max_output_tokens or 0)
+            ctx.estimate = self._counter.estimate(ctx.body, cap * max(request.n or 1, request.best_of or 1))
             ctx.timings.append(("token_count", self._clock() - begun))
         await self.app(scope, receive, send)
 

@@ -14,29 +14,38 @@ from starlette.types import ASGIApp
 from middleware import build_chain
 
 from . import accounts, generation
+from .administration import Administration
+from .admission.limiter import Limiter, Shared
 from .config import Config, ConfigError, Loaded
 from .config.reload import Watcher
 from .config.show import Change
-from .context import Receive, Scope, Send
+from .context import Receive, RequestContext, Scope, Send, StreamMeter
 from .counting import ChainCounter
+from .identity.authorisation import authorise
 from .inflight import InFlight
 from .lifespan import Lifespan
+from .limits.meter import Extend, LiveMeter
 from .local.health import Health, State
 from .refreshing import Refresher
 from .scheduling import yield_to_loop
 from .services import Services
 from .settlement import Settler
+from .stores import Stores
 from .surface import Surface
 from .telemetry.access_log import AccessLog
 from .telemetry.metrics import Metrics
 from .telemetry.recorder import Recorder
 from .telemetry.registry import exposed_registry
+from .telemetry.spending import Spending
 from .tokens.counter import TokenCounter
 from .transports import TransportPool
 from .upstream.fetch import fetch
 from .wire.endpoints import Endpoint
 
 _log = logging.getLogger("tollway.app")
+
+METER_STEP = 256
+"""Output tokens that a running stream asks for at a time."""
 
 HEARTBEAT = 0.5
 """Seconds between looks at the loop's lag and the retired pools."""
@@ -72,10 +81,12 @@ class Gateway:
         )
         self._tokens = TokenCounter()
         self._counter = ChainCounter(self._tokens)
-        self._settlement = Settler(counter=self._counter, telemetry=self._recorder)
         self.tasks = InFlight()
         self._pool = TransportPool()
         self.state = State()
+        self._stores = Stores(config, self.metrics)
+        self._administration: Administration | None = None
+        self._shared = self._sharing()
         self._services = self._generation(config)
         exposed = exposed_registry(registry) if registry is not None else None
         self._health = Health(self.state, registry=exposed)
@@ -103,15 +114,61 @@ class Gateway:
 
     # ---- generations ------------------------------------------------------------------------------------------------
 
+    def _sharing(self) -> Shared:
+        """What admission keeps across reloads."""
+        stores = self._stores
+        return Shared(
+            store=stores.limits,
+            ledger=stores.ledger,
+            forecast=stores.forecast,
+            room=stores.room,
+            decisions=Spending(self.metrics),
+            wall=time.time,
+            tasks=self.tasks,
+        )
+
     def _generation(self, config: Config) -> Services:
+        stores = self._stores
+        directory = generation.directory(config)
+        pricing = generation.pricing(config)
+        gateway, models, providers = generation.shared_rules(config)
         services = Services(
             config=config,
-            authenticator=generation.authenticator(config, self._clock),
-            directory=generation.directory(config),
+            authenticator=generation.authenticator(
+                config,
+                self._clock,
+                terms=generation.terms_of(config),
+                stored=stores.stored,
+                signers=stores.signers,
+                pepper=stores.pepper,
+            ),
+            authorise=authorise,
+            directory=directory,
             providers=accounts.providers(config, self._pool.use(config.providers), os.environ),
             counter=self._counter,
             telemetry=self._recorder,
-            settlement=self._settlement,
+            settlement=Settler(
+                counter=self._counter,
+                telemetry=self._recorder,
+                pricing=pricing,
+                ledger=stores.ledger,
+                forecast=stores.forecast,
+                room=stores.room,
+                local=stores.local,
+                clock=self._clock,
+                wall=time.time,
+            ),
+            admission=Limiter(
+                self._shared,
+                gateway=gateway,
+                models=models,
+                providers=providers,
+                directory=directory,
+                pricing=pricing,
+                counter=self._counter,
+                meter=self._tokens_meter,
+            ),
+            owners=stores.owners,
             tasks=self.tasks,
             relay=generation.relay_settings(config),
             body_limits=generation.body_limits(config),
@@ -121,6 +178,29 @@ class Gateway:
         self._known = generation.known_models(config)
         return services
 
+    def _tokens_meter(
+        self,
+        ctx: RequestContext,
+        *,
+        reserved: int | None,
+        extend: Extend,
+        checkpoint: Callable[[int], None] | None,
+        spend: Callable[[int], None] | None,
+    ) -> StreamMeter:
+        """The live meter of one stream, by the tokeniser of the model that was asked for."""
+        count, factor = self._tokens.inline_count(ctx.request.model or "")
+        return LiveMeter(
+            dialect=ctx.endpoint.dialect,
+            count=count,
+            factor=factor,
+            reserved=reserved,
+            extend=extend,
+            step=METER_STEP,
+            checkpoint=checkpoint,
+            spend=spend,
+            clock=self._clock,
+        )
+
     def _chain(self, endpoint: Endpoint, path: str | None) -> ASGIApp:
         return build_chain(endpoint, path, self._services)
 
@@ -129,8 +209,12 @@ class Gateway:
 
     async def _apply(self, loaded: Loaded, change: Change) -> None:
         """A good new configuration: new chains, swapped in; what needs a restart is said and left."""
+        if self._stores.stored is not None:
+            self._stores.stored.use(generation.terms_of(loaded.config))
         self._services = self._generation(loaded.config)
         self._surface.rebuild(self._chain)
+        if self._administration is not None:
+            self._surface.admin.app = self._administration.app(loaded.config)
         self.metrics.reload_time.set_to_current_time()
         _log.info("configuration applied: %s", ", ".join(change.hot) or "nothing")
         if change.restart:
@@ -163,7 +247,19 @@ class Gateway:
         loop.set_exception_handler(log_loop_error)
         # Granian's own handler runs through the loop's wake-up descriptor, so both are called.
         signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(self.drain))
-        loops = (self._watcher.run(), self._beat(), self._refresher.run())
+        await self._stores.open(generation.terms_of(self._config))
+        self._shared = self._sharing()
+        self._services = self._generation(self._config)
+        self._surface.rebuild(self._chain)
+        self._administration = Administration(self._stores, self._config)
+        self._surface.admin.app = self._administration.app(self._config)
+        loops = (
+            self._watcher.run(),
+            self._beat(),
+            self._refresher.run(),
+            self._shared.leases.run(),
+            *self._stores.loops(),
+        )
         self._background = [loop.create_task(work) for work in loops]
         self.metrics.reload_success.set(1)
         self.metrics.reload_time.set_to_current_time()
@@ -193,6 +289,7 @@ class Gateway:
         if not await self.tasks.settle(5.0):
             self.tasks.end_all()
             await self.tasks.settle(2.0)
+        await self._stores.close()
         await self._pool.close()
         self._tokens.close()
         if self._access_log is not None:
@@ -212,6 +309,7 @@ class Gateway:
             self.state.lagging = lag > self._config.server.lag_limit
             self.metrics.loop_lag.set(lag)
             self.metrics.in_flight.set(len(self.tasks))
+            self.metrics.reservations.set(len(self._shared.leases))
             skipped = self._tokens.overflowed
             self.metrics.counts_skipped.inc(skipped - self._skipped)
             self._skipped = skipped

@@ -6,7 +6,7 @@ Field               Type                    Written by             Read by
 request_id          str                     edge                   all
 endpoint            Endpoint                edge                   all
 started             float                   edge                   all (monotonic seconds)
-raw_headers         list                    edge                   providers (pairs as received, names in lower case)
+raw_headers         list                    edge, ownership        providers (pairs as received, names in lower case)
 headers             dict[bytes, bytes]      edge                   auth, parse, streaming
 method              str                     edge                   providers
 path                str                     edge                   parse, providers (without the prefix, still encoded)
@@ -15,12 +15,14 @@ client              str                     edge                   auth, telemet
 principal           Principal               auth                   parse, routing, streaming, telemetry
 body                bytes                   parse                  token_count, streaming
 request             RequestView             parse                  token_count, routing, streaming
-upload              Upload | None           parse                  streaming (a body that is streamed through)
+upload              Upload | None           parse, ownership       streaming (a body that is streamed through)
 estimate            TokenEstimate           token_count            rate_limit, telemetry
 quote               Quote                   rate_limit             rate_limit, settlement (what this request would cost)
 reservation         Reservation | None      rate_limit             its settler, telemetry
 meter               StreamMeter | None      rate_limit             streaming (what of a stream may still leave)
-ledger_id           str                     rate_limit             rate_limit, streaming (the hold's own id, never the client's)
+ledger_id           str                     rate_limit             settlement (the hold's own id, never the client's; "": no ledger)
+on_dispatch         Callable | None         rate_limit             streaming (called right before a request leaves for a provider)
+costing             Callable | None         rate_limit             streaming (micro-dollars of a usage, for the cost header)
 settled             Settled | None          settlement             telemetry (what it came to in money)
 route               str                     routing                telemetry (a configured model name or ``other``)
 target              Target | None           routing                streaming, telemetry
@@ -48,6 +50,8 @@ response_headers    list                    any link               streaming (be
 timings             list                    any link               streaming (server-timing)
 tags                dict[str, str]          any link               telemetry
 observers           list                    any link               streaming (sees every read's events)
+answers             list[AnswerFilter]      any link               streaming (sees the answer before it leaves)
+frames              FrameWatch | None       ownership              streaming (sees the frames of a WebSocket)
 settlers            list                    any link               edge
 =================== ======================= ====================== ==========================================
 """
@@ -55,7 +59,7 @@ settlers            list                    any link               edge
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct, field
 
@@ -67,6 +71,9 @@ from .wire.endpoints import CHAT, Endpoint
 from .wire.stream import StreamEvent
 from .wire.usage import NO_USAGE, Usage
 
+if TYPE_CHECKING:
+    from .protocols import Again, Exchange, UpstreamRequest
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -74,6 +81,8 @@ Send = Callable[[Message], Awaitable[None]]
 Outcome = Literal["ok", "rejected", "upstream_error", "client_closed", "timeout", "internal_error"]
 Observer = Callable[[Sequence[StreamEvent]], None]
 Settler = Callable[["RequestContext"], Awaitable[None]]
+AnswerFilter = Callable[["UpstreamRequest", "Exchange", "Again"], Awaitable["Exchange"]]
+"""Sees an answer's head before anything of it leaves; the exchange it returns is what is relayed. May raise a ``TollwayError``."""
 
 Network = IPv4Network | IPv6Network
 
@@ -218,6 +227,16 @@ class StreamMeter(Protocol):
         """The stream has ended, however it did. Idempotent."""
 
 
+class FrameWatch(Protocol):
+    """Looks at the frames of a WebSocket."""
+
+    async def sent(self, message: str | bytes) -> None:
+        """A client's frame before it travels. Raises ``ClientError``: the socket ends."""
+
+    async def received(self, message: str | bytes) -> None:
+        """A provider's frame before it reaches the client."""
+
+
 class RequestContext(Struct, kw_only=True):
     """See the table in the module's docstring."""
 
@@ -239,6 +258,8 @@ class RequestContext(Struct, kw_only=True):
     reservation: Reservation | None = None
     meter: StreamMeter | None = None
     ledger_id: str = ""
+    on_dispatch: Callable[[], None] | None = None
+    costing: Callable[[Usage], int | None] | None = None
     settled: Settled | None = None
     route: str = ""
     target: Target | None = None
@@ -266,6 +287,8 @@ class RequestContext(Struct, kw_only=True):
     timings: list[tuple[str, float]] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     observers: list[Observer] = field(default_factory=list)
+    answers: list[AnswerFilter] = field(default_factory=list)
+    frames: FrameWatch | None = None
     settlers: list[Settler] = field(default_factory=list)
 
     def interrupt(self, error: TollwayError) -> None:

@@ -4,21 +4,42 @@ import time
 from collections.abc import Mapping
 
 from . import catalogue
+from .catalogue.model import ModelInfo
 from .catalogued import Facts, bare_names, listed_models, lists_models, owner_of, rows_of
 from .config import Config
+from .config.checks_policy import expires_at
 from .config.traffic import Key, Timeouts
-from .context import Limits, Principal, Target
+from .context import Limits, Target
+from .identity.callers import Callers
 from .identity.failures import FailureLimiter
-from .identity.keyring import Forwarder, Keyring, Open
+from .identity.keyring import Forwarder, Open
+from .identity.principals import Terms, file_account, file_key
+from .identity.signing_keys import SigningKeys
+from .identity.stored import StoredKeys
+from .identity.tokens import Tokens
+from .money.hosting import self_hosted
+from .money.prices import PriceList
+from .money.pricing import CataloguePricing
+from .policy.rules import Rule, rules_of
+from .policy.terms import Budget, Scopes
 from .protocols import Authenticator, Clock, ModelEntry
 from .relay.relay import RelaySettings
 from .relay.upload import BodyLimits
 from .routing.directory import WILDCARD, Directory
+from .storage.records import KeyRecord
 
 _DEFAULTS = Limits(connect=5.0, first_byte=None, idle=120.0, total=1800.0)
 
 
-def authenticator(config: Config, clock: Clock) -> Authenticator:
+def authenticator(
+    config: Config,
+    clock: Clock,
+    *,
+    terms: Terms,
+    stored: StoredKeys | None = None,
+    signers: SigningKeys | None = None,
+    pepper: bytes = b"",
+) -> Authenticator:
     """Who may call, by ``auth.mode``."""
     auth = config.auth
     failures = FailureLimiter(per_address=auth.failures_per_minute, total=auth.failures_total_per_minute, clock=clock)
@@ -28,13 +49,69 @@ def authenticator(config: Config, clock: Clock) -> Authenticator:
         case "forward":
             return Forwarder(failures)
         case "keys":
-            return Keyring([(key.key.reveal(), _principal(key)) for key in config.keys], failures)
+            keys = [(key.key.reveal(), _record(key)) for key in config.keys]
+            tokens = Tokens(signers, terms=terms, stored=stored) if signers is not None else None
+            return Callers(keys, failures, terms=terms, stored=stored, tokens=tokens, pepper=pepper)
 
 
-def _principal(key: Key) -> Principal:
-    allowed = WILDCARD in key.models if key.passthrough is None else key.passthrough
-    stable_only = key.stability == "stable"
-    return Principal(name=key.name, tenant=key.name, models=key.models, passthrough=allowed, stable_only=stable_only)
+def terms_of(config: Config) -> Terms:
+    """What the file says about all keys."""
+    accounts = {
+        name: file_account(
+            name, limits=account.limits, budgets=_budgets(account.budget, account.budgets), plan=account.plan
+        )
+        for name, account in config.accounts.items()
+    }
+    return Terms(default=config.limits.default, accounts=accounts, ledgered=config.storage.type != "none")
+
+
+def _record(key: Key) -> KeyRecord:
+    return file_key(
+        key.name,
+        account=key.account,
+        scopes=Scopes(
+            models=key.models,
+            endpoints=key.endpoints,
+            providers=key.providers,
+            networks=key.networks,
+            passthrough=key.passthrough,
+            stability=key.stability,
+        ),
+        limits=key.limits,
+        budgets=_budgets(key.budget, key.budgets),
+        output_cap=key.max_output_tokens,
+        expires=expires_at(key.expires) if key.expires is not None else None,
+    )
+
+
+def _budgets(one: Budget | None, more: tuple[Budget, ...]) -> tuple[Budget, ...]:
+    return more if one is None else (one, *more)
+
+
+def shared_rules(config: Config) -> tuple[tuple[Rule, ...], dict[str, tuple[Rule, ...]], dict[str, tuple[Rule, ...]]]:
+    """(the gateway's rules, each model's by its public name, each provider's by its name)."""
+    models = {name: rules_of(model.limits, "model", name) for name, model in config.models.items()}
+    providers = {name: rules_of(provider.limits, "provider", name) for name, provider in config.providers.items()}
+    return (
+        rules_of(config.limits.gateway, "gateway", ""),
+        {name: rules for name, rules in models.items() if rules},
+        {name: rules for name, rules in providers.items() if rules},
+    )
+
+
+def pricing(config: Config) -> CataloguePricing:
+    """What requests cost. The catalogue is the one in force."""
+    providers = config.providers
+
+    def info(target: Target) -> ModelInfo | None:
+        provider = providers.get(target.provider)
+        return catalogue.info(provider.use, target.model) if provider is not None and target.model else None
+
+    def free(name: str) -> bool:
+        provider = providers.get(name)
+        return provider is not None and self_hosted(provider.use, provider.base_url)
+
+    return CataloguePricing(PriceList(info=info, free=free, unknown=config.catalogue.unknown_price))
 
 
 def directory(config: Config, wall: Clock = time.time) -> Directory:

@@ -1,6 +1,6 @@
 """Every seam of the gateway as a Protocol: links depend on these, concrete classes meet only in ``proxy/app.py``."""
 
-from collections.abc import AsyncIterable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import date
 from typing import Any, Literal, Protocol
 
@@ -48,6 +48,10 @@ class Exchange(Protocol):
 
     def abort(self) -> None:
         """Closes the connection at once, so that the provider stops generating."""
+
+
+Again = Callable[[UpstreamRequest], Awaitable[Exchange]]
+"""Sends one more request to the same target, for an answer that needs another page. Raises ``UpstreamError``."""
 
 
 class UpstreamSocket(Protocol):
@@ -229,6 +233,10 @@ class Authenticator(Protocol):
         """The principal of the first known credential. Raises ``AuthenticationFailed`` or ``RateLimited``."""
 
 
+Authorise = Callable[[Principal, str, str], None]
+"""(principal, endpoint name, client address). Raises ``PermissionDenied`` where the key may not be used so."""
+
+
 # ---- limits ---------------------------------------------------------------------------------------------------------
 class LimitStore(Protocol):
     """Counters of every rule. One call decides all charges of a request; nothing is held unless everything is granted.
@@ -259,6 +267,16 @@ class LimitStore(Protocol):
 
     async def close(self) -> None:
         """Lets go of connections."""
+
+
+class Admission(Protocol):
+    """Decides whether a request may run, by every limit and budget that binds it."""
+
+    async def admit(self, ctx: RequestContext) -> None:
+        """Before routing: all limits in one step, and the hold. Raises ``RateLimited`` and its kin."""
+
+    async def attempt(self, ctx: RequestContext, target: Target) -> None:
+        """Before one try at one provider: that provider's limits. Raises ``RateLimited``."""
 
 
 # ---- money ----------------------------------------------------------------------------------------------------------
@@ -356,6 +374,9 @@ class Pricing(Protocol):
     def quote(self, principal: Principal, model: str, target: Target | None) -> Quote:
         """Before it is made. ``model`` is the public name."""
 
+    def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
+        """Micro-dollars to the customer for a complete answer with ``usage``; ``None``: price unknown."""
+
     def version(self, principal: Principal) -> str:
         """Which prices those are: stored with every entry."""
 
@@ -363,7 +384,7 @@ class Pricing(Protocol):
         """After it has ended, by the settlement policy (docs/settlement.md)."""
 
     def entry(self, ctx: RequestContext, settled: Settled, at: float, ended: float) -> Entry:
-        """The ledger's row of a request that reached a provider."""
+        """The ledger's row of a request that reached a provider; times in unix seconds."""
 
 
 # ---- ownership ------------------------------------------------------------------------------------------------------
@@ -433,8 +454,11 @@ class Settlement(Protocol):
     def needs_count(self, ctx: RequestContext) -> bool:
         """Did tokens flow that the provider has not reported?"""
 
+    def immediate(self, ctx: RequestContext) -> bool:
+        """Would ``settle`` run to its end without waiting for anything?"""
+
     async def settle(self, ctx: RequestContext, ended: float) -> None:
-        """Settlers in reverse order, then the record."""
+        """Counts, the price, settlers in reverse order, the ledger, the record."""
 
 
 Providers = Mapping[str, tuple[Provider, Transport]]

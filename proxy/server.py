@@ -20,6 +20,7 @@ from granian.server.mp import MPServer as Granian
 from starlette.types import ASGIApp
 
 from .config import Config, Loaded
+from .config.checks_policy import effective_state
 from .telemetry.log import configure
 from .telemetry.shared import metrics_folder
 
@@ -28,6 +29,9 @@ MINIMUM_GRANIAN = (2, 8, 7)
 
 SERVING = "TOLLWAY_SERVING"
 """Set in the workers' environment: a local model that a later reload brings has no engine, and its provider says so."""
+
+EMBEDDED_STATE = "TOLLWAY_EMBEDDED_STATE"
+"""Where the workers find the embedded state store: its URL in their environment."""
 
 KILL_MARGIN = 5
 """Seconds behind the drain limit after which a worker is killed."""
@@ -53,22 +57,37 @@ def serve(loaded: Loaded, *, overrides: Mapping[str, str]) -> None:
 
 @contextlib.contextmanager
 def started(config: Config) -> Iterator[None]:
-    """What runs beside the workers: the engines of local models. Raises ``StartError``."""
+    """What runs beside the workers: the engines of local models, the embedded state store. Raises ``StartError``."""
     os.environ[SERVING] = "1"
     try:
-        if not any(provider.use == "local" for provider in config.providers.values()):
+        with contextlib.ExitStack() as stack:
+            if any(provider.use == "local" for provider in config.providers.values()):
+                _local_models(config, stack)
+            if effective_state(config) == "embedded":
+                _embedded_state(stack)
             yield
-            return
-        from .inference.launch import local_models  # noqa: PLC0415 - only with a local model
-        from .inference.weights import LocalModelError  # noqa: PLC0415
-
-        try:
-            with local_models(config):
-                yield
-        except LocalModelError as error:
-            raise StartError(str(error)) from None
     finally:
         os.environ.pop(SERVING, None)
+        os.environ.pop(EMBEDDED_STATE, None)
+
+
+def _local_models(config: Config, stack: contextlib.ExitStack) -> None:
+    from .inference.launch import local_models  # noqa: PLC0415 - only with a local model
+    from .inference.weights import LocalModelError  # noqa: PLC0415
+
+    try:
+        stack.enter_context(local_models(config))
+    except LocalModelError as error:
+        raise StartError(str(error)) from None
+
+
+def _embedded_state(stack: contextlib.ExitStack) -> None:
+    from .state.embedded import EmbeddedStateError, embedded_state  # noqa: PLC0415 - only with an embedded store
+
+    try:
+        os.environ[EMBEDDED_STATE] = stack.enter_context(embedded_state())
+    except EmbeddedStateError as error:
+        raise StartError(str(error)) from None
 
 
 def granian(config: Config, *, path: str | None, overrides: Mapping[str, str]) -> Granian:

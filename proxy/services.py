@@ -3,7 +3,19 @@
 from msgspec import Struct
 
 from .config import Config
-from .protocols import Authenticator, Clock, Counter, Directory, Providers, Settlement, Tasks, Telemetry
+from .protocols import (
+    Admission,
+    Authenticator,
+    Authorise,
+    Clock,
+    Counter,
+    Directory,
+    Owners,
+    Providers,
+    Settlement,
+    Tasks,
+    Telemetry,
+)
 from .relay.relay import RelaySettings
 from .relay.upload import BodyLimits
 
@@ -13,11 +25,15 @@ class Services(Struct, frozen=True, kw_only=True):
 
     config: Config
     authenticator: Authenticator
+    authorise: Authorise
     directory: Directory
     providers: Providers
     counter: Counter
     telemetry: Telemetry
     settlement: Settlement
+    admission: Admission
+    owners: Owners | None
+    """``None``: callers are isolated otherwise, or there is only one."""
     tasks: Tasks
     relay: RelaySettings
     body_limits: BodyLimits

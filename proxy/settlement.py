@@ -1,20 +1,41 @@
-"""What happens once after every request, whatever ended it: settlers in reverse order, exact counts, the record."""
+"""What happens once after every request, whatever ended it: exact counts, the price, settlers in reverse order, the ledger, the record."""
 
 import asyncio
 
+from .admission.limiter import Forecast, WaitingRoom
 from .context import RequestContext
-from .protocols import Counter, Telemetry
+from .protocols import Clock, Counter, Ledger, Pricing, Telemetry
 
 LIMIT = 30.0
 """Seconds that one settler may take."""
 
 
 class Settler:
-    """Settles finished requests, outside their own tasks."""
+    """Settles finished requests. One per generation: a request is charged by the prices it was admitted under."""
 
-    def __init__(self, *, counter: Counter, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        *,
+        counter: Counter,
+        telemetry: Telemetry,
+        pricing: Pricing,
+        ledger: Ledger | None,
+        forecast: Forecast,
+        room: WaitingRoom | None,
+        local: bool,
+        clock: Clock,
+        wall: Clock,
+    ) -> None:
+        """``local``: are all counters in this process, so that settling waits for nothing?"""
         self._counter = counter
         self._telemetry = telemetry
+        self._pricing = pricing
+        self._ledger = ledger
+        self._forecast = forecast
+        self._room = room
+        self._local = local
+        self._clock = clock
+        self._wall = wall
 
     def needs_count(self, ctx: RequestContext) -> bool:
         """Did tokens flow that the provider has not reported?"""
@@ -24,22 +45,55 @@ class Settler:
             return True
         return ctx.endpoint.dialect in ("chat", "completions", "responses", "messages") and bool(ctx.body)
 
+    def immediate(self, ctx: RequestContext) -> bool:
+        """Is there nothing to count and nothing to wait for?"""
+        return self._local and not self.needs_count(ctx)
+
     async def settle(self, ctx: RequestContext, ended: float) -> None:
-        """Runs everything; a settler that breaks is counted and the others still run."""
+        """Runs everything; a step that breaks is counted and the others still run."""
         if self.needs_count(ctx):
-            model = ctx.target.model if ctx.target is not None else ""
+            await self._count(ctx)
+        if ctx.attempts:
             try:
-                ctx.usage = await self._counter.usage(
-                    ctx.endpoint, model, ctx.body, "".join(ctx.output_text), dropped=ctx.output_dropped
-                )
-            except Exception as error:  # noqa: BLE001 - a count that breaks leaves the estimate, and the others their turn
-                self._telemetry.settler_failed("token_count", error)
+                ctx.settled = self._pricing.settled(ctx)
+                if ctx.usage.output and ctx.outcome == "ok":
+                    self._forecast.note(ctx.route, ctx.usage.output)
+            except Exception as error:  # noqa: BLE001 - an unpriced request still gives back what it holds
+                self._telemetry.settler_failed("pricing", error)
         for settler in reversed(ctx.settlers):
             try:
-                await asyncio.wait_for(settler(ctx), LIMIT)
+                if self._local:
+                    await settler(ctx)
+                else:
+                    await asyncio.wait_for(settler(ctx), LIMIT)
             except Exception as error:  # noqa: BLE001 - one broken settler must not cost the others their turn
                 self._telemetry.settler_failed(getattr(settler, "__qualname__", type(settler).__name__), error)
+        if self._room is not None and ctx.reservation is not None:
+            self._room.freed(ctx.reservation)
+        if ctx.ledger_id and self._ledger is not None:
+            try:
+                self._enter(self._ledger, ctx, ended)
+            except Exception as error:  # noqa: BLE001 - the journal has the hold: recovery will find it
+                self._telemetry.settler_failed("ledger", error)
         self._telemetry.record(ctx, ended)
+
+    async def _count(self, ctx: RequestContext) -> None:
+        model = ctx.target.model if ctx.target is not None else ""
+        try:
+            ctx.usage = await self._counter.usage(
+                ctx.endpoint, model, ctx.body, "".join(ctx.output_text), dropped=ctx.output_dropped
+            )
+        except Exception as error:  # noqa: BLE001 - a count that breaks leaves the estimate, and the others their turn
+            self._telemetry.settler_failed("token_count", error)
+
+    def _enter(self, ledger: Ledger, ctx: RequestContext, ended: float) -> None:
+        """One entry for a request that reached a provider, none for one that did not."""
+        if ctx.attempts and ctx.settled is not None:
+            # What passed since then, taken from the clock that does not step.
+            at = self._wall() - (self._clock() - ctx.started)
+            ledger.settle(self._pricing.entry(ctx, ctx.settled, at, at + ended - ctx.started))
+        else:
+            ledger.release(ctx.ledger_id)
 
 
 def upstream_status(ctx: RequestContext) -> int:

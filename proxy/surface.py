@@ -53,6 +53,8 @@ class Surface:
     def __init__(self, build: Build, health: Health, cors: Cors) -> None:
         self._slots: list[tuple[Slot, Endpoint, str | None]] = []
         self._build = build
+        self.admin = Slot(health)
+        """The admin API, once it is there; until then the process is not ready."""
         unlisted = Unlisted(self._slot(PASSTHROUGH, None), self._slot(REALTIME, None))
         router = Router(routes=[*self._routes(health)], redirect_slashes=False, default=unlisted)
         # Not Starlette(): its two error layers wrap every send, and every error already ends at the edge.
@@ -84,6 +86,7 @@ class Surface:
                 yield WebSocketRoute(prefix + path + "/{rest:path}", socket)
         for path in PATHS:
             yield Route(path, health, methods=["GET"])
+        yield Route("/admin/v1/{path:path}", self.admin)
         yield Route("/native/{provider}/{path:path}", self._slot(NATIVE, None))
         # Last, so that another method of a listed path finds it before Starlette's own 405.
         yield Route("/{path:path}", self._slot(PASSTHROUGH, None))

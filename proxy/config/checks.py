@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path as FilePath
 from urllib.parse import urlsplit
 
+from .checks_policy import PolicyChecks
 from .decode import Decoder
 from .problems import Path, dotted, nearest
 from .schema import Config
@@ -58,6 +59,7 @@ class Checks:
         self._successors()
         self._passthrough()
         self._telemetry()
+        PolicyChecks(self._config, self._bad, self._warn).run()
 
     def _bad(self, path: Path, message: str, hint: str | None = None) -> None:
         self._decoder.problem(path, message, hint=hint)
@@ -135,7 +137,8 @@ class Checks:
                 "set server.host: 127.0.0.1, or auth.mode: keys with an entry under keys",
             )
         known = not self._decoder.touched(("keys",)) and not self._decoder.touched(("auth",))
-        if config.auth.mode == "keys" and not config.keys and known:
+        others = config.storage.type != "none" or config.auth.jwt is not None
+        if config.auth.mode == "keys" and not config.keys and not others and known:
             self._bad(
                 ("keys",),
                 'auth.mode is "keys" and no key is configured, so nobody could call: add '
@@ -324,6 +327,13 @@ def literal_secrets(config: Config, decoder: Decoder) -> Iterator[Path]:
     for index, key in enumerate(config.keys):
         if key.key and ("keys", index, "key") not in decoder.expanded:
             yield ("keys", index, "key")
+    single: tuple[tuple[Path, Secret | None], ...] = (
+        (("admin", "key"), config.admin.key),
+        (("storage", "pepper"), config.storage.pepper),
+    )
+    for path, secret in single:
+        if secret is not None and path not in decoder.expanded:
+            yield path
     for name, provider in config.providers.items():
         if provider.api_key is not None and ("providers", name, "api_key") not in decoder.expanded:
             yield ("providers", name, "api_key")

@@ -1,20 +1,15 @@
 """File-owned keys, looked up by digest: no comparison ever runs on a key's own text."""
 
-import hmac
 import secrets
 from collections.abc import Iterable, Sequence
 
 from ..context import Principal
 from ..errors import AuthenticationFailed
 from .failures import FailureLimiter
+from .virtual_keys import digest
 
 TENANT_LENGTH = 32
 """Hexadecimal digits of a tenant derived from a key."""
-
-
-def digest(pepper: bytes, key: bytes) -> bytes:
-    """HMAC-SHA-256, 32 bytes; the only form in which keys are kept."""
-    return hmac.digest(pepper, key, "sha256")
 
 
 class Keyring:

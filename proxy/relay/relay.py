@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from ..context import Attempt, Message, Receive, RequestContext, Send, Target
+from ..context import Attempt, Message, Receive, RequestContext, Send, StreamMeter, Target
 from ..errors import (
     ClientGone,
     RawHeaders,
@@ -23,7 +23,7 @@ from ..errors import (
 )
 from ..protocols import Clock, Exchange, Meter, Provider, Tasks, Translation, Transport, UpstreamRequest
 from ..wire.endpoints import Dialect
-from ..wire.headers import client_headers, value_of
+from ..wire.headers import client_headers, moved_aside, value_of
 from ..wire.reply import text_of
 from ..wire.sse import COMMENT
 from ..wire.stream import TEXT_LIMIT, StreamDecoder, StreamEvent, Withholder
@@ -124,6 +124,8 @@ class Relay:
         exchange: Exchange | None = None
         try:
             exchange = await self._exchange(request)
+            for look in ctx.answers:
+                exchange = await look(request, exchange, self._again)
             meter = self._meter(exchange.headers) if self._meter is not None and exchange.status < 300 else None
             if meter is not None:
                 exchange = MeteredExchange(exchange, meter)
@@ -140,6 +142,8 @@ class Relay:
             self.watchdog.stop()
             if self.decoder is not None:
                 self._conclude(self.decoder)
+            if ctx.meter is not None:
+                ctx.meter.close()
             if isinstance(exchange, MeteredExchange):
                 ctx.usage = exchange.meter.usage or ctx.usage
             if self._watcher is not None:
@@ -185,16 +189,23 @@ class Relay:
             self._attempt.maybe_billed = True
             return await self._try(request, fresh=True)
 
+    async def _again(self, request: UpstreamRequest) -> Exchange:
+        return await self._transport.send(request, self._target.limits)
+
     async def _try(self, request: UpstreamRequest, *, fresh: bool) -> Exchange:
         target = self._target
         attempt = self._attempt = Attempt(provider=target.provider, model=target.model, started=self._clock())
         self.ctx.attempts.append(attempt)
+        if self.ctx.on_dispatch is not None:
+            self.ctx.on_dispatch()
         try:
             exchange = await self._transport.send(request, target.limits, fresh=fresh)
         except Exception as error:
             attempt.error = type(error).__name__
             raise
         attempt.status = exchange.status
+        if self.ctx.ledger_id:
+            attempt.upstream_id = _request_id(exchange.headers)
         watchdog = self.watchdog
         watchdog.answered = True
         watchdog.touched = asyncio.get_running_loop().time()
@@ -283,14 +294,15 @@ class Relay:
         dialect = ctx.endpoint.dialect if exchange.status < 300 else "opaque"
         decoder = self.decoder = self.decoder or self.new_decoder(dialect)
         withholder = self.withholder if inflater is None else None
+        # An answer that began with a comment has promised plain text.
+        plain_only = ctx.response_started and inflater is not None
+        meter = ctx.meter
         eager = decoder.eager
         data = await exchange.read()
         watchdog.touched = now()
         if self.beating is not None:
             await self.beating
         ctx.committed = True
-        # An answer that began with a comment has promised plain text.
-        plain_only = ctx.response_started and inflater is not None
         if not ctx.response_started:
             ctx.insertion = b"" if inflater is None else None
             await self.start(exchange, event_stream=True)
@@ -306,6 +318,8 @@ class Relay:
                         )
             elif withholder is not None:
                 out = withholder.feed(data)
+            if meter is not None:
+                out = await self.metered(meter, out, None if inflater is None or plain_only else seen)
             if exchange.ended:
                 break
             if out:
@@ -322,7 +336,7 @@ class Relay:
         self.observe(decoder, decoder.feed(seen))
         self.observe(decoder, decoder.close())
         if withholder is not None:
-            out += withholder.close()
+            out += withholder.close() if meter is None else await self.metered(meter, withholder.close())
         if decoder.failed and not decoder.complete:
             ctx.error = UpstreamCut("The provider ended its stream with an error.")
         elif not decoder.complete and (inflater is None or not inflater.blind):
@@ -330,6 +344,22 @@ class Relay:
                 await send({"type": "http.response.body", "body": out, "more_body": True})
             raise UpstreamCut("The provider's stream broke off before its end.")
         await send({"type": "http.response.body", "body": out, "more_body": False})
+
+    async def metered(self, meter: StreamMeter, data: bytes, plain: bytes | None = None) -> bytes:
+        """What of ``data`` may leave. At a limit the granted rest leaves and the limit's error is raised.
+
+        ``plain``: what ``data`` is when decompressed; such a stream leaves read by read and is cut before the read that is too much.
+        """
+        out = meter.feed(data if plain is None else plain)
+        while meter.waiting and meter.error is None:
+            out += await meter.more()
+        if meter.error is None:
+            return out if plain is None else data
+        if plain is None and out:
+            await self.send({"type": "http.response.body", "body": out, "more_body": True})
+            if self.decoder is not None:
+                self.observe(self.decoder, self.decoder.feed(out))
+        raise meter.error
 
     def credentials_refused(self, detail: str) -> UpstreamAuthFailed:
         return UpstreamAuthFailed(
@@ -360,10 +390,11 @@ class Relay:
                 size += len(data)
                 self.watchdog.touched = asyncio.get_running_loop().time()
             data = b"".join(parts)
+        if exchange.ended:
+            self._read_reply(data, exchange)
         await self.start(exchange, event_stream=False)
         if exchange.ended:
             await self.send({"type": "http.response.body", "body": data, "more_body": False})
-            self._read_reply(data, exchange)
         else:
             await self._pump(exchange, data)
 
@@ -432,7 +463,7 @@ class Relay:
 
     async def start(self, exchange: Exchange, *, event_stream: bool) -> None:
         self.ctx.committed = True
-        headers = client_headers(exchange.headers)
+        headers = moved_aside(client_headers(exchange.headers), self.ctx.response_headers)
         headers += self.own_headers(exchange.headers)
         if exchange.status >= 400:
             headers.append((b"x-tollway-error-source", b"upstream"))
@@ -445,6 +476,10 @@ class Relay:
         ctx, settings = self.ctx, self._settings
         raw_id = ctx.request_id.encode()
         headers = [(b"x-tollway-request-id", raw_id), *ctx.response_headers]
+        if ctx.costing is not None and ctx.usage.input_source == "reported":
+            charge = ctx.costing(ctx.usage)
+            if charge is not None:
+                headers.append((b"x-tollway-cost-usd", b"%d.%06d" % divmod(charge, 1_000_000)))
         if ctx.dropped:
             headers.append((b"x-tollway-dropped", _list_text(ctx.dropped)))
         if ctx.rewritten:
@@ -475,6 +510,19 @@ def _of_target(route: str, target: Target) -> tuple[tuple[bytes, bytes], ...]:
     if target.model:
         pairs.append((b"x-tollway-model", _header_text(target.model)))
     return tuple(pairs)
+
+
+_REQUEST_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-request-id", b"x-goog-request-id")
+"""Where providers name a request."""
+
+
+def _request_id(headers: RawHeaders) -> str:
+    """The provider's own id of the request, bounded; "" where it gives none."""
+    for name in _REQUEST_IDS:
+        value = value_of(headers, name)
+        if value:
+            return value[:128].decode("latin-1")
+    return ""
 
 
 def _list_text(names: list[str]) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import TollwayError, UpstreamAuthFailed, UpstreamCut, UpstreamInvalid, UpstreamRejected
 from ..protocols import Exchange, StreamTranslation, Translation
-from ..wire.headers import value_of
+from ..wire.headers import moved_aside, value_of
 from ..wire.reply import text_of
 from ..wire.stream import TEXT_LIMIT
 from .inflate import Inflater
@@ -57,6 +57,10 @@ class TranslatedAnswer:
             ctx.usage = self._translation.usage or ctx.usage
             if self._relay.beating is not None:
                 await self._relay.beating
+            if ctx.meter is not None and out:
+                if not ctx.response_started:
+                    await self._send_events(exchange, b"")
+                out = await self._relay.metered(ctx.meter, out)
             if out:
                 await self._send_events(exchange, out)
                 self._relay.observe(decoder, decoder.feed(out))
@@ -117,12 +121,12 @@ class TranslatedAnswer:
             self._relay.observe(decoder, decoder.close())
             await self._relay.send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        await self._start(exchange, b"application/json", size=len(out))
-        await self._relay.send({"type": "http.response.body", "body": out, "more_body": False})
         if self._translation.usage is not None:
             ctx.usage = self._translation.usage
         elif ctx.endpoint.dialect in ("chat", "completions", "responses", "messages"):
             ctx.output_text.append(text_of(out)[:TEXT_LIMIT])
+        await self._start(exchange, b"application/json", size=len(out))
+        await self._relay.send({"type": "http.response.body", "body": out, "more_body": False})
 
     async def failed(self, exchange: Exchange) -> None:
         """An error answer: in the client's words, or as it came where the dialect is the client's own."""
@@ -170,7 +174,7 @@ class TranslatedAnswer:
     async def _start(self, exchange: Exchange, kind: bytes, *, size: int | None = None) -> None:
         """``kind`` is the content type of what is rebuilt; a translation in the client's own dialect may keep the provider's."""
         self._relay.ctx.committed = True
-        theirs = self._translation.headers(exchange.headers)
+        theirs = moved_aside(self._translation.headers(exchange.headers), self._relay.ctx.response_headers)
         if kind is EVENTS:
             theirs = [pair for pair in theirs if pair[0] != b"content-type" or pair[1].lower().startswith(EVENTS[:17])]
         headers = [*theirs, *self._relay.own_headers(theirs)]

@@ -53,11 +53,20 @@ def line_of(ctx: RequestContext, ended: float, now: float) -> Line:
         "cached_tokens": usage.cached,
         "cache_write_tokens": usage.cache_write,
         "reasoning_tokens": usage.reasoning,
+        "account": ctx.principal.account or None,
+        "charge_usd": _dollars(ctx.settled.charge) if ctx.settled is not None else None,
+        "cost_usd": _dollars(ctx.settled.cost) if ctx.settled is not None else None,
+        "ending": ctx.settled.ending if ctx.settled is not None else None,
+        "limits": ctx.reservation.degraded if ctx.reservation is not None else None,
         "ttft_ms": round((ctx.first_token_at - ctx.started) * 1000, 3) if ctx.first_token_at else None,
         "duration_ms": round((ended - ctx.started) * 1000, 3),
         "upstream_ms": round(waited * 1000, 3),
         "overhead_ms": round((ctx.attempts[0].started - ctx.started) * 1000, 3) if ctx.attempts else None,
     }
+
+
+def _dollars(micro_usd: int | None) -> float | None:
+    return micro_usd / 1_000_000 if micro_usd is not None else None
 
 
 def _trace_id(traceparent: bytes | None) -> str | None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from .. import __version__
-from ..context import RequestContext
+from ..context import RequestContext, Settled
+from ..policy.rules import MICRO
 
 DURATION = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 FIRST_TOKEN = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -141,6 +142,89 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self.decisions = Counter(
+            "tollway_ratelimit_decisions_total",
+            "Limits and budgets that refused, would have refused, or could not be asked.",
+            ("scope", "limit", "result"),
+            registry=registry,
+        )
+        self.budget_alerts = Counter(
+            "tollway_budget_alerts_total",
+            "Budgets that reached a threshold.",
+            ("scope", "limit", "threshold"),
+            registry=registry,
+        )
+        self.cost = Counter(
+            "tollway_cost_usd_total", "What providers cost the operator.", ("provider", "model"), registry=registry
+        )
+        self.charge = Counter(
+            "tollway_charge_usd_total", "What customers were charged.", ("provider", "model"), registry=registry
+        )
+        self.unpriced = Counter(
+            "tollway_unpriced_requests_total",
+            "Requests whose price is not known.",
+            ("provider", "model"),
+            registry=registry,
+        )
+        self.store_errors = Counter(
+            "tollway_store_errors_total", "Calls to the state store that failed.", ("kind",), registry=registry
+        )
+        self.store_up = Gauge(
+            "tollway_store_up",
+            "Does the state store answer (1) or not (0)?",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self.reservations = Gauge(
+            "tollway_reservations_open",
+            "Requests that hold limits or budgets.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.queue_waiting = Gauge(
+            "tollway_queue_waiting",
+            "Requests that wait for a limit.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.ledger_queue = Gauge(
+            "tollway_ledger_queue_entries",
+            "Entries on their way to the database.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.ledger_lag = Gauge(
+            "tollway_ledger_lag_seconds",
+            "Age of the oldest entry that the database does not have.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.journal_bytes = Gauge(
+            "tollway_journal_bytes",
+            "Size of the write-ahead file.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.ledger_failures = Counter(
+            "tollway_ledger_failures_total",
+            "Batches that the database refused and that were tried again.",
+            registry=registry,
+        )
+        self.recovered = Counter(
+            "tollway_ledger_recovered_total",
+            "Holds of dead processes that were closed.",
+            ("ending",),
+            registry=registry,
+        )
+        self.keys_known = Gauge(
+            "tollway_stored_keys", "Virtual keys in memory.", registry=registry, multiprocess_mode="livemax"
+        )
+        self.keys_stale = Gauge(
+            "tollway_stored_keys_stale_seconds",
+            "How long the database has not confirmed the keys in memory.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         build = Gauge(
             "tollway_build_info", "The version that runs.", ("version",), registry=registry, multiprocess_mode="livemax"
         )
@@ -185,6 +269,16 @@ class Metrics:
         if ctx.rewritten:
             self.changed.labels(provider, "rewritten").inc()
         self._count_tokens(ctx, provider, model)
+        if ctx.settled is not None:
+            self._count_money(ctx.settled, provider, model)
+
+    def _count_money(self, settled: Settled, provider: str, model: str) -> None:
+        if settled.charge is None or settled.cost is None:
+            self.unpriced.labels(provider, model).inc()
+        if settled.charge:
+            self.charge.labels(provider, model).inc(settled.charge / MICRO)
+        if settled.cost:
+            self.cost.labels(provider, model).inc(settled.cost / MICRO)
 
     def catalogue_refreshed(self, good: bool) -> None:
         """One refresh of the catalogue went well, or left the last good one in place."""

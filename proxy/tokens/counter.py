@@ -11,7 +11,7 @@ from .encodings import tokenizer_for
 from .estimate import TokenEstimate, estimate_prompt, estimate_text
 from .memo import Counted
 from .prompt import PromptCount, count_prompt, estimated_prompt
-from .text import count_for
+from .text import count_for, count_piece
 
 INLINE = 16 * 1024
 """Bytes up to which counting on the loop (at most about 2 ms) costs less than handing over to a thread."""
@@ -36,6 +36,7 @@ class TokenCounter:
         self._store = store
         self._pool: ThreadPoolExecutor | None = None
         self._closed = False
+        self._loading: set[VocabularyName] = set()
         self._pending = 0
         self._lock = Lock()
 
@@ -64,6 +65,22 @@ class TokenCounter:
             return count_for(tokenizer, text, store=self._store)
         counted = await self._off_loop(lambda: count_for(tokenizer, text, store=self._store))
         return Counted(estimate_text(text), "estimated") if counted is None else counted
+
+    def inline_count(self, model: str | None) -> tuple[Callable[[str], int], float]:
+        """(tokens of a short text, what they are multiplied by for ``model``), for counting on the loop while a stream runs.
+
+        Until the vocabulary is loaded, which begins here, texts count as what they are likely to be at most.
+        """
+        tokenizer, store = tokenizer_for(model), self._store
+        vocabulary = tokenizer.vocabulary
+        if not store.ready(vocabulary) and vocabulary not in self._loading and not self._closed:
+            self._loading.add(vocabulary)
+            self._submit(lambda: store.encoding(vocabulary))
+
+        def count(text: str) -> int:
+            return count_piece(text, vocabulary, store=store) if store.ready(vocabulary) else estimate_text(text)
+
+        return count, tokenizer.factor
 
     async def load(self, *names: VocabularyName) -> None:
         """Load vocabularies now (all, if none is named) instead of with the first count. Raises VocabularyError."""

@@ -47,6 +47,11 @@ def count_text(text: str, vocabulary: VocabularyName, *, store: VocabularyStore 
     return counted
 
 
+def count_piece(text: str, vocabulary: VocabularyName, *, store: VocabularyStore = SHIPPED) -> int:
+    """Tokens of a piece of text that will hardly come again, so that it is not remembered."""
+    return _encode(text, vocabulary, store).tokens if text else 0
+
+
 def count_for(tokenizer: Tokenizer, text: str, *, store: VocabularyStore = SHIPPED) -> Counted:
     """Tokens of a text for a model: counted, then stretched if the vocabulary is not the model's own."""
     counted = count_text(text, tokenizer.vocabulary, store=store)

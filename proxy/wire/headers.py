@@ -111,6 +111,16 @@ def client_headers(raw: RawHeaders) -> list[tuple[bytes, bytes]]:
     return kept
 
 
+_RATES = b"x-ratelimit-"
+
+
+def moved_aside(theirs: list[tuple[bytes, bytes]], ours: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The provider's headers; where a limit of ours applies its ``x-ratelimit-*`` become ``x-tollway-upstream-ratelimit-*``."""
+    if not any(name.startswith(_RATES) for name, _ in ours):
+        return theirs
+    return [(b"x-tollway-upstream-" + n[2:] if n.startswith(_RATES) else n, value) for n, value in theirs]
+
+
 def check_response(headers: Sequence[tuple[bytes, bytes]]) -> None:
     """Raises ``UpstreamInvalid`` for a name or value that must not reach a client's parser."""
     for name, _ in headers:

@@ -30,7 +30,10 @@ ONLY: dict[str, tuple[str, ...]] = {
     "proxy.ownership": ("proxy.ownership", "proxy.state", *KERNEL),
     "proxy.admin": ("proxy.admin", "proxy.identity", "proxy.storage", "proxy.money", *KERNEL),
     "proxy.mock": ("proxy.mock", "proxy.wire"),
-    "middleware": ("middleware", "proxy.services", "proxy.relay", "proxy.local", *KERNEL),
+    "proxy.admission": ("proxy.admission", *KERNEL),
+    "middleware": (
+        "middleware", "proxy.services", "proxy.relay", "proxy.local", "proxy.ownership.guarding", *KERNEL,
+    ),
 }
 
 NEVER: dict[str, tuple[str, ...]] = {

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from proxy.context import Limits, Principal, RequestContext, Target, TokenEstimate
+from proxy.context import Limits, Principal, Quote, RequestContext, Settled, Target, TokenEstimate
 from proxy.errors import ModelNotFound, RawHeaders, TollwayError
-from proxy.protocols import Exchange, ModelEntry, Prepared, Standing, Translation, UpstreamRequest, UpstreamSocket
+from proxy.protocols import Entry, Exchange, ModelEntry, Prepared, Standing, Translation, UpstreamRequest, UpstreamSocket
 from proxy.wire.endpoints import Endpoint
 from proxy.wire.usage import Usage
 
@@ -70,8 +70,67 @@ class FakeSettlement:
     def needs_count(self, ctx: RequestContext) -> bool:
         return self.counts
 
+    def immediate(self, ctx: RequestContext) -> bool:
+        return False
+
     async def settle(self, ctx: RequestContext, ended: float) -> None:
         self.settled.append(ctx)
+
+
+class FakeAdmission:
+    """Admits everybody, or raises."""
+
+    def __init__(self, error: TollwayError | None = None) -> None:
+        self.error = error
+        self.admitted: list[RequestContext] = []
+        self.attempts: list[Target] = []
+
+    async def admit(self, ctx: RequestContext) -> None:
+        if self.error is not None:
+            raise self.error
+        self.admitted.append(ctx)
+
+    async def attempt(self, ctx: RequestContext, target: Target) -> None:
+        self.attempts.append(target)
+
+
+class FakePricing:
+    """Everything costs ``price`` micro-dollars."""
+
+    def __init__(self, price: int | None = 0) -> None:
+        self.price = price
+
+    def quote(self, principal: Principal, model: str, target: Target | None) -> Quote:
+        return Quote(known=self.price is not None)
+
+    def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
+        return self.price
+
+    def version(self, principal: Principal) -> str:
+        return "test"
+
+    def settled(self, ctx: RequestContext) -> Settled:
+        return Settled(charge=self.price, cost=self.price, ending="complete", count="reported")
+
+    def entry(self, ctx: RequestContext, settled: Settled, at: float, ended: float) -> Entry:
+        return Entry(
+            ident=ctx.ledger_id, request_id=ctx.request_id, upstream_id="", account=ctx.principal.account, key="", key_name="",
+            endpoint=ctx.endpoint.name, route=ctx.route, provider="", model="", outcome=ctx.outcome, ending=settled.ending,
+            count=settled.count, charge=settled.charge or 0, at=at, ended=ended,
+        )  # fmt: skip
+
+
+class FakeForecast:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[str, int]] = []
+
+    def p95(self, route: str) -> int | None:
+        return None
+
+    def note(self, route: str, tokens: int) -> None:
+        self.noted.append((route, tokens))
 
 
 class FakeAuthenticator:

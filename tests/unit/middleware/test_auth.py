@@ -4,10 +4,16 @@ import pytest
 
 from middleware.auth import AuthMiddleware, presented_in
 from proxy.context import Principal, RequestContext
-from proxy.errors import AuthenticationFailed
+from proxy.errors import AuthenticationFailed, PermissionDenied
 from tests.support.asgi import Client, Inner, scope_of
 from tests.support.clock import FakeClock
+from proxy.wire.endpoints import CHAT
 from tests.support.fakes import FakeAuthenticator
+
+
+def authorise(principal: Principal, endpoint: str, client: str) -> None:
+    if principal.name == "elsewhere":
+        raise PermissionDenied(f"{endpoint} from {client}")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +46,7 @@ async def test_the_principal_is_put_on_the_context() -> None:
     authenticator, inner = FakeAuthenticator(principal), Inner()
     ctx = RequestContext(request_id="r", headers={b"x-api-key": b"k"}, client="192.0.2.9", started=999.0)
     client = Client()
-    link = AuthMiddleware(inner, authenticator=authenticator, clock=FakeClock())
+    link = AuthMiddleware(inner, authenticator=authenticator, authorise=authorise, endpoint=CHAT, clock=FakeClock())
     await link(scope_of(ctx), client.receive, client.send)
     assert ctx.principal is principal
     assert authenticator.asked == [([b"k"], "192.0.2.9")]
@@ -50,8 +56,23 @@ async def test_the_principal_is_put_on_the_context() -> None:
 
 async def test_a_refusal_ends_the_chain() -> None:
     inner, client = Inner(), Client()
-    link = AuthMiddleware(inner, authenticator=FakeAuthenticator(AuthenticationFailed("no")), clock=FakeClock())
+    link = AuthMiddleware(
+        inner,
+        authenticator=FakeAuthenticator(AuthenticationFailed("no")),
+        authorise=authorise,
+        endpoint=CHAT,
+        clock=FakeClock(),
+    )
     with pytest.raises(AuthenticationFailed):
         await link(scope_of(RequestContext(request_id="r")), client.receive, client.send)
     assert inner.reached == 0
     assert client.received == 0, "a body is not read for somebody unknown"
+
+
+async def test_a_known_key_may_still_be_in_the_wrong_place() -> None:
+    inner, client = Inner(), Client()
+    authenticator = FakeAuthenticator(Principal(name="elsewhere", tenant="t"))
+    link = AuthMiddleware(inner, authenticator=authenticator, authorise=authorise, endpoint=CHAT, clock=FakeClock())
+    with pytest.raises(PermissionDenied, match=r"chat from 192\.0\.2\.9"):
+        await link(scope_of(RequestContext(request_id="r", client="192.0.2.9")), client.receive, client.send)
+    assert inner.reached == 0

@@ -11,7 +11,7 @@ from proxy.errors import ClientGone, InternalError, PermissionDenied, UpstreamCu
 from proxy.wire.endpoints import REALTIME
 from tests.support.asgi import Client, scope_of
 from tests.support.clock import FakeClock, turns, virtual
-from tests.support.fakes import TARGET, FakeProvider, FakeSocket, FakeTasks, FakeTransport
+from tests.support.fakes import TARGET, FakeAdmission, FakeProvider, FakeSocket, FakeTasks, FakeTransport
 
 CONNECT: Message = {"type": "websocket.connect"}
 
@@ -42,7 +42,7 @@ async def relayed(
     transport = FakeTransport(socket=socket)
     ctx = RequestContext(request_id="r", endpoint=REALTIME, target=TARGET, headers=headers or {})
     app = RealtimeApp(
-        providers={"local": (FakeProvider(), transport)}, origins=origins, tasks=FakeTasks(), clock=FakeClock()
+        providers={"local": (FakeProvider(), transport)}, admission=FakeAdmission(), origins=origins, tasks=FakeTasks(), clock=FakeClock()
     )
     await app(scope_of(ctx), client.receive, client.send)
     return ctx, transport
@@ -82,7 +82,7 @@ async def test_a_client_that_leaves_before_the_dial_costs_none() -> None:
     client = Caller.saying({"type": "websocket.disconnect", "code": 1005})
     transport = FakeTransport(socket=FakeSocket())
     app = RealtimeApp(
-        providers={"local": (FakeProvider(), transport)}, origins=(), tasks=FakeTasks(), clock=FakeClock()
+        providers={"local": (FakeProvider(), transport)}, admission=FakeAdmission(), origins=(), tasks=FakeTasks(), clock=FakeClock()
     )
     with pytest.raises(ClientGone):
         await app(
@@ -170,6 +170,6 @@ def test_only_codes_that_may_be_sent_are(code: int, expected: int) -> None:
 
 
 async def test_a_request_without_a_target_is_our_bug() -> None:
-    app = RealtimeApp(providers={}, origins=(), tasks=FakeTasks(), clock=FakeClock())
+    app = RealtimeApp(providers={}, admission=FakeAdmission(), origins=(), tasks=FakeTasks(), clock=FakeClock())
     with pytest.raises(InternalError):
         await app(scope_of(RequestContext(request_id="r", endpoint=REALTIME)), caller().receive, caller().send)

@@ -24,8 +24,8 @@ from proxy.settlement import Settler
 from proxy.wire.endpoints import CHAT, EMBEDDINGS, IMAGES, Endpoint
 from proxy.wire.usage import Usage
 from tests.support.asgi import Client, scope_of
-from tests.support.clock import turns, virtual
-from tests.support.fakes import TARGET, FakeCounter, FakeTelemetry
+from tests.support.clock import FakeClock, turns, virtual
+from tests.support.fakes import TARGET, FakeCounter, FakeForecast, FakePricing, FakeTelemetry
 
 # ---- context and errors ---------------------------------------------------------------------------------------------
 
@@ -154,6 +154,20 @@ def ended(
     return ctx
 
 
+def settler_of(counter: FakeCounter, telemetry: FakeTelemetry) -> Settler:
+    return Settler(
+        counter=counter,
+        telemetry=telemetry,
+        pricing=FakePricing(),
+        ledger=None,
+        forecast=FakeForecast(),
+        room=None,
+        local=False,
+        clock=FakeClock(),
+        wall=FakeClock(),
+    )
+
+
 @pytest.mark.parametrize(
     ("ctx", "expected"),
     [
@@ -168,7 +182,7 @@ def ended(
     ],
 )
 def test_what_needs_a_count(ctx: RequestContext, expected: bool) -> None:
-    assert Settler(counter=FakeCounter(), telemetry=FakeTelemetry()).needs_count(ctx) is expected
+    assert settler_of(FakeCounter(), FakeTelemetry()).needs_count(ctx) is expected
 
 
 async def test_settlers_run_in_reverse_and_the_record_comes_last() -> None:
@@ -187,7 +201,7 @@ async def test_settlers_run_in_reverse_and_the_record_comes_last() -> None:
 
     ctx.settlers = [settler("a"), settler("b", fails=True), settler("c")]  # type: ignore[list-item]
     counter = FakeCounter()
-    await Settler(counter=counter, telemetry=telemetry).settle(ctx, 5.0)
+    await settler_of(counter, telemetry).settle(ctx, 5.0)
     assert order == ["c", "b", "a"]
     assert len(telemetry.failures) == 1
     assert telemetry.records == [(ctx, 5.0)]
@@ -203,7 +217,7 @@ async def test_a_settler_that_hangs_is_given_up() -> None:
     telemetry, ctx = FakeTelemetry(), ended()
     ctx.settlers = [hangs]
     began = asyncio.get_running_loop().time()
-    await Settler(counter=FakeCounter(), telemetry=telemetry).settle(ctx, 5.0)
+    await settler_of(FakeCounter(), telemetry).settle(ctx, 5.0)
     assert asyncio.get_running_loop().time() - began == pytest.approx(settlement_module.LIMIT)
     assert (len(telemetry.failures), len(telemetry.records)) == (1, 1)
 
@@ -216,7 +230,7 @@ async def test_a_counter_that_breaks_costs_no_record_and_no_settler() -> None:
 
     ctx.settlers = [settler]
     broken = FakeCounter(error=RuntimeError("no vocabulary"))
-    await asyncio.gather(Settler(counter=broken, telemetry=telemetry).settle(ctx, 5.0), return_exceptions=True)
+    await asyncio.gather(settler_of(broken, telemetry).settle(ctx, 5.0), return_exceptions=True)
     assert ran == [1]
     assert telemetry.records == [(ctx, 5.0)]
 

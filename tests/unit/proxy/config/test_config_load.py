@@ -202,12 +202,45 @@ def test_a_reference_to_a_file(load_text: LoadText, tmp_path: Path) -> None:
         ("server: {port: '${PORT}'}", "server.port: environment variable PORT is not set: export it"),
         ("server: {host: '${'}", "server.host: a reference looks like"),
         ("server: {host: 'file:/no/such'}", "server.host: file /no/such does not exist"),
-        ("limits: {default: {rpm: 1}}", "limits: not in this version: remove the key"),
-        ("storage: {type: sqlite}", "storage: not in this version"),
+        ("cache: {exact: {ttl: 1h}}", "cache: not in this version: remove the key"),
+        ("limits: {default: {rpm: 0}}", "limits.default.rpm: must be at least 1"),
+        ("limits: {default: {rpm: -5}}", "limits.default.rpm: must be at least 1"),
+        ("limits: {default: {tpm: .nan}}", "limits.default.tpm: expected a whole number"),
+        ("limits: {default: {tpm: 1e30}}", "limits.default.tpm: expected a whole number"),
+        ("limits: {default: {tpm: 9000000000000}}", "limits.default.tpm: must be at most"),
+        ("limits: {default: {trm: 5}}", 'unknown key (did you mean "'),
+        ("limits: {default: {rpm: 5, shadow: [rmp]}}", "limits.default.shadow[0]: must be one of"),
+        ("limits: {gateway: {rpm: 5, open: [rpm], closed: [rpm]}}", "rpm is also under closed: choose one"),
+        ("limits: {gateway: {concurrency: 5, steady: [concurrency]}}", "concurrency is no rate"),
+        ("storage: {type: mysql}", "storage.type: must be one of"),
+        ("storage: {type: sqlite, path: /no/such/place/x.db}", "storage.path: the folder of '/no/such/place/x.db'"),
+        ("storage: {type: postgres}", "storage.url: required for type: postgres"),
+        ("storage: {type: postgres, url: 'mysql://h/d'}", "storage.url: must start with postgresql://"),
+        ("storage: {type: sqlite, pepper: short}", "storage.pepper: is shorter than 16 characters"),
+        ("state: {type: redis}", "state.url: required for type: redis"),
+        ("state: {type: redis, url: 'http://h'}", "state.url: must start with redis://"),
+        ("state: {type: redis, sentinels: ['h:1'], cluster: true}", "state.cluster: cannot be set together"),
+        ("state: {timeout: 0}", "state.timeout: must be more than 0"),
+        ("admin: {key: ' '}", "admin.key: is empty"),
+        ("admin: {key: same-key}\nkeys: [{name: a, key: same-key}]", "admin.key: is also a key of a caller"),
+        ("ledger: soon", "ledger: must be one of async, sync"),
+        ("auth: {jwt: {issuer: x, audience: a}}", "auth.jwt.issuer: expected an http(s) URL"),
+        ("auth: {jwt: {audience: a}}", "auth.jwt.issuer: required"),
+        ("auth: {jwt: {issuer: 'http://h', audience: a, algorithms: [HS256]}}", "auth.jwt.algorithms[0]: must be one of"),
+        ("accounts: {a: {plan: {prepaid: true}}}", "accounts.a.plan.prepaid: needs a database"),
+        ("accounts: {a: {plan: {markup: -200}}}", "accounts.a.plan.markup: must be at least -100"),
         ("models: {a: {policy: priority, targets: [{provider: openai}]}}", "models.a.policy: not in this version"),
         ("telemetry: {otlp: http://x}", "telemetry.otlp: not in this version"),
         ("server: {admin_port: 1}", "server.admin_port: not in this version"),
-        ("keys: [{name: a, key: b, budget: {usd: 1}}]", "keys[0].budget: not in this version"),
+        ("keys: [{name: a, key: b, budget: {usd: 0}}]", "keys[0].budget.usd: must be more than 0"),
+        ("keys: [{name: a, key: b, budget: {usd: .nan}}]", "keys[0].budget.usd: expected a number"),
+        ("keys: [{name: a, key: b, budget: {usd: .inf}}]", "keys[0].budget.usd: expected a number"),
+        ("keys: [{name: a, key: b, budget: {usd: 1, per: year}}]", "keys[0].budget.per: must be one of"),
+        ("keys: [{name: a, key: b, budget: {usd: 1}, budgets: [{usd: 2}]}]", "keys[0].budgets: two budgets per month"),
+        ("keys: [{name: a, key: b, account: c}]", "keys[0].account: unknown account (known: none"),
+        ("keys: [{name: a, key: b, expires: soon}]", "keys[0].expires: expected a date"),
+        ("keys: [{name: a, key: b, networks: [10.0.0.0/99]}]", "keys[0].networks[0]: expected an address or a range"),
+        ("keys: [{name: a, key: b, endpoints: ['']}]", "keys[0].endpoints: must not hold an empty name"),
     ],
 )
 def test_what_is_wrong_is_said_with_path_and_line(problems: Problems, text: str, said: str) -> None:
@@ -244,7 +277,7 @@ providers:
   openai: {use: opnai, base_url: "ftp://x"}
 models:
   fast: {targets: [{provider: opena}]}
-limits: {}
+cache: {}
 """,
         {},
     )
@@ -257,7 +290,7 @@ limits: {}
         ':8: providers.openai.use: unknown provider "opnai"; an OpenAI-speaking server works with use: openai and its base_url (did you mean "openai"?)',
         ":8: providers.openai.base_url",
         ':10: models.fast.targets[0].provider: unknown provider "opena" (known: openai) (did you mean "openai"?)',
-        ":11: limits",
+        ":11: cache",
     )
     assert len(found) == len(wanted), found
     for part in wanted:

@@ -15,6 +15,7 @@ from proxy.config.decode import Invalid, bare, default_of, struct_info
 from proxy.config.json_schema import json_schema
 from proxy.config.later import KEYS
 from proxy.config.units import seconds, size
+from proxy.policy.terms import Budget, Limits, Plan
 
 LoadText = Callable[..., Loaded]
 
@@ -23,9 +24,17 @@ EXAMPLE = PAGE.split("```yaml\n")[1].split("```")[0]
 ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| (.+) \|$", re.MULTILINE)
 
 
+SHARED = {Limits: "<limits>", Budget: "<budget>", Plan: "<plan>"}
+"""Structs that are written in several places and described once."""
+
+
 def keys(info: inspect.Type, path: str, base: object = None) -> Iterator[tuple[str, inspect.Field, object]]:
     """Every leaf key as the page writes it, with its default."""
     info, _, _ = bare(info)
+    if isinstance(info, inspect.VarTupleType) and shared(info.item_type):
+        return
+    if shared(info) and not path.startswith("<"):
+        return
     if isinstance(info, inspect.DictType):
         yield from keys(info.value_type, f"{path}.<name>")
     elif isinstance(info, inspect.VarTupleType):
@@ -40,8 +49,16 @@ def keys(info: inspect.Type, path: str, base: object = None) -> Iterator[tuple[s
             yield from found
 
 
+def shared(info: inspect.Type) -> bool:
+    """Is it described in a place of its own?"""
+    info, _, _ = bare(info)
+    return isinstance(info, inspect.StructType) and info.cls in SHARED
+
+
 DOCUMENTED = {match[1]: match for match in ROW.finditer(PAGE.split("## Keys")[1].split("## Without a file")[0])}
 KNOWN = {name: (field, default) for name, field, default in keys(struct_info(Config), "")}
+for _kind, _place in SHARED.items():
+    KNOWN |= {name: (field, default) for name, field, default in keys(struct_info(_kind), _place)}
 
 
 def test_every_key_is_documented_and_no_other() -> None:
@@ -62,6 +79,9 @@ def test_the_documented_default_is_the_default(name: str) -> None:
         assert seconds(text) == default
     elif unit == "bytes":
         assert size(text) == default
+    elif isinstance(default, Struct):
+        assert text == "{}"
+        assert default == type(default)()
     elif isinstance(default, tuple | dict | bool):
         assert json.loads(text) == (list(default) if isinstance(default, tuple) else default)
     else:
@@ -71,7 +91,7 @@ def test_the_documented_default_is_the_default(name: str) -> None:
 def test_the_page_says_which_sections_need_a_restart() -> None:
     from proxy.config.show import RESTART
 
-    sections = PAGE.split("## Keys")[1].split("## Without a file")[0].split("\n### ")[1:]
+    sections = PAGE.split("## Keys")[1].split("\n## ")[0].split("\n### ")[1:]
     assert {section.split("\n")[0] for section in sections} == {
         field.encode_name for field in struct_info(Config).fields
     }
@@ -121,7 +141,9 @@ def test_the_schema_takes_what_the_loader_takes(document: object) -> None:
         {"auth": {"mode": "closed"}},
         {"keys": [{"name": "a"}]},
         {"models": {"a": {"targets": []}}},
-        {"limits": {}},
+        {"limits": {"default": {"rpm": 0}}},
+        {"limits": {"rpm": 5}},
+        {"cache": {}},
     ],
 )
 def test_the_schema_refuses_what_the_loader_refuses(document: object) -> None:

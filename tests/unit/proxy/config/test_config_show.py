@@ -18,7 +18,10 @@ def test_everything_is_shown_and_secrets_are_masked(load_text: LoadText) -> None
     shown = masked(load_text(TEXT).config)
     assert isinstance(shown, dict)
     assert "canary" not in str(shown)
-    assert shown["keys"] == [{"name": "a", "key": "***6789", "models": [], "passthrough": None, "stability": "any"}]
+    (key,) = shown["keys"]
+    assert {name: key[name] for name in ("name", "key", "models", "passthrough", "stability", "budget")} == {
+        "name": "a", "key": "***6789", "models": [], "passthrough": None, "stability": "any", "budget": None,
+    }  # fmt: skip
     assert shown["timeouts"] == {"connect": 5.0, "first_byte": None, "idle": 120.0, "total": 1800.0}
 
 

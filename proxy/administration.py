@@ -1,0 +1,56 @@
+"""The admin API of a running gateway: the same application that the command line calls in-process."""
+
+import os
+import time
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp
+
+from . import __version__
+from .admin.access import Access, AdminKey, Closed
+from .admin.app import admin_app
+from .admin.desk import Desk
+from .config import Config
+from .generation import terms_of
+from .identity.failures import FailureLimiter
+from .stores import Stores
+
+KEY = "TOLLWAY_ADMIN_KEY"
+"""The admin key where the configuration names none."""
+
+
+class Administration:
+    """Follows the configuration in force: its accounts, and its admin key."""
+
+    def __init__(self, stores: Stores, config: Config) -> None:
+        self._stores = stores
+        self._config = config
+        self._desk = Desk(
+            database=stores.database,
+            pepper=stores.pepper,
+            clock=time.time,
+            version=__version__,
+            store=stores.limits,
+            changed=stores.changed,
+            status=self._status,
+            file_accounts=lambda: terms_of(self._config).accounts,
+        )
+
+    def app(self, config: Config) -> ASGIApp:
+        """The application under ``config``."""
+        self._config = config
+        return admin_app(self._desk, access_of(config))
+
+    def _status(self) -> Mapping[str, object]:
+        return self._stores.figures()
+
+
+def access_of(config: Config) -> Access:
+    """Who may administer over the network."""
+    key = config.admin.key.reveal() if config.admin.key is not None else os.environ.get(KEY, "")
+    if not key:
+        return Closed()
+    failures = FailureLimiter(
+        per_address=config.auth.failures_per_minute, total=config.auth.failures_total_per_minute, clock=time.monotonic
+    )
+    return AdminKey(key, failures)

@@ -1,0 +1,101 @@
+"""What a request asks of each rule: requests, slots, tokens, micro-dollars, from its estimate and the caps that bind its answer.
+
+The output that is reserved is the least of the client's cap, the key's, the model's own and what recent answers came to; where
+money is hard it is the whole cap, because an answer that is not a stream cannot be stopped half-way.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from ..context import Quote, RequestContext
+from ..policy.rules import Charge, Rule, window_end, window_of
+from ..protocols import Clock
+
+GENERATING = frozenset(("chat", "completions", "responses", "messages"))
+"""Dialects whose answers have output tokens."""
+
+ASSUMED = 1024
+"""Output tokens of an answer nobody has capped, until a route's answers are known."""
+
+PRICED_PER = 1_000_000
+"""Tokens that a price is for."""
+
+
+class Asked(Struct, frozen=True, gc=False):
+    """Tokens that one request would use. ``output`` is reserved at token limits, ``paid`` at budgets, of which ``least`` must fit."""
+
+    input: int
+    output: int
+    paid: int
+    least: int
+    capped: bool
+    """Did the client say how long the answer may be?"""
+
+
+def asked(ctx: RequestContext, quote: Quote, recent: int | None, *, exact_input: int | None = None) -> Asked:
+    """``recent``: the 95th percentile of the route's recent answers, in tokens; ``exact_input``: a count in place of the estimate."""
+    prompt = ctx.estimate.likely if exact_input is None else exact_input
+    if ctx.endpoint.dialect not in GENERATING:
+        return Asked(prompt, 0, 0, 0, False)
+    client = ctx.estimate.output
+    bounds = [bound for bound in (client, ctx.principal.output_cap, quote.max_output) if bound]
+    whole = min(bounds) if bounds else 0
+    usual = recent if recent is not None else ASSUMED
+    output = min(usual, whole) if whole else usual
+    paid = whole or output
+    return Asked(prompt, output, paid, paid if client else min(output, paid), bool(client))
+
+
+def cost(quote: Quote, prompt: int, output: int) -> int:
+    """Micro-dollars, rounded up once."""
+    return -(-(prompt * quote.input_price + output * quote.output_price) // PRICED_PER)
+
+
+def affordable(quote: Quote, prompt: int, micro_usd: int) -> int | None:
+    """Output tokens that ``micro_usd`` pays for behind ``prompt``; ``None``: output costs nothing."""
+    if not quote.output_price:
+        return None
+    return max(0, (micro_usd * PRICED_PER - prompt * quote.input_price) // quote.output_price)
+
+
+def charges(rules: Sequence[Rule], want: Asked, quote: Quote, calendar: "Calendar") -> list[Charge]:
+    """One charge a rule. Without a client's cap the output part shrinks to what the limit can hold at all."""
+    made = []
+    for rule in rules:
+        unit = rule.unit
+        if unit == "requests" or unit == "slots":
+            made.append(Charge(rule, 1, 1))
+        elif unit == "micro_usd":
+            window = calendar.window(rule.per)
+            most, least = cost(quote, want.input, want.paid), cost(quote, want.input, want.least)
+            made.append(Charge(rule, most, least, window))
+        else:
+            fixed = 0 if unit == "output_tokens" else want.input
+            amount = fixed if unit == "input_tokens" else fixed + want.output
+            if not want.capped and fixed < rule.limit < amount:
+                amount = rule.limit
+            made.append(Charge(rule, amount, amount))
+    return made
+
+
+class Calendar:
+    """Names of the current calendar periods, looked up again only when one ends or the wall clock steps."""
+
+    __slots__ = ("_names", "_wall")
+
+    def __init__(self, wall: Clock) -> None:
+        self._wall = wall
+        self._names: dict[str, tuple[float, float, str]] = {}
+
+    def window(self, per: str) -> str:
+        """The current period's name, as ``window_of`` makes it."""
+        if per == "total":
+            return "total"
+        now = self._wall()
+        known = self._names.get(per)
+        if known is not None and known[0] <= now < known[1]:
+            return known[2]
+        name = window_of(per, now)  # type: ignore[arg-type]
+        self._names[per] = (now, window_end(per, now) or 0.0, name)  # type: ignore[arg-type]
+        return name

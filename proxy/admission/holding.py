@@ -1,0 +1,108 @@
+"""What one admitted request holds: grown while its stream runs, turned into use as it is delivered, settled once at the end."""
+
+from collections.abc import Sequence
+
+from ..context import Quote, RequestContext
+from ..errors import TollwayError
+from ..policy.rules import Reservation, Rule
+from ..protocols import LimitStore
+from .asking import Asked, affordable, cost
+from .leases import Leases
+from .refusal import refusal
+
+
+class Holding:
+    """One reservation and how many output tokens each of its grants covers."""
+
+    __slots__ = ("_covered", "_leases", "_prompt", "_quote", "_sent_prompt", "_store", "reservation")
+
+    def __init__(
+        self, reservation: Reservation, *, asked: Asked, quote: Quote, store: LimitStore, leases: Leases
+    ) -> None:
+        self.reservation = reservation
+        self._quote = quote
+        self._prompt = asked.input
+        self._store = store
+        self._leases = leases
+        self._covered = [_covered(grant.rule, grant.held, asked, quote) for grant in reservation.grants]
+        self._sent_prompt = False
+
+    @property
+    def output(self) -> int | None:
+        """Output tokens that every rule which binds a stream has granted; ``None`` where none does."""
+        bound = [
+            covered
+            for covered, grant in zip(self._covered, self.reservation.grants, strict=True)
+            if covered is not None and not grant.rule.shadow and not grant.rule.soft
+        ]
+        return min(bound) if bound else None
+
+    @property
+    def money_output(self) -> int | None:
+        """Output tokens that hard budgets and balances have granted; ``None`` where there is none."""
+        bound = [
+            covered
+            for covered, grant in zip(self._covered, self.reservation.grants, strict=True)
+            if covered is not None and grant.rule.method == "money" and not grant.rule.soft and not grant.rule.shadow
+        ]
+        return min(bound) if bound else None
+
+    async def extend(self, tokens: int) -> TollwayError | None:
+        """Asks for ``tokens`` more output; the error to end the stream with when a rule refuses."""
+        have = self.output
+        goal = (have if have is not None else 0) + tokens
+        quote, amounts, later = self._quote, [], list(self._covered)
+        for index, grant in enumerate(self.reservation.grants):
+            covered = self._covered[index]
+            if covered is None or covered >= goal:
+                amounts.append(0)
+                continue
+            later[index] = goal
+            more = goal - covered
+            if grant.rule.unit == "micro_usd":
+                more = max(0, cost(quote, self._prompt, goal) - grant.held)
+            amounts.append(more)
+        denial = await self._store.extend(self.reservation, amounts)
+        if denial is not None:
+            return refusal(denial)
+        self._covered = later
+        return None
+
+    async def spend(self, more: int) -> None:
+        """``more`` output tokens have been delivered, and the prompt was read: they are used now, not held."""
+        prompt, self._sent_prompt = (0 if self._sent_prompt else self._prompt), True
+        by_unit = {"tokens": prompt + more, "input_tokens": prompt, "output_tokens": more}
+        await self._store.spend(
+            self.reservation, [by_unit.get(grant.rule.unit, 0) for grant in self.reservation.grants]
+        )
+
+    async def settle(self, ctx: RequestContext) -> None:
+        """The end: what was used stays used, the rest is given back."""
+        self._leases.remove(self.reservation)
+        await self._store.settle(self.reservation, used(self.reservation, ctx))
+
+
+def used(reservation: Reservation, ctx: RequestContext) -> Sequence[int]:
+    """What each grant comes to. A request that reached no provider used a request and nothing else."""
+    usage, settled = ctx.usage, ctx.settled
+    charge = settled.charge if settled is not None else 0
+    by_unit = {
+        "requests": 1,
+        "slots": 0,
+        "tokens": usage.input + usage.output,
+        "input_tokens": usage.input,
+        "output_tokens": usage.output,
+        "micro_usd": charge or 0,
+    }
+    if not ctx.attempts:
+        return [1 if grant.rule.unit == "requests" else 0 for grant in reservation.grants]
+    return [by_unit[grant.rule.unit] for grant in reservation.grants]
+
+
+def _covered(rule: Rule, held: int, asked: Asked, quote: Quote) -> int | None:
+    """Output tokens that ``held`` of one rule stands for; ``None``: the rule does not look at output."""
+    if rule.unit == "micro_usd":
+        return affordable(quote, asked.input, held)
+    if rule.unit == "tokens":
+        return max(0, held - asked.input)
+    return held if rule.unit == "output_tokens" else None

@@ -1,0 +1,303 @@
+"""Admission of a request: one step over all its limits and budgets, a durable hold, and the meter of its stream."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from random import getrandbits
+from typing import Protocol
+
+from ..context import Principal, Quote, RequestContext, StreamMeter, Target
+from ..errors import LedgerUnavailable, PriceUnknown, TollwayError
+from ..policy.rules import Denial, Reservation, Rule
+from ..protocols import Clock, Counter, Directory, Hold, Ledger, LimitStore, Pricing, Tasks
+from .asking import GENERATING, Asked, Calendar, asked, charges, cost
+from .capping import with_output_cap
+from .headers import limit_headers
+from .holding import Holding
+from .leases import LEASE, Leases
+from .refusal import refusal
+
+
+class Forecast(Protocol):
+    """What answers of a route usually come to."""
+
+    def p95(self, route: str) -> int | None:
+        """Output tokens; ``None`` until enough answers are known."""
+
+    def note(self, route: str, tokens: int) -> None:
+        """One more answer."""
+
+
+class WaitingRoom(Protocol):
+    """Waiting instead of a refusal."""
+
+    async def enter(
+        self, tenant: str, denial: Denial, attempt: Callable[[], Awaitable[Reservation | Denial]]
+    ) -> Reservation | Denial:
+        """The outcome of the last attempt."""
+
+    def freed(self, reservation: Reservation | None = None) -> None:
+        """What ``reservation`` held has been given back."""
+
+
+class MakeMeter(Protocol):
+    """Makes the meter of one stream."""
+
+    def __call__(
+        self,
+        ctx: RequestContext,
+        *,
+        reserved: int | None,
+        extend: Callable[[int], Awaitable[TollwayError | None]],
+        checkpoint: Callable[[int], None] | None,
+        spend: Callable[[int], None] | None,
+    ) -> StreamMeter:
+        """``reserved`` output tokens may leave; ``None``: only counted."""
+
+
+class Decisions(Protocol):
+    """Is told what was decided, for metrics and alerts."""
+
+    def decided(self, rule: Rule, result: str) -> None:
+        """``allowed``, ``denied``, ``shadow`` (would have been denied), ``unavailable``."""
+
+    def held(self, reservation: Reservation, principal: Principal) -> None:
+        """What is left after a hold: budgets that reach an alert are reported."""
+
+
+class Shared:
+    """What outlives a reload: the counters, the ledger, the waiting room."""
+
+    def __init__(
+        self,
+        *,
+        store: LimitStore,
+        ledger: Ledger | None,
+        forecast: Forecast,
+        room: WaitingRoom | None,
+        decisions: Decisions,
+        wall: Clock,
+        tasks: Tasks,
+    ) -> None:
+        self.store = store
+        self.ledger = ledger
+        self.forecast = forecast
+        self.room = room
+        self.decisions = decisions
+        self.leases = Leases(store)
+        self.calendar = Calendar(wall)
+        self.wall = wall
+        self.tasks = tasks
+
+
+class Limiter:
+    """Implements ``protocols.Admission``. One per generation of the configuration."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        *,
+        gateway: tuple[Rule, ...],
+        models: Mapping[str, tuple[Rule, ...]],
+        providers: Mapping[str, tuple[Rule, ...]],
+        directory: Directory,
+        pricing: Pricing,
+        counter: Counter,
+        meter: MakeMeter,
+    ) -> None:
+        self._shared = shared
+        self._gateway = gateway
+        self._models = models
+        self._providers = providers
+        self._directory = directory
+        self._pricing = pricing
+        self._counter = counter
+        self._meter = meter
+
+    async def admit(self, ctx: RequestContext) -> None:
+        """Before routing. Raises ``RateLimited``, ``BudgetExceeded``, ``PriceUnknown``, ``LimitsUnavailable`` or ``LedgerUnavailable``."""
+        principal, ledger = ctx.principal, self._shared.ledger
+        route, target = self._route(ctx)
+        rules = principal.rules + self._models.get(route, ()) + self._gateway
+        if not rules and ledger is None:
+            self._cap(ctx, None)
+            return
+        quote = ctx.quote = self._pricing.quote(principal, ctx.request.model or "", target)
+        if target is not None and quote.known:
+            ctx.costing = partial(self._pricing.charge, principal, ctx.request.model or "", target)
+        priced = principal.plan.prepaid or any(rule.method == "money" for rule in rules)
+        if priced and not quote.known and target is not None and target.model:
+            raise _price_unknown(target)
+        ctx.ledger_id = f"{getrandbits(128):032x}"
+        holding = await self._reserve(ctx, rules, quote, route) if rules else None
+        try:
+            if ledger is not None and target is not None:
+                await self._hold(ctx, ledger, holding, quote, target, route, required=priced)
+        except BaseException:
+            if holding is not None:
+                await holding.settle(ctx)
+                ctx.settlers.remove(holding.settle)
+            raise
+        self._cap(ctx, holding)
+        if ctx.request.stream and ctx.endpoint.dialect in GENERATING:
+            self._watch(ctx, holding, ledger)
+
+    async def attempt(self, ctx: RequestContext, target: Target) -> None:
+        """Before one try at one provider: the provider's own limits. Raises ``RateLimited``."""
+        rules = self._providers.get(target.provider, ())
+        if not rules:
+            return
+        shared = self._shared
+        want = asked(ctx, ctx.quote, shared.forecast.p95(ctx.route))
+        ident = f"{getrandbits(128):032x}"
+        outcome = await shared.store.reserve(ident, charges(rules, want, ctx.quote, shared.calendar), LEASE)
+        self._tell(rules, outcome, ctx)
+        if isinstance(outcome, Denial):
+            raise refusal(outcome)
+        shared.leases.add(outcome)
+        holding = Holding(outcome, asked=want, quote=ctx.quote, store=shared.store, leases=shared.leases)
+        ctx.settlers.append(holding.settle)
+
+    def _route(self, ctx: RequestContext) -> tuple[str, Target | None]:
+        if ctx.target is not None:
+            return ctx.route, ctx.target
+        model = ctx.request.model
+        found = self._directory.resolve(model) if model is not None else None
+        if found is None:
+            return "", self._directory.passthrough() if ctx.endpoint.model == "hint" else None
+        return found
+
+    async def _reserve(self, ctx: RequestContext, rules: Sequence[Rule], quote: Quote, route: str) -> Holding:
+        shared = self._shared
+        recent = shared.forecast.p95(route)
+        want = asked(ctx, quote, recent)
+        wanted = charges(rules, want, quote, shared.calendar)
+        outcome = await shared.store.reserve(ctx.ledger_id, wanted, LEASE)
+        if isinstance(outcome, Denial) and outcome.reason == "limit" and _by_tokens(outcome.rule):
+            exact = await self._exact(ctx, want)
+            if exact is not None:
+                want = asked(ctx, quote, recent, exact_input=exact)
+                wanted = charges(rules, want, quote, shared.calendar)
+                outcome = await shared.store.reserve(ctx.ledger_id, wanted, LEASE)
+        if isinstance(outcome, Denial) and shared.room is not None and outcome.retry_after is not None:
+            again = partial(shared.store.reserve, ctx.ledger_id, wanted, LEASE)
+            outcome = await shared.room.enter(ctx.principal.tenant, outcome, again)
+        self._tell(rules, outcome, ctx)
+        if isinstance(outcome, Denial):
+            raise refusal(outcome)
+        ctx.reservation = outcome
+        ctx.response_headers += limit_headers(outcome)
+        shared.leases.add(outcome)
+        holding = Holding(outcome, asked=want, quote=quote, store=shared.store, leases=shared.leases)
+        ctx.settlers.append(holding.settle)
+        return holding
+
+    async def _exact(self, ctx: RequestContext, want: Asked) -> int | None:
+        """A count of the prompt where the estimate decided; ``None`` where it would not help."""
+        if not ctx.body or want.input == 0:
+            return None
+        model = ctx.request.model or ""
+        usage = await self._counter.usage(ctx.endpoint, model, ctx.body, "")
+        return usage.input if usage.input < want.input else None
+
+    async def _hold(
+        self,
+        ctx: RequestContext,
+        ledger: Ledger,
+        holding: Holding | None,
+        quote: Quote,
+        target: Target,
+        route: str,
+        *,
+        required: bool,
+    ) -> None:
+        """Durable before anything is sent. Where no money hangs on it a full disk stops nobody."""
+        principal = ctx.principal
+        grants = holding.reservation.grants if holding is not None else ()
+        money = [grant.held for grant in grants if grant.rule.method == "money"]
+        likely = asked(ctx, quote, self._shared.forecast.p95(route))
+        try:
+            ledger.hold(
+                Hold(
+                    ident=ctx.ledger_id,
+                    request_id=ctx.request_id,
+                    account=principal.account,
+                    key=principal.key,
+                    key_name=principal.name,
+                    endpoint=ctx.endpoint.name,
+                    route=route,
+                    provider=target.provider,
+                    model=target.model,
+                    held=max(money) if money else cost(quote, likely.input, likely.output),
+                    input_tokens=ctx.estimate.likely,
+                    input_price=quote.input_price,
+                    output_price=quote.output_price,
+                    price_version=self._pricing.version(principal),
+                    at=self._shared.wall(),
+                )
+            )
+            if ledger.sync:
+                await ledger.committed(ctx.ledger_id)
+        except LedgerUnavailable:
+            if required:
+                raise
+            ctx.ledger_id = ""
+            return
+        ctx.on_dispatch = partial(ledger.dispatched, ctx.ledger_id)
+
+    def _cap(self, ctx: RequestContext, holding: Holding | None) -> None:
+        """The key's cap and what a hard budget can pay for, spliced into the request."""
+        if ctx.endpoint.dialect not in GENERATING or not ctx.body:
+            return
+        money = holding.money_output if holding is not None else None
+        bounds = [bound for bound in (money, ctx.principal.output_cap) if bound is not None]
+        cap = min(bounds, default=None)
+        client, most = ctx.estimate.output, ctx.quote.max_output
+        if cap is None or (client and client <= cap) or (not client and most and most <= cap):
+            return
+        ctx.body, changed = with_output_cap(ctx.body, ctx.endpoint, max(1, cap // (ctx.request.n or 1)))
+        ctx.rewritten.append(changed)
+
+    def _watch(self, ctx: RequestContext, holding: Holding | None, ledger: Ledger | None) -> None:
+        reserved = holding.output if holding is not None else None
+        if reserved is None and (ledger is None or not ctx.ledger_id):
+            return
+        tasks, spend = self._shared.tasks, None
+        if holding is not None and reserved is not None:
+            current = holding
+
+            def spend(tokens: int) -> None:
+                tasks.spawn(current.spend(tokens))
+
+        ctx.meter = self._meter(
+            ctx,
+            reserved=reserved,
+            extend=holding.extend if holding is not None else _granted,
+            checkpoint=partial(ledger.checkpoint, ctx.ledger_id) if ledger is not None and ctx.ledger_id else None,
+            spend=spend,
+        )
+
+    def _tell(self, rules: Sequence[Rule], outcome: Reservation | Denial, ctx: RequestContext) -> None:
+        decisions = self._shared.decisions
+        if isinstance(outcome, Denial):
+            decisions.decided(outcome.rule, "denied" if outcome.reason == "limit" else "unavailable")
+            return
+        for grant in outcome.grants:
+            if grant.left < 0 and grant.rule.shadow:
+                decisions.decided(grant.rule, "shadow")
+        decisions.held(outcome, ctx.principal)
+
+
+async def _granted(_: int) -> None:
+    return None
+
+
+def _by_tokens(rule: Rule) -> bool:
+    return rule.unit in ("tokens", "input_tokens", "micro_usd")
+
+
+def _price_unknown(target: Target) -> PriceUnknown:
+    return PriceUnknown(
+        f"This key has a budget or pays for its use, and the price of {target.model or target.provider!r} is not known. Set it under "
+        f"catalogue.models in the gateway's configuration, or catalogue.unknown_price: free.",
+        param="model",
+    )

@@ -1,0 +1,201 @@
+"""The settlement policy as a table: for each way a request ends, what the customer pays, what it cost the operator, and why.
+
+The one place: the code settles by it, and docs/settlement.md prints it.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from ..context import RequestContext
+from ..errors import (
+    ClientGone,
+    GatewayDraining,
+    RateLimited,
+    UpstreamCut,
+    UpstreamDropped,
+    UpstreamError,
+    UpstreamInvalid,
+    UpstreamTimeout,
+)
+
+Basis = Literal["nothing", "input", "delivered", "used"]
+"""``input``: the prompt alone; ``delivered``: the prompt and what of the answer the client was sent; ``used``: the whole answer."""
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """One way a request ends. ``entry``: does the ledger get a row (a provider may have seen the request)?"""
+
+    name: str
+    when: str
+    customer: Basis
+    operator: Basis
+    why: str
+    entry: bool = True
+
+
+_ROWS = (
+    Ending(
+        name="complete",
+        when="The answer reached the client whole.",
+        customer="used",
+        operator="used",
+        why="What was delivered is paid for.",
+    ),
+    Ending(
+        name="client_left_early",
+        when="The client left after the request was sent and before the first token.",
+        customer="input",
+        operator="input",
+        why="The provider had begun to read the prompt on the client's behalf; generation is stopped at once.",
+    ),
+    Ending(
+        name="client_left",
+        when="The client left after the first token.",
+        customer="delivered",
+        operator="delivered",
+        why="The upstream is closed, so nothing more is generated than was sent on.",
+    ),
+    Ending(
+        name="upstream_error",
+        when="The provider answered with an error, or could not be reached.",
+        customer="nothing",
+        operator="nothing",
+        why="Nothing was delivered, and providers do not bill refused requests.",
+    ),
+    Ending(
+        name="upstream_cut_early",
+        when="The provider took the request and its answer broke off, or made no sense, before the first token.",
+        customer="nothing",
+        operator="input",
+        why="Nothing was delivered; the provider may bill the prompt.",
+    ),
+    Ending(
+        name="upstream_cut",
+        when="The provider's answer broke off after the first token.",
+        customer="delivered",
+        operator="delivered",
+        why="A part was delivered, and the provider bills it; a free one would invite cutting.",
+    ),
+    Ending(
+        name="timeout_early",
+        when="A time limit passed before the first token.",
+        customer="nothing",
+        operator="input",
+        why="Nothing was delivered; the provider may bill the prompt.",
+    ),
+    Ending(
+        name="timeout",
+        when="A time limit passed after the first token.",
+        customer="delivered",
+        operator="delivered",
+        why="A part was delivered, and the provider bills it.",
+    ),
+    Ending(
+        name="limit",
+        when="A limit or budget of the client's was reached while the answer ran.",
+        customer="delivered",
+        operator="delivered",
+        why="It is the client's own limit; the upstream is closed, so nothing more is generated than was sent on.",
+    ),
+    Ending(
+        name="drained_early",
+        when="The gateway shut down before the first token.",
+        customer="nothing",
+        operator="input",
+        why="Nothing was delivered, and that is ours; the provider may bill the prompt.",
+    ),
+    Ending(
+        name="drained",
+        when="The gateway shut down after the first token.",
+        customer="delivered",
+        operator="delivered",
+        why="A part was delivered, and the provider bills it.",
+    ),
+    Ending(
+        name="failed_early",
+        when="The gateway failed, or refused the answer, before the first token.",
+        customer="nothing",
+        operator="input",
+        why="Nothing was delivered, and that is ours; the provider may bill the prompt.",
+    ),
+    Ending(
+        name="failed",
+        when="The gateway failed after the first token.",
+        customer="delivered",
+        operator="delivered",
+        why="A part was delivered, and the provider bills it.",
+    ),
+    Ending(
+        name="recovered_early",
+        when="The process was killed; no token is known to have been delivered.",
+        customer="nothing",
+        operator="input",
+        why="Nothing is known to have been delivered; the provider may bill the prompt.",
+    ),
+    Ending(
+        name="recovered",
+        when="The process was killed after tokens had been delivered.",
+        customer="delivered",
+        operator="delivered",
+        why="What the write-ahead file says was delivered; the last 2 seconds or 200 tokens may be missing.",
+    ),
+    Ending(
+        name="refused",
+        when="The gateway refused the request, or it ended, before it was sent to a provider.",
+        customer="nothing",
+        operator="nothing",
+        why="No provider saw it.",
+        entry=False,
+    ),
+    Ending(
+        name="answered_here",
+        when="The gateway answered by itself, without a provider (from a cache, or a count).",
+        customer="nothing",
+        operator="nothing",
+        why="No provider saw it, so that nothing was spent.",
+        entry=False,
+    ),
+)
+
+ENDINGS: Mapping[str, Ending] = {row.name: row for row in _ROWS}
+
+
+def ending_of(ctx: RequestContext) -> Ending:
+    """How a request ended that has ended."""
+    if not ctx.attempts:
+        return ENDINGS["answered_here" if ctx.error is None and ctx.status < 400 else "refused"]
+    name = _name(ctx)
+    return ENDINGS[name if name not in _SPLIT or delivered(ctx) else f"{name}_early"]
+
+
+_SPLIT = frozenset({"client_left", "upstream_cut", "timeout", "drained", "failed"})
+
+
+def delivered(ctx: RequestContext) -> bool:
+    """Did any of the answer itself reach the client? Headers, comments and a stream's opening event are none of it."""
+    if ctx.first_token_at > 0:
+        return True
+    return ctx.committed and (ctx.request.stream is not True or ctx.endpoint.dialect in ("opaque", "events"))
+
+
+def _name(ctx: RequestContext) -> str:
+    error = ctx.error
+    if error is None:
+        if ctx.outcome == "ok":
+            return "complete"
+        return {"client_closed": "client_left", "internal_error": "failed"}.get(ctx.outcome, "upstream_error")
+    if isinstance(error, ClientGone):
+        return "client_left"
+    if isinstance(error, UpstreamTimeout):
+        return "timeout"
+    if isinstance(error, UpstreamCut | UpstreamDropped | UpstreamInvalid):
+        return "upstream_cut"
+    if isinstance(error, UpstreamError):
+        return "upstream_cut" if delivered(ctx) else "upstream_error"
+    if isinstance(error, RateLimited):
+        return "limit"
+    if isinstance(error, GatewayDraining):
+        return "drained"
+    return "failed"

@@ -1,0 +1,210 @@
+"""The settlement policy at work: what an ended request costs the customer and the operator, and the ledger's row of it."""
+
+from msgspec import structs
+
+from ..context import Attempt, Limits, Principal, Quote, RequestContext, Settled, Target
+from ..protocols import Entry, Hold
+from ..wire.usage import Source, Usage
+from .endings import ENDINGS, Basis, Ending, ending_of
+from .prices import AT_LIST, Priced, PriceList
+from .sanity import ABSURD, TAG
+from .tariff import Tariff, rounded_up
+
+OTHER_UNITS = frozenset({"images", "speech", "transcriptions", "videos", "rerank"})
+"""Endpoints that some providers bill by the piece, the second or the search: without tokens their price is not known."""
+
+_TOKENS = frozenset({"chat", "completions", "responses", "embeddings", "messages"})
+"""Endpoints whose whole answers report their tokens."""
+
+_FREE_METHODS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+_LONGEST = 256
+
+
+class CataloguePricing:
+    """Implements ``protocols.Pricing``."""
+
+    def __init__(self, prices: PriceList) -> None:
+        self._prices = prices
+        self.quote = prices.quote
+        self.version = prices.version
+
+    def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
+        """See ``protocols.Pricing``."""
+        quote = self.quote(principal, model, target)
+        total = quote.customer.total(usage) if isinstance(quote, Priced) else None
+        return rounded_up(total, quote.factor) if isinstance(quote, Priced) and total is not None else None
+
+    def settled(self, ctx: RequestContext) -> Settled:
+        """By the table in ``endings``. A price that is not known is ``None``, never 0."""
+        ending = ending_of(ctx)
+        usage = measured(ctx)
+        return Settled(
+            charge=self._charge(ctx, ending, usage),
+            cost=self._cost(ctx, ending, usage),
+            ending=ending.name,
+            count=_source(usage, ending.operator),
+        )
+
+    def entry(self, ctx: RequestContext, settled: Settled, at: float, ended: float) -> Entry:
+        """The row. Its tokens are those that the provider is likely to bill, so that it compares with the provider's own list."""
+        ending = ENDINGS[settled.ending]
+        usage = part_of(measured(ctx), ending.operator)
+        principal, target = ctx.principal, ctx.target
+        unpriced = settled.charge is None or settled.cost is None
+        return Entry(
+            ident=ctx.ledger_id,
+            request_id=ctx.request_id[:_LONGEST],
+            upstream_id=ctx.attempts[-1].upstream_id[:_LONGEST] if ctx.attempts else "",
+            account=principal.account,
+            key=principal.key,
+            key_name=principal.name,
+            endpoint=ctx.endpoint.name,
+            route=ctx.route,
+            provider=target.provider if target is not None else "",
+            model=target.model[:_LONGEST] if target is not None else "",
+            outcome=ctx.outcome,
+            ending=ending.name,
+            count=settled.count,
+            flags=_flags(ctx, ending, unpriced=unpriced),
+            input_tokens=usage.input,
+            output_tokens=usage.output,
+            cached_tokens=usage.cached,
+            cache_write_tokens=usage.cache_write,
+            reasoning_tokens=usage.reasoning,
+            attempts=max(1, len(ctx.attempts)),
+            charge=settled.charge or 0,
+            cost=settled.cost or 0,
+            unpriced=unpriced,
+            price_version=self._version(ctx),
+            at=at,
+            ended=ended,
+        )
+
+    def hold(self, ctx: RequestContext, *, target: Target, route: str, held: int, at: float) -> Hold:
+        """What is written down before the request is sent. Prices are those of a plain prompt of the likely length, not the dearest:
+        a killed process is settled by them."""
+        principal, quote, likely = ctx.principal, ctx.quote, ctx.estimate.likely
+        rates = (quote.input_price, quote.output_price)
+        if isinstance(quote, Priced):
+            rates = (quote.input_rate(likely), quote.output_rate(likely))
+        return Hold(
+            ident=ctx.ledger_id,
+            request_id=ctx.request_id[:_LONGEST],
+            account=principal.account,
+            key=principal.key,
+            key_name=principal.name,
+            endpoint=ctx.endpoint.name,
+            route=route,
+            provider=target.provider,
+            model=target.model[:_LONGEST],
+            held=held,
+            input_tokens=likely,
+            input_price=rates[0],
+            output_price=rates[1],
+            price_version=quote.version if isinstance(quote, Priced) else self.version(principal),
+            at=at,
+        )
+
+    def cost(self, hold: Hold, usage: Usage) -> int | None:
+        """What a request of a killed process cost the operator: for ``Recovery``."""
+        total = self._prices.operator(Target(provider=hold.provider, model=hold.model, limits=_NO_LIMITS)).total(usage)
+        return None if total is None else rounded_up(total, AT_LIST)
+
+    # ---- money ------------------------------------------------------------------------------------------------------
+
+    def _charge(self, ctx: RequestContext, ending: Ending, usage: Usage) -> int | None:
+        if ending.customer == "nothing" or _costs_nothing(ctx):
+            return 0
+        quote = self._quote(ctx)
+        if not isinstance(quote, Priced):
+            return None
+        total = _total(ctx, quote.customer, part_of(usage, ending.customer))
+        return None if total is None else rounded_up(total, quote.factor)
+
+    def _cost(self, ctx: RequestContext, ending: Ending, usage: Usage) -> int | None:
+        """All attempts: the last by how it ended, earlier ones for their prompt where the provider may have billed it."""
+        if ctx.target is None or _costs_nothing(ctx):
+            return 0
+        total = 0
+        if ending.operator != "nothing":
+            quote = self._quote(ctx)
+            tariff = quote.operator if isinstance(quote, Priced) else self._prices.operator(ctx.target)
+            answered = _total(ctx, tariff, part_of(usage, ending.operator))
+            if answered is None:
+                return None
+            total = answered
+        for attempt in ctx.attempts[:-1] if ending.operator != "nothing" else ctx.attempts:
+            if attempt.maybe_billed:
+                lost = self._prices.operator(_target_of(attempt, ctx.target)).total(Usage(input=usage.input))
+                if lost is None:
+                    return None
+                total += lost
+        return rounded_up(total, AT_LIST)
+
+    def _quote(self, ctx: RequestContext) -> Quote:
+        """The one that the request was admitted with, unless another target answered."""
+        quote, target = ctx.quote, ctx.target
+        if target is None or (
+            isinstance(quote, Priced) and quote.provider == target.provider and quote.model == target.model
+        ):
+            return quote
+        return self._prices.quote(ctx.principal, ctx.request.model or target.model, target)
+
+    def _version(self, ctx: RequestContext) -> str:
+        quote = self._quote(ctx)
+        return quote.version if isinstance(quote, Priced) else self._prices.version(ctx.principal)
+
+
+def measured(ctx: RequestContext) -> Usage:
+    """The request's usage; where nobody counted the prompt, its estimate from bytes."""
+    usage = ctx.usage
+    if usage.input == 0 and usage.input_source == "estimated":
+        return structs.replace(usage, input=ctx.estimate.likely)
+    return usage
+
+
+def part_of(usage: Usage, basis: Basis) -> Usage:
+    """What of ``usage`` is paid for."""
+    if basis == "nothing":
+        return NOTHING
+    if basis == "input":
+        return structs.replace(usage, output=0, reasoning=0, audio_output=0)
+    return usage
+
+
+NOTHING = Usage()
+_NO_LIMITS = Limits(connect=0, first_byte=None, idle=0, total=0)
+
+
+def _total(ctx: RequestContext, tariff: Tariff, usage: Usage) -> int | None:
+    if ctx.endpoint.name in OTHER_UNITS and not usage.input and not usage.output and tariff.rates.output != 0:
+        return None
+    return tariff.total(usage)
+
+
+def _costs_nothing(ctx: RequestContext) -> bool:
+    """Looking something up is free everywhere."""
+    return ctx.method in _FREE_METHODS or ctx.endpoint.model == "never" or ctx.endpoint.operation == "count_tokens"
+
+
+def _source(usage: Usage, basis: Basis) -> Source:
+    """The weaker of both figures; of the prompt's alone where the answer does not count."""
+    sources = {usage.input_source} if basis == "input" else {usage.input_source, usage.output_source}
+    return "estimated" if "estimated" in sources else "counted" if "counted" in sources else "reported"
+
+
+def _flags(ctx: RequestContext, ending: Ending, *, unpriced: bool) -> tuple[str, ...]:
+    flags = []
+    if ctx.tags.get(TAG) == ABSURD:
+        flags.append("usage_absurd")
+    elif ending.operator == "used" and ctx.endpoint.name in _TOKENS and ctx.usage.output_source != "reported":
+        flags.append("usage_missing")
+    if unpriced:
+        flags.append("unpriced")
+    if any(attempt.maybe_billed for attempt in ctx.attempts[:-1]):
+        flags.append("retried")
+    return tuple(flags)
+
+
+def _target_of(attempt: Attempt, target: Target) -> Target:
+    return structs.replace(target, provider=attempt.provider, model=attempt.model)

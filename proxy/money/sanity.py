@@ -1,0 +1,93 @@
+"""Are a provider's figures believable? What is missing is counted here; what is ten times our own count is not taken over.
+
+Counting is dear, so a cheap look comes first: only what it doubts is counted, and only what the count contradicts is replaced.
+"""
+
+from msgspec import structs
+
+from ..context import RequestContext
+from ..wire.usage import Usage
+from .endings import ENDINGS, ending_of
+
+FACTOR = 10
+FLOOR = 100
+"""Tokens: below it nothing is absurd, since hidden prompts and framing are of that size."""
+
+TAG = "usage"
+ABSURD = "absurd"
+"""``ctx.tags[TAG]`` of a request whose reported usage was not believed."""
+
+_COUNTABLE = ("chat", "completions", "responses", "messages")
+
+_UNSEEN = (
+    b'"previous_response_id"',
+    b'"conversation"',
+    b'"file_id"',
+    b'"file_url"',
+    b'"image_url"',
+    b'"web_search',
+    b'"web_fetch',
+    b'"file_search"',
+    b'"code_interpreter"',
+    b'"code_execution',
+    b'"search_parameters"',
+    b'"mcp',
+    b'"prompt":{',
+    b'"container"',
+)
+"""Fields of a request whose tokens the body does not show: their count cannot contradict anybody."""
+
+
+def excessive(reported: int, own: int) -> bool:
+    """Are so many tokens more than ten times what we know of?"""
+    return reported > FACTOR * max(own, FLOOR)
+
+
+def visible_output(usage: Usage) -> int:
+    """Output tokens that leave a trace in the answer's text."""
+    return usage.output - usage.reasoning - usage.audio_output
+
+
+def doubted(ctx: RequestContext) -> bool:
+    """Is reported usage to be compared with a count? Cheap. Text beside reported usage is kept only where the relay doubts it."""
+    usage = ctx.usage
+    return usage.input_source == "reported" and (bool(ctx.output_text) or _input_doubted(ctx))
+
+
+def _input_doubted(ctx: RequestContext) -> bool:
+    """``bound`` is one token a byte and the dearest image for each: more than that cannot have been in the body."""
+    estimate, tokens = ctx.estimate, ctx.usage.input
+    if not excessive(tokens, estimate.likely) or tokens <= estimate.bound:
+        return False
+    return ctx.endpoint.dialect in _COUNTABLE and bool(ctx.body) and not _unseen(ctx.body)
+
+
+def _unseen(body: bytes) -> bool:
+    return any(field in body for field in _UNSEEN)
+
+
+def needs_count(ctx: RequestContext) -> bool:
+    """Must tokens be counted before the request can be settled: none were reported, or the figures are doubted?"""
+    if not ctx.attempts or not (ctx.body or ctx.output_text):
+        return False
+    if ctx.usage.input_source == "reported":
+        return doubted(ctx)
+    if ctx.endpoint.dialect not in _COUNTABLE and ctx.endpoint.name != "embeddings":
+        return False
+    return 200 <= ctx.attempts[-1].status < 300 or (bool(ctx.ledger_id) and ending_of(ctx).operator != "nothing")
+
+
+def judged(ctx: RequestContext, own: Usage) -> Usage:
+    """The usage that holds, given our ``own`` count: the reported one, unless it is missing, absurd, or stops short of what was sent."""
+    reported = ctx.usage
+    if reported.input_source != "reported":
+        return own
+    absurd_input = _input_doubted(ctx) and excessive(reported.input, own.input)
+    absurd_output = bool(ctx.output_text) and excessive(visible_output(reported), own.output)
+    if absurd_input or absurd_output:
+        ctx.tags[TAG] = ABSURD
+        return own
+    if ending_of(ctx) is not ENDINGS["complete"] and own.output > reported.output:
+        # A stream that was cut: its first event reports the prompt, and of the answer only the beginning.
+        return structs.replace(reported, output=own.output, output_source=own.output_source)
+    return reported
