@@ -60,7 +60,7 @@ class Local:
             "client": ("local", 0),
             "server": ("local", 0),
         }
-        return await _call(self._app, scope, body)
+        return await call(self._app, scope, body)
 
     async def _open(self) -> ASGIApp:
         from ..admin.access import Local as Trusted
@@ -119,7 +119,7 @@ def _check_there(config: Config, *, reads: bool) -> None:
         )
 
 
-async def _call(app: ASGIApp, scope: dict[str, object], body: bytes) -> tuple[int, bytes]:
+async def call(app: ASGIApp, scope: dict[str, object], body: bytes) -> tuple[int, bytes]:
     """One request to an ASGI application."""
     status, parts = 0, list[bytes]()
 

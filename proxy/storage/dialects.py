@@ -40,6 +40,7 @@ class Trouble(Enum):
     FULL = "has no space left"
     READ_ONLY = "is read-only"
     RANGE = "a sum would pass what can be stored"
+    TEXT = "a value cannot be stored"
     CONFLICT = "a row contradicts another"
     REFUSED = "refuses this user, password or database name"
     OTHER = "failed"
@@ -161,7 +162,14 @@ class Postgres:
         import asyncpg  # noqa: PLC0415 - of the extra ``postgres``
 
         async def connection() -> object:
-            return await asyncpg.connect(self._url, timeout=5, command_timeout=15, server_settings=dict(self.SETTINGS))
+            try:
+                return await asyncpg.connect(
+                    self._url, timeout=5, command_timeout=15, server_settings=dict(self.SETTINGS)
+                )
+            except ValueError:
+                raise StorageError(
+                    "storage.url is misconfigured: it must read postgresql://user:password@host:port/database."
+                ) from None
 
         return create_async_engine(
             "postgresql+asyncpg://", async_creator=connection, pool_size=POOL, max_overflow=0, pool_timeout=10
@@ -184,6 +192,9 @@ class Postgres:
         for known in (state, state[:2]):
             if known in _SQLSTATE:
                 return _SQLSTATE[known]
+        if isinstance(getattr(origin, "__cause__", None), ValueError):
+            # The driver could not write it down: half of a surrogate pair, say.
+            return Trouble.TEXT
         gone = error.connection_invalidated if isinstance(error, DBAPIError) else not state
         return Trouble.LOST if gone else Trouble.OTHER
 
@@ -199,10 +210,11 @@ _SQLSTATE: Mapping[str, Trouble] = {
     "53": Trouble.FULL,
     "53300": Trouble.LOST,
     "25006": Trouble.READ_ONLY,
+    "22": Trouble.TEXT,
     "22003": Trouble.RANGE,
     "23514": Trouble.RANGE,
     "23": Trouble.CONFLICT,
     "28": Trouble.REFUSED,
     "3D": Trouble.REFUSED,
 }
-"""Serialisation failure, deadlock, lock timeout; connections; resources; ranges and checks; constraints; who may enter what."""
+"""Serialisation failure, deadlock, lock timeout; connections; resources; values, ranges and checks; constraints; who may enter what."""

@@ -32,9 +32,8 @@ RECONNECTS = 2
 class Engine:
     """One database's connections. Opened lazily, so that it can be made before there is a loop."""
 
-    def __init__(self, dialect: Dialect, *, patience: float = PATIENCE) -> None:
+    def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._patience = patience
         self._pool: AsyncEngine | None = None
         self._writer = asyncio.Lock()
 
@@ -66,7 +65,7 @@ class Engine:
             await pool.dispose()
 
     async def _run(self, work: Work[T], *, writes: bool, replayable: bool) -> T:
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + PATIENCE
         pause, lost = PAUSE, 0
         while True:
             try:
@@ -117,6 +116,8 @@ class Engine:
         name, trouble = self._dialect.name, failed.trouble
         if trouble is Trouble.RANGE:
             return ValueError("The sum of these amounts would pass 9,000,000,000,000,000,000, the most that is kept.")
+        if trouble is Trouble.TEXT:
+            return ValueError("A value holds a NUL or half of a surrogate pair, which databases cannot keep: leave it out.")
         if trouble is Trouble.CONFLICT:
             return StorageConflict(
                 "This contradicts what is stored: a name or id is taken, or a row that it needs is not there."

@@ -34,6 +34,8 @@ def configure(level: str) -> logging.handlers.QueueListener:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # What a migration tells about itself is of no interest on any other day.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     listener = logging.handlers.QueueListener(queue, stderr)
     listener.start()
     return listener

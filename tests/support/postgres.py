@@ -26,10 +26,9 @@ from proxy.storage.database import Database
 from tests.support.processes import free_port
 
 SETTINGS = {
-    # What it keeps is thrown away: nothing waits for a disk. Killed processes lose nothing by it.
+    # What it keeps is thrown away: nothing waits for a disk. Killed processes lose nothing by that.
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "max_connections": "100",
     "shared_buffers": "128MB",
     "deadlock_timeout": "100ms",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,8 +12,9 @@ from .processes import free_port
 class TcpProxy:
     """Passes bytes to ``127.0.0.1:target``. Its faults apply at once, to open connections too."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
+        self._tls = tls
         self.port = free_port()
         self.delay = 0.0
         """Seconds that every reply is late."""
@@ -31,7 +33,7 @@ class TcpProxy:
 
     async def listen(self) -> None:
         """Accepts connections (again)."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls)
 
     async def refuse(self) -> None:
         """Connections are reset, and new ones refused."""
@@ -92,9 +94,9 @@ class TcpProxy:
 
 
 @asynccontextmanager
-async def tcp_proxy(target: int) -> AsyncIterator[TcpProxy]:
-    """A proxy for one test."""
-    proxy = TcpProxy(target)
+async def tcp_proxy(target: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[TcpProxy]:
+    """A proxy for one test; with ``tls`` it is what clients see of the server."""
+    proxy = TcpProxy(target, tls)
     await proxy.listen()
     try:
         yield proxy

@@ -105,8 +105,12 @@ class Server:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return child
             time.sleep(0.01)
+        child.kill()
+        child.wait(10)
         log = Path(self._folder.name) / "log"
-        raise AssertionError(f"{self._command} did not start:\n{log.read_text() if log.exists() else ''}")
+        said = log.read_text() if log.exists() else ""
+        self._folder.cleanup()
+        raise AssertionError(f"{self._command} did not start:\n{said}")
 
 
 @contextlib.contextmanager

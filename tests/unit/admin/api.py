@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from msgspec import Struct
 from starlette.types import ASGIApp
 
@@ -23,6 +24,9 @@ KEY = "an admin key of a test"
 PEPPER = b"pepper" * 6
 NOW = 1_795_392_000.0
 """2026-11-23T00:00:00Z."""
+
+BOTH = pytest.mark.parametrize("engine", ["sqlite", "postgres"], indirect=True)
+"""For modules whose tests run over both databases."""
 
 Json = Any
 

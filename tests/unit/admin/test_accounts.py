@@ -7,7 +7,9 @@ from msgspec import structs
 from proxy.policy.terms import Budget, Limits, Plan
 from proxy.storage.records import AccountRecord
 
-from .api import Api, once
+from .api import BOTH, Api, once
+
+pytestmark = BOTH
 
 
 async def test_an_account_is_made_with_its_terms_and_found_by_id_and_name(api: Api) -> None:

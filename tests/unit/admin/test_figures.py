@@ -4,8 +4,10 @@ from proxy.admin.routes import TABLE
 from proxy.policy.rules import Level, Reservation, Rule
 from proxy.storage.errors import StorageError
 
-from .api import NOW, Api
+from .api import BOTH, NOW, Api
 from .spent import entry, spend
+
+pytestmark = BOTH
 
 
 class Store:

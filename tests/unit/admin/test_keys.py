@@ -6,7 +6,9 @@ import orjson
 
 from proxy.identity.virtual_keys import digest, well_formed
 
-from .api import PEPPER, Api, Json, once
+from .api import BOTH, PEPPER, Api, Json, once
+
+pytestmark = BOTH
 
 
 async def make(api: Api, **more: Json) -> Json:

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
-from .api import Api, Json, once
+from .api import BOTH, Api, Json, once
 from .spent import entry, spend
+
+pytestmark = BOTH
 
 
 async def check_ledger(api: Api) -> None:
