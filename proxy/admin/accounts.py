@@ -47,7 +47,7 @@ async def create(desk: Desk, call: Call[AccountNew, Nothing]) -> Struct:
     )
     if replayed is not None:
         return replayed
-    await desk.changed()
+    await desk.tell()
     return made
 
 
@@ -111,7 +111,7 @@ async def _changed(
             if expected is None and now is not None and now.version != before.version:
                 continue
             raise
-        await desk.changed()
+        await desk.tell()
         return views.account(desk.overlaid(stored))
     raise Conflict("Others are changing this account all the time; try again.")
 

@@ -59,7 +59,7 @@ async def refund(desk: Desk, call: Call[RefundNew, Nothing]) -> Struct:
     if request is not None:
         replayed = await made_once(desk, call.repeat, shown=shown, make=make, there=there)
         if replayed is None:
-            await desk.changed()
+            await desk.tell()
         return replayed or views.movement(transaction)
 
     async def post(once: Idempotency | None) -> Transaction | None:
@@ -80,7 +80,7 @@ async def moved_once(
             return Replayed(before.body)
     posted = await post(once)
     if posted is not None:
-        await desk.changed()
+        await desk.tell()
         return views.movement(posted)
     stored = None if once is None else await desk.db.answered(once)
     if stored is None:

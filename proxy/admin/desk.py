@@ -1,8 +1,10 @@
 """What the handlers work with: the database, the live counters, time, and whom to tell when something has changed."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from secrets import token_hex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
@@ -14,6 +16,11 @@ from .refusals import StorageRequired
 if TYPE_CHECKING:
     # The database brings optional packages, which a gateway without one need not have.
     from ..storage.database import Database
+
+
+ID_BYTES = 12
+TELL_SECONDS = 1.0
+_log = logging.getLogger("tollway.admin")
 
 
 async def _tell_nobody() -> None:
@@ -29,7 +36,7 @@ def _none() -> Mapping[str, AccountRecord]:
 
 
 class Desk(Struct, frozen=True, kw_only=True):
-    """``clock`` gives unix seconds, ``version`` is the gateway's. ``changed`` is awaited after each change so that workers hear of it at once; it must not raise.
+    """``clock`` gives unix seconds, ``version`` is the gateway's. ``changed`` is awaited after each change so that workers hear of it at once.
 
     ``status`` adds whatever figures the process has. ``file_accounts``: accounts of the configuration file, by name (their id).
     """
@@ -42,6 +49,14 @@ class Desk(Struct, frozen=True, kw_only=True):
     changed: Callable[[], Awaitable[None]] = _tell_nobody
     status: Callable[[], Mapping[str, object]] = _nothing
     file_accounts: Callable[[], Mapping[str, AccountRecord]] = _none
+
+    async def tell(self) -> None:
+        """Pushes a change that is stored by now: whatever goes wrong with it, workers look for changes by themselves too."""
+        try:
+            async with asyncio.timeout(TELL_SECONDS):
+                await self.changed()
+        except Exception as error:  # noqa: BLE001 - the change is made; an error now would say that it was not
+            _log.warning("workers could not be told of a change at once: %s", type(error).__name__)
 
     @property
     def db(self) -> "Database":
@@ -70,9 +85,6 @@ class Desk(Struct, frozen=True, kw_only=True):
         if owned is None:
             return stored
         return structs.replace(stored, limits=owned.limits, budgets=owned.budgets, plan=owned.plan)
-
-
-ID_BYTES: Final = 12
 
 
 def new_id(prefix: str) -> str:

@@ -159,7 +159,7 @@ async def rotate(desk: Desk, call: Call[KeyRotate, Nothing]) -> Struct:
 
 
 async def _told(desk: Desk, shown: answers.Key, text: str) -> answers.KeyMade:
-    await desk.changed()
+    await desk.tell()
     return views.key_made(shown, text)
 
 
@@ -183,7 +183,7 @@ async def _stored(
         if expected is None:
             return None
         raise
-    await desk.changed()
+    await desk.tell()
     return stored
 
 

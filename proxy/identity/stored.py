@@ -118,7 +118,7 @@ class StoredKeys:
             self._principals.move_to_end(name)
         if principal.expires is not None and self._wall() >= principal.expires:
             raise ended(self._keys[name], self._wall())
-        if self.stale > self._grace:
+        if self.stale > self._grace and self.down:
             raise self.unavailable()
         return principal
 

@@ -265,7 +265,7 @@ class MemoryLimitStore:
     def _make(self, rule: Rule, window: str, now: float) -> Counter:
         ends = self._ends(window, now) if rule.method == "money" else now
         counter = self._keep((rule.ident, window or rule.method), counter_of(rule, self._limit(rule), ends, now))
-        self._drop_idle(2, now)
+        self._drop_idle(min(2, len(self._rounds) - 1), now)
         return counter
 
     def _keep(self, key: _Key, counter: Counter) -> Counter:
@@ -276,7 +276,7 @@ class MemoryLimitStore:
     def _drop_idle(self, count: int, now: float) -> None:
         """Looks at the next ``count`` counters, each in its turn. Two for each that is made keep them below twice those in use."""
         rounds = self._rounds
-        for _ in range(min(count, len(rounds) - 1)):
+        for _ in range(min(count, len(rounds))):
             key = rounds.popleft()
             if self._counters[key].idle(now):
                 del self._counters[key]

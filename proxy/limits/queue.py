@@ -15,7 +15,7 @@ from ..protocols import Clock
 Attempt = Callable[[], Awaitable[Reservation | Denial]]
 
 LOOK = 1.0
-"""Seconds after which a line moves at the latest in which somebody needs less than the one who was refused."""
+"""Seconds after which a line in which some need less than others is tried again at the latest."""
 
 MOMENT = 0.001
 """Seconds by which a wait may last longer, so that a try that is due at its very end is made."""
@@ -188,8 +188,7 @@ class Queue:
             self._turn_over(line)
         else:
             line.left = denial.left
-            others = any(each[0].denial.need < denial.need for each in line.tenants.values())
-            self._schedule(line, min(denial.retry_after, LOOK) if others else denial.retry_after)
+            self._schedule(line, denial.retry_after)
             self._turn_over(line, min(denial.left, denial.need - 1))
 
     def _turn_over(self, line: _Line, most: int | None = None) -> None:
@@ -210,7 +209,9 @@ class Queue:
             self._close_empty(line)
 
     def _schedule(self, line: _Line, delay: float) -> None:
-        """A try in ``delay`` seconds, unless one comes sooner anyway."""
+        """A try in ``delay`` seconds, unless one comes sooner anyway. Whose need is less than another's may not have to wait as long."""
+        if len({waiters[0].denial.need for waiters in line.tenants.values()}) > 1:
+            delay = min(delay, LOOK)
         due = self._clock() + delay
         if line.timer is not None:
             if line.due <= due:

@@ -13,7 +13,7 @@ _GRAIN = 1e-6
 class Steady:
     """What was ``used`` and has not drained yet (rounded up), and what is ``held`` by requests under way: that does not drain.
 
-    ``until``: when ``advance`` is due next: always.
+    ``until``: when ``advance`` is due next: always, before anything is asked.
     """
 
     __slots__ = ("_at", "_level", "_period", "_rate", "held", "until", "used")
@@ -54,11 +54,11 @@ class Steady:
         """Seconds until ``excess`` of what was used has drained; ``None``: less than that was used."""
         if excess > self.used:
             return None
-        return max((excess - self.used + self._level) / self._rate - (now - self._at), 0.0)
+        return max((excess - self.used + self._level) / self._rate, 0.0)
 
     def reset(self, now: float) -> float:
         """Seconds until nothing counts, were all that is held used now."""
-        return max((self._level + self.held) / self._rate - (now - self._at), 0.0)
+        return (self._level + self.held) / self._rate
 
     def idle(self, now: float) -> bool:
         """Would a new one in its place say the same?"""

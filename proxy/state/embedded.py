@@ -99,6 +99,7 @@ class Keeper:
             self._child.wait()
             if self._closing.wait(PAUSE):
                 return
+            _end(self._child)
             sys.stderr.write("tollway: the keeper of the embedded state store ended; starting it again\n")
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._child = self._start()

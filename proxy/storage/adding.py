@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .engine import Engine
 
-Ident = TypeVar("Ident", bound=tuple[str, ...])
+Ident = TypeVar("Ident", bound=tuple[str | int, ...])
 
 
 async def add(

@@ -117,7 +117,9 @@ class Engine:
         if trouble is Trouble.RANGE:
             return ValueError("The sum of these amounts would pass 9,000,000,000,000,000,000, the most that is kept.")
         if trouble is Trouble.TEXT:
-            return ValueError("A value holds a NUL or half of a surrogate pair, which databases cannot keep: leave it out.")
+            return ValueError(
+                "A value holds a NUL or half of a surrogate pair, which databases cannot keep: leave it out."
+            )
         if trouble is Trouble.CONFLICT:
             return StorageConflict(
                 "This contradicts what is stored: a name or id is taken, or a row that it needs is not there."

@@ -193,6 +193,8 @@ SUMS = (
 usage = Table(
     "usage",
     metadata,
+    # 0: of all, 1: by account, 2: by account and key. Most questions need no keys, of which there may be 100,000.
+    Column("level", Integer, primary_key=True, autoincrement=False),
     Column("day", Text, primary_key=True),
     Column("account", Text, primary_key=True),
     Column("key", Text, primary_key=True),
@@ -200,8 +202,8 @@ usage = Table(
     Column("model", Text, primary_key=True),
     Column("provider", Text, primary_key=True),
     *(_sum(name) for name in SUMS),
-    Index("usage_account", "account", "day"),
-    Index("usage_key", "key", "day"),
+    Index("usage_account", "account", "level", "day"),
+    Index("usage_key", "key", "level", "day"),
     *_bounded(*SUMS),
     sqlite_with_rowid=False,
 )

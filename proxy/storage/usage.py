@@ -1,4 +1,4 @@
-"""Roll-ups: what a key used of a model in a day. Reports read them, never the entries."""
+"""Roll-ups: what was used of a model in a day, in all, by account and by key. Reports read them, never the entries."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,7 +16,15 @@ from .engine import Engine
 from .queries import UsageQuery, UsageRow
 from .tables import SUMS, AnyRow, usage
 
-Ident = tuple[str, str, str, str, str, str]
+Ident = tuple[int, str, str, str, str, str, str]
+"""As the primary key; what a level does not tell apart is ""."""
+
+ALL, ACCOUNTS, KEYS = 0, 1, 2
+"""Levels."""
+
+
+SAME = tuple(name for name in SUMS if name not in ("requests", "unpriced", "included"))
+"""Sums of an entry's field of the same name."""
 
 
 async def add_up(engine: Engine, connection: AsyncConnection, fresh: Sequence[tuple[Entry, int]]) -> None:
@@ -24,17 +32,17 @@ async def add_up(engine: Engine, connection: AsyncConnection, fresh: Sequence[tu
     sums: dict[Ident, dict[str, int]] = defaultdict(lambda: dict.fromkeys(SUMS, 0))
     for entry, included in fresh:
         day = window_of("day", entry.at)
-        row = sums[day, entry.account, entry.key, entry.route, entry.model, entry.provider]
-        row["requests"] += 1
-        row["input_tokens"] += entry.input_tokens
-        row["output_tokens"] += entry.output_tokens
-        row["cached_tokens"] += entry.cached_tokens
-        row["cache_write_tokens"] += entry.cache_write_tokens
-        row["reasoning_tokens"] += entry.reasoning_tokens
-        row["charge"] += entry.charge
-        row["included"] += included
-        row["cost"] += entry.cost
-        row["unpriced"] += entry.unpriced
+        for level, account, key in (
+            (ALL, "", ""),
+            (ACCOUNTS, entry.account, ""),
+            (KEYS, entry.account, entry.key),
+        ):
+            row = sums[level, day, account, key, entry.route, entry.model, entry.provider]
+            row["requests"] += 1
+            row["unpriced"] += entry.unpriced
+            row["included"] += included
+            for name in SAME:
+                row[name] += getattr(entry, name)
     await add(engine, connection, usage, sums)
 
 
@@ -67,7 +75,9 @@ def _row(names: Sequence[str], row: AnyRow) -> UsageRow:
 
 
 def _conditions(query: UsageQuery) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
+    asked = {*query.group_by, *(name for name in ("account", "key") if getattr(query, name) is not None)}
+    level = KEYS if "key" in asked else ACCOUNTS if "account" in asked else ALL
+    found: list[ColumnElement[bool]] = [usage.c.level == level]
     if query.first is not None:
         found.append(usage.c.day >= _day(query.first))
     if query.last is not None:

@@ -42,10 +42,7 @@ CONFIG = Config(
         "google": Provider(use="gemini", api_key=Secret("g-operator")),
         "claude": Provider(use="anthropic", api_key=Secret("a-operator")),
     },
-    models={
-        "*": Model(targets=(Target(provider="up"),)),
-        "ft:shared:acme::everyone": Model(targets=(Target(provider="up"),)),
-    },
+    models={"*": Model(targets=(Target(provider="up"),))},
     passthrough=Passthrough(provider="up"),
 )
 
@@ -107,7 +104,9 @@ class Stand:
 
     def __init__(self, owners: Owners | None = None, *, config: Config = CONFIG) -> None:
         self.upstream = Upstream()
-        self.owners: Owners = owners or MemoryOwners(enforced=lambda: True, wall=time.time)
+        self.owners: Owners = (
+            owners if owners is not None else MemoryOwners(enforced=lambda: True, wall=time.time)
+        )
         self.admission = FakeAdmission()
         self.telemetry = FakeTelemetry()
         transports = dict.fromkeys(config.providers, self.upstream)

@@ -143,31 +143,40 @@ async def test_only_those_who_wait_for_what_was_freed_try() -> None:
 
 @virtual
 async def test_freed_while_one_was_trying_is_not_lost() -> None:
+    """The store had decided before there was room, and its answer was on its way."""
     room = Room()
-    asked, (first,) = await occupied(room)
-    task = await room.waiting("a", charge(asked, SLOT))
-    gate = asyncio.Event()
-    answered = asyncio.Event()
+    asked = rule("concurrency", 1)
+    refusal, gate = Denial(asked, 1, 0, 20.0), asyncio.Event()
+    answers: list[Answer] = [refusal, Reservation(ident="in", grants=[])]
 
-    async def slow() -> None:
-        """The answer of a store that decided before the slot was free, and is on its way."""
-        if not gate.is_set():
-            answered.set()
-            await gate.wait()
-            room.slow = refuse
+    async def attempt() -> Answer:
+        answer = answers.pop(0)
+        await gate.wait()
+        return answer
 
-    async def refuse() -> None:
-        room.slow = None
-        raise_once.append(1)
-
-    raise_once: list[int] = []
-    room.slow = slow
-    room.queue.freed(first if isinstance(first, Reservation) else None)
-    await answered.wait()
-    await room.settle(first)
+    entering = asyncio.ensure_future(room.queue.enter("a", refusal, attempt))
+    await turns()
+    room.queue.freed()
+    await turns()
+    assert len(answers) == 1, "it is trying"
+    room.queue.freed()
     gate.set()
-    assert isinstance(await task, Reservation)
-    assert elapsed() < 0.01
+    assert isinstance(await entering, Reservation)
+    assert elapsed() == 0
+    assert room.no_trace()
+
+
+@virtual
+async def test_a_later_moment_does_not_replace_a_sooner_one() -> None:
+    room = Room()
+    asked = rule("tpm", 10, period=12)
+    await room.settle(await room.request("x", charge(asked, 5)), 5)
+    await asyncio.sleep(6)
+    await room.settle(await room.request("x", charge(asked, 5)), 5)
+    sooner = await room.waiting("a", charge(asked, 5), name="sooner")
+    await room.waiting("b", charge(asked, 9), name="later")
+    assert isinstance(await sooner, Reservation)
+    assert elapsed() <= 12.5
 
 
 # ---- fair -----------------------------------------------------------------------------------------------------------
@@ -229,6 +238,38 @@ async def test_a_large_need_does_not_hold_up_small_ones_of_others() -> None:
     assert not large.done() or isinstance(large.result(), Reservation)
     await room.settle(small.result(), 0)
     assert isinstance(await large, Reservation)
+
+
+@virtual
+async def test_time_makes_room_for_a_small_need_before_a_large_one() -> None:
+    room = Room()
+    asked = rule("tpm", 100, period=12)
+    for seconds, tokens in ((5, 20), (6, 80), (0, 0)):
+        if tokens:
+            await room.settle(await room.request("x", charge(asked, tokens)), tokens)
+        await asyncio.sleep(seconds)
+    large = await room.waiting("a", charge(asked, 90), name="large")
+    small = await room.waiting("b", charge(asked, 20), name="small")
+    assert isinstance(await small, Reservation)
+    assert 12 <= elapsed() <= 13.5
+    assert not large.done()
+    assert room.queue.ahead([charge(asked, 0)]) is None, "who needs no more than is left stands in nobody's way"
+    assert room.queue.ahead([charge(rule("tpm", 5), 5)]) is None
+    denial = room.queue.ahead([charge(asked, 10)])
+    assert denial is not None
+    assert denial.retry_after is not None
+    large.cancel()
+
+
+@virtual
+async def test_a_small_newcomer_is_not_held_up_by_a_large_need() -> None:
+    room = Room()
+    asked = rule("tpm", 100)
+    await room.request("x", charge(asked, 60))
+    large = await room.waiting("a", charge(asked, 90), name="large")
+    assert isinstance(await room.request("b", charge(asked, 10), name="small"), Reservation)
+    assert elapsed() == 0
+    large.cancel()
 
 
 @virtual

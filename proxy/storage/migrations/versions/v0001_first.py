@@ -213,6 +213,7 @@ def _tables() -> None:
     op.create_index("transactions_request", "transactions", ["request"], unique=False)
     op.create_table(
         "usage",
+        sa.Column("level", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("day", sa.Text(), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
@@ -249,11 +250,11 @@ def _tables() -> None:
         ),
         sa.CheckConstraint("requests BETWEEN -9000000000000000000 AND 9000000000000000000", name="requests_fits"),
         sa.CheckConstraint("unpriced BETWEEN -9000000000000000000 AND 9000000000000000000", name="unpriced_fits"),
-        sa.PrimaryKeyConstraint("day", "account", "key", "route", "model", "provider"),
+        sa.PrimaryKeyConstraint("level", "day", "account", "key", "route", "model", "provider"),
         sqlite_with_rowid=False,
     )
-    op.create_index("usage_account", "usage", ["account", "day"], unique=False)
-    op.create_index("usage_key", "usage", ["key", "day"], unique=False)
+    op.create_index("usage_account", "usage", ["account", "level", "day"], unique=False)
+    op.create_index("usage_key", "usage", ["key", "level", "day"], unique=False)
     op.create_table(
         "vouchers",
         sa.Column("id", sa.Text(), nullable=False),

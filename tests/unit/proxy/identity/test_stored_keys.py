@@ -307,6 +307,16 @@ async def test_known_keys_outlive_the_database_for_a_while(caplog: pytest.LogCap
     assert isinstance(bench.find("one"), Principal)
 
 
+async def test_without_grace_keys_work_while_the_database_does() -> None:
+    bench = Bench(keys=[key("one")], grace=0)
+    await bench.follow()
+    bench.clock.advance(POLL)
+    assert isinstance(bench.find("one"), Principal)
+    bench.rows.broken = OSError()
+    await bench.follow()
+    assert bench.find("one") is KeysUnavailable
+
+
 async def test_what_changed_meanwhile_bites_on_its_return() -> None:
     bench = Bench(keys=[key("one")])
     await bench.follow()
