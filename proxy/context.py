@@ -81,8 +81,6 @@ Send = Callable[[Message], Awaitable[None]]
 Outcome = Literal["ok", "rejected", "upstream_error", "client_closed", "timeout", "internal_error"]
 Observer = Callable[[Sequence[StreamEvent]], None]
 Settler = Callable[["RequestContext"], Awaitable[None]]
-AnswerFilter = Callable[["UpstreamRequest", "Exchange", "Again"], Awaitable["Exchange"]]
-"""Sees an answer's head before anything of it leaves; the exchange it returns is what is relayed. May raise a ``TollwayError``."""
 
 Network = IPv4Network | IPv6Network
 
@@ -225,6 +223,13 @@ class StreamMeter(Protocol):
 
     def close(self) -> None:
         """The stream has ended, however it did. Idempotent."""
+
+
+class AnswerFilter(Protocol):
+    """Sees an answer's head before anything of it leaves."""
+
+    async def __call__(self, request: "UpstreamRequest", exchange: "Exchange", again: "Again") -> "Exchange":
+        """What is relayed instead of ``exchange``; ``again`` sends one more request. May raise a ``TollwayError``."""
 
 
 class FrameWatch(Protocol):

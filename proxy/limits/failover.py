@@ -81,6 +81,9 @@ class FailoverStore:
             if error.kind in UNCERTAIN:
                 self._undo(ident, charges, lease)
             return await self._alone(ident, charges, lease)
+        except asyncio.CancelledError:
+            self._undo(ident, charges, lease)
+            raise
         if isinstance(answer, Reservation):
             self._remember(answer)
         return answer

@@ -28,10 +28,8 @@ class Pairs(list["tuple[str, Node]"]):
 Node: TypeAlias = Union[Pairs, "list[Node]", str, bool, None]
 
 _ESCAPED = re.compile(rb"\\u00(?:5[fF]|4[1-9a-fA-F]|5[0-9aA]|6[1-9a-fA-F]|7[0-9aA])")
-_CHAT_NEEDLES = (b"file_id", b'container"', b'"audio"', b"ached", b"generativelanguage")
-_FULL_NEEDLES = (
-    *_CHAT_NEEDLES, b'id"', b"ids", b"_file", b'conversation"', b"ft:", b"ile", b"files", b'source"', b'"video', b"interaction",
-)  # fmt: skip
+_CHAT_NEEDLES = (b"file_id", b'container"', b'"audio"', b"cached", b"generativelanguage", b"files/")
+_FULL_NEEDLES = (b'id"', b"ids", b"file", b'conversation"', b"ft:", b"source", b"video", b"voice", b"interaction", *_CHAT_NEEDLES)
 _NEEDLES: dict[str, tuple[bytes, ...]] = {
     "chat": _CHAT_NEEDLES,
     "full": _FULL_NEEDLES,
@@ -86,13 +84,16 @@ GIVEN = frozenset(("skill_id", "voice", "voice_id", "video", "file", "character_
 """Members that hold an id or a word of the provider's own."""
 
 NAMES = frozenset(
-    "fileName file_name cachedContent cached_content corpus fileSearchStoreNames file_search_store_names".split()
+    "fileName file_name cachedContent cached_content operationName corpus fileSearchStoreNames file_search_store_names".split()
 )
 """Members that hold a resource name of Google's."""
 
 GOOGLES = NAMES | frozenset(("fileUri", "file_uri", "url", "image_url", "file_data"))
 """Those, and members that may hold a URI of Google's own file storage."""
 
+_GENERATION = frozenset(
+    "chat completions messages count_tokens embeddings moderations rerank decisions tokens transcriptions".split()
+)
 _ITEMS = frozenset(("input", "items", "item"))
 
 
@@ -100,7 +101,7 @@ def profile_of(endpoint: str) -> Profile:
     """How bodies of an endpoint (by name) are read."""
     if endpoint == "realtime":
         return "socket"
-    return "full" if endpoint in ("responses", "passthrough", "native", "videos", "images") else "chat"
+    return "chat" if endpoint in _GENERATION else "full"
 
 
 def may_name(body: bytes, profile: Profile) -> bool:

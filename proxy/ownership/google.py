@@ -25,6 +25,9 @@ _TWISTED = re.compile(r"//|/\.\.?(?:/|$)|[%\\;\s]")
 _VERSION = re.compile(r"v\d+(?:alpha|beta)\d*", re.IGNORECASE)
 _NUMBERED = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?|upload|download", re.IGNORECASE)
 
+_STARTING = {"batchgeneratecontent": "batches", "asyncbatchembedcontent": "batches", "predictlongrunning": "operations"}
+"""Operations of a model that make something of their own, in lower case."""
+
 CREATE = Row(method="POST", template="", made=("name", "file.name", "response.name", "id"))
 READ = Row(
     method="GET",
@@ -77,6 +80,8 @@ def read_google(method: str, segments: Sequence[str]) -> tuple[Row, tuple[Named,
         before = lower
     if before in _LOWER:
         collection = _LOWER[before]
+    elif verb.lower() in _STARTING:
+        collection = _STARTING[verb.lower()]
     return _row(method, verb.lower(), collection, parts, named), tuple(named), collection
 
 
@@ -85,9 +90,7 @@ def _row(method: str, verb: str, collection: str, parts: Sequence[str], named: S
     if method == "GET":
         return READ if named else LIST if not of_model or collection else KEEPS_NOTHING
     if method == "POST":
-        if collection and verb in ("", "upload", "create", "import", "register"):
-            return CREATE
-        if of_model and verb in ("batchgeneratecontent", "asyncbatchembedcontent", "predictlongrunning"):
+        if collection and (verb in _STARTING or verb in ("", "upload", "create", "import", "register")):
             return CREATE
         return KEEPS_NOTHING if named or of_model else REFUSED
     return DELETE if method == "DELETE" and named and not collection else KEEPS_NOTHING if named else REFUSED

@@ -8,10 +8,12 @@ LONGEST = 512
 """Characters of an id; nobody owns a longer one."""
 
 _WORD = re.compile(r"[a-z]+(?:[-_][a-z]+)*|v\d{1,2}(?:(?:alpha|beta|p)\d{0,2})?", re.IGNORECASE)
-_HANDED_OUT = re.compile(
+_PREFIX = (
     r"(?:file|upload|part|batch|resp|conv|msg|item|vs|vsfb|vsf|ftjob|ftckpt|cntr|cfile|asst|thread|run|step|chatcmpl|eval|evalrun|video"
-    r"|char|skill|pmpt|rtc|sess|cksess|cthr|voice|cons|audio|rs|fc|ws|ci|ig|mcp|mcpl|mcpr|agent|ag|msgbatch|cmp)[-_].+"
+    r"|char|skill|pmpt|rtc|sess|cksess|cthr|voice|cons|audio|rs|fc|ws|ci|ig|mcp|mcpl|mcpr|agent|ag|msgbatch|cmp)[-_]"
 )
+_HANDED_OUT = re.compile(_PREFIX + ".+")
+_INSIDE = re.compile(r"(?<![A-Za-z0-9])" + _PREFIX + r"[A-Za-z0-9_\-]+")
 
 
 class Named(Struct, frozen=True):
@@ -34,6 +36,11 @@ def looks_handed_out(text: str) -> bool:
 def prefixed(text: str) -> bool:
     """Has it one of OpenAI's prefixes?"""
     return _HANDED_OUT.fullmatch(text) is not None
+
+
+def inside(text: str) -> list[str]:
+    """Everything in ``text`` that has one of OpenAI's prefixes."""
+    return _INSIDE.findall(text)
 
 
 def tuned(model: str) -> str | None:

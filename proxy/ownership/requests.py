@@ -12,7 +12,7 @@ from ..wire.endpoints import NATIVE, Endpoint
 from ..wire.values import UNREADABLE
 from .bodies import names_in, profile_of, reads_everybodys
 from .google import name_in
-from .naming import Named, prefixed, tuned
+from .naming import Named, inside, tuned
 from .paths import TOUCHING_ALL, Reading, read_native, read_path, row_of
 
 STRICT_QUERY = frozenset(
@@ -106,11 +106,20 @@ def _in_query(query: bytes) -> list[Named]:
     for part in _SEPARATORS.split(query):
         name, _, value = part.decode("latin-1").partition("=")
         param, text = unquote_plus(name).lower(), unquote_plus(value)
-        again = unquote(text)
         if param in STRICT_QUERY and text:
             named.append(Named(text, "object", param))
-        found = [form for form in dict.fromkeys((text, again)) if prefixed(form)]
-        named += [Named(form, "object", param, strict=False) for form in found]
-        google = name_in(again) if "/" in again else None
+        plain = _decoded(part.decode("latin-1"))
+        named += [Named(ident, "object", param, strict=False) for ident in inside(plain)]
+        google = name_in(plain) if "/" in plain else None
         named += [Named(google, "object", param)] if google is not None else []
     return named
+
+
+def _decoded(text: str) -> str:
+    """As far as anybody could decode it."""
+    for _ in range(8):
+        plain = unquote_plus(text)
+        if plain == text:
+            break
+        text = plain
+    return text

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import TypeAlias, cast
 
 import hiredis
@@ -40,14 +41,20 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._slow = False
+        self._late = 0
+        """Calls at the left whose callers were told that it took too long."""
+        self._heard = self._prompt = self._loop.time()
+        """When something came, and when something came in time."""
         self._ended = ""
 
     def submit(self, command: bytes) -> asyncio.Future[Reply]:
         """Sends one packed command. The future is its reply, a ``hiredis.ReplyError`` or ``StoreDown``."""
         waiting = len(self._calls)
+        now = self._loop.time()
         if self._ended or waiting >= CROWD or (self._slow and waiting >= BULKHEAD):
             raise StoreDown(self._ended or "busy", "too many calls wait for the state store")
-        now = self._loop.time()
+        if not waiting:
+            self._prompt = now
         future: asyncio.Future[Reply] = self._loop.create_future()
         self._calls.append((future, now))
         if not self._out:
@@ -85,9 +92,14 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hands out the replies that are complete."""
         self._reader.feed(data)
+        self._heard = self._loop.time()
         try:
             while (reply := self._reader.gets()) is not NOTHING:
                 future, _ = self._calls.popleft()
+                if self._late:
+                    self._late -= 1
+                    continue
+                self._prompt = self._heard
                 if future.done():
                     continue  # the caller was cancelled
                 if isinstance(reply, hiredis.ReplyError):
@@ -114,13 +126,30 @@ class Connection(asyncio.Protocol):
         self._timer = None
         if not self._calls:
             return
-        sent = self._calls[0][1]
-        age = self._loop.time() - sent
-        if age >= self._timeout:
+        now = self._loop.time()
+        self._slow = now - self._calls[0][1] >= self._patience
+        if not self._abandon(now):
             self.end("timeout")
             return
-        self._slow = age >= self._patience
-        self._timer = self._loop.call_at(sent + (self._timeout if self._slow else self._patience), self._due)
+        live = self._calls[self._late][1] if self._late < len(self._calls) else now
+        self._timer = self._loop.call_at(
+            live + (self._timeout if now - live >= self._patience else self._patience), self._due
+        )
+
+    def _abandon(self, now: float) -> bool:
+        """Lets go of the calls that are late. Not the connection, while answers come and some are in time: that is a crowd."""
+        oldest = self._calls[0][1]
+        if now - oldest < self._timeout:
+            return True
+        if now - max(self._heard, oldest) >= self._timeout or now - self._prompt >= 2 * self._timeout:
+            return False
+        for future, sent in islice(self._calls, self._late, None):
+            if now - sent < self._timeout:
+                break
+            self._late += 1
+            if not future.done():
+                future.set_exception(StoreDown("timeout"))
+        return True
 
 
 NOTHING = object()

@@ -105,6 +105,10 @@ class StateLink:
         except hiredis.ReplyError as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise self._refused(error, connection) from None
+        except StoreDown as error:
+            if error.kind == "busy":
+                self._on_error(error.kind)
+            raise
         return await self._send(script.load(), command)
 
     async def _send(self, *commands: bytes) -> Reply:

@@ -219,7 +219,11 @@ class PostgresMachine(LedgerMachine):
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 TestSqliteLedger = SqliteMachine.TestCase
-TestSqliteLedger.settings = settings(max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=QUIET)
+TestSqliteLedger.settings = settings(
+    max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=QUIET
+)
 
 TestPostgresLedger = PostgresMachine.TestCase
-TestPostgresLedger.settings = settings(max_examples=5, stateful_step_count=12, deadline=None, suppress_health_check=QUIET)
+TestPostgresLedger.settings = settings(
+    max_examples=5, stateful_step_count=12, deadline=None, suppress_health_check=QUIET
+)

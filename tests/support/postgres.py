@@ -168,4 +168,3 @@ async def postgres_url(postgres: PostgresServer) -> AsyncIterator[str]:
     """A migrated database of this test's own."""
     async with postgres.database() as url:
         yield url
-

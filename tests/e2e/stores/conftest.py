@@ -14,6 +14,7 @@ from proxy.limits.redis import SCRIPTS, RedisLimitStore
 from proxy.policy.rules import Charge, Method, Reservation, Rule, Unit
 from proxy.policy.terms import OnFailure
 from proxy.state.link import StateLink
+from proxy.state.push import Push
 from proxy.state.settings import LinkSettings
 from tests.support.valkey import Server, server
 
@@ -71,6 +72,21 @@ async def fleet(settings: LinkSettings | str, *, replicas: int = 1) -> AsyncIter
         yield Fleet(link, shared, local, store, errors, states)
     finally:
         await store.close()
+        await link.close()
+
+
+@asynccontextmanager
+async def pushing(settings: LinkSettings) -> AsyncIterator[tuple[Push, list[str]]]:
+    """One worker that listens, and what it heard."""
+    link = StateLink(settings)
+    await link.open()
+    made = Push(settings, link)
+    heard: list[str] = []
+    made.listen(heard.append)
+    try:
+        yield made, heard
+    finally:
+        await made.close()
         await link.close()
 
 

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import pytest
 
 from proxy.limits.failover import FailoverStore
+from proxy.limits.redis import SCRIPTS
 from proxy.state.connection import BULKHEAD
+from proxy.state.link import StateLink
+from proxy.state.settings import LinkSettings, StoreDown
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 from tests.support.valkey import Server
 
@@ -102,7 +105,6 @@ async def test_the_figures_of_an_outage(engine: Server, way: str) -> None:
         assert not found.link.up
         await broken.mend()
         await found.until(up=True, within=BACK)
-        assert not found.store.degraded
         assert not (await granted(found.store, charge(rule()))).local
         assert found.states == [True, False, True]
 
@@ -179,10 +181,6 @@ async def test_one_that_is_closed_again_and_again_is_not_hammered(valkey: Server
 
 async def test_a_late_start(valkey: Server) -> None:
     """The gateway starts while the store is down, and finds it."""
-    from proxy.limits.redis import SCRIPTS
-    from proxy.state.link import StateLink
-    from proxy.state.settings import LinkSettings, StoreDown
-
     valkey.kill()
     link = StateLink(LinkSettings(url=valkey.url), scripts=SCRIPTS)
     assert not await link.open()

@@ -9,12 +9,15 @@ from contextlib import ExitStack
 import pytest
 import trustme
 
+from proxy.state.link import StateLink
+from proxy.state.push import MISSED
 from proxy.state.settings import LinkSettings
 from tests.support.processes import free_port
+from tests.support.rawhttp import eventually as eventually_true
 from tests.support.tcp_proxy import tcp_proxy
 from tests.support.valkey import Server, server
 
-from .conftest import charge, fleet, granted, rule
+from .conftest import charge, fleet, granted, pushing, rule
 
 pytestmark = pytest.mark.e2e
 
@@ -62,8 +65,8 @@ async def test_sentinel_promotes_a_replica(closing: ExitStack) -> None:
     async with fleet(settings) as found:
         assert not (await granted(found.store, charge(rule()))).local
         master.kill()
-        while not (await granted(found.store, charge(rule()))).local:
-            await asyncio.sleep(0.01)
+        await found.until(up=False, within=2)
+        assert (await granted(found.store, charge(rule()))).local
         await eventually(replica, ("ROLE",), b"master", within=15)
         await found.until(up=True, within=3)
         assert not (await granted(found.store, charge(rule()))).local
@@ -157,6 +160,14 @@ async def test_a_cluster_whose_first_node_is_gone(cluster: list[Server]) -> None
             await asyncio.sleep(0.05)
 
 
+async def test_words_are_heard_all_over_a_cluster(cluster: list[Server]) -> None:
+    one, other = (LinkSettings(url=node.url, cluster=True) for node in cluster[:2])
+    async with pushing(one) as (push, heard), pushing(other) as (_, elsewhere):
+        await eventually_true(lambda: heard == elsewhere == [MISSED])
+        await push.publish("keys")
+        await eventually_true(lambda: heard == elsewhere == [MISSED, "keys"])
+
+
 async def test_a_password(closing: ExitStack) -> None:
     guarded = started(closing, "--requirepass", "open: sesame/?")
     async with fleet(f"redis://:open%3A%20sesame%2F%3F@127.0.0.1:{guarded.port}/2") as found:
@@ -167,8 +178,6 @@ async def test_a_password(closing: ExitStack) -> None:
 
 @pytest.mark.parametrize("who", ["", ":wrong@", "nobody:wrong@"])
 async def test_a_wrong_password_is_a_store_that_is_down(closing: ExitStack, who: str) -> None:
-    from proxy.state.link import StateLink
-
     guarded = started(closing, "--requirepass", "sesame")
     errors: list[str] = []
     link = StateLink(LinkSettings(url=f"redis://{who}127.0.0.1:{guarded.port}"), on_error=errors.append)
@@ -194,8 +203,6 @@ async def test_tls_with_a_name_that_is_checked(valkey: Server, tmp_path_factory:
 
 
 async def _opens(settings: LinkSettings) -> bool:
-    from proxy.state.link import StateLink
-
     link = StateLink(settings)
     try:
         return await link.open()

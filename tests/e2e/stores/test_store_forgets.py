@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.policy.rules import Denial, Reservation
+from tests.support.rawhttp import eventually
 from tests.support.valkey import Server, server
 
 from .conftest import ask, budget, charge, fleet, granted, rule, slots
@@ -154,9 +155,7 @@ async def _does_not_write(engine: Server, hurt: tuple[str, ...], mend: tuple[str
         assert engine.ask(*mend).startswith(b"+OK")
         await found.until(up=True, within=3)
         assert not (await granted(found.store, charge(rule()))).local
-        async with asyncio.timeout(2):
-            while found.store.late:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not found.store.late, 2)
         assert (await found.store.levels([(slots(5), "")]))[0].held == 0
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.limits import failover
 from proxy.policy.rules import Denial, Reservation
+from tests.support.rawhttp import eventually
 from tests.support.valkey import Server
 
 from .conftest import Fleet, ask, budget, charge, fleet, granted, rule, slots
@@ -112,7 +113,7 @@ async def test_a_reservation_of_the_store_goes_on_without_it(valkey: Server) -> 
         free = rule("tph", 100, unit="tokens", on_failure="open")
         soft = rule("tpd", 100, unit="tokens", on_failure="closed", soft=True)
         reservation = await granted(store, *(charge(each, 10) for each in (shared, closed, free, soft)))
-        assert reservation.degraded is None
+        assert not reservation.local
         valkey.kill()
         await found.until(up=False, within=2)
         assert await store.extend(reservation, [20, 0, 500, 500]) is None
@@ -139,9 +140,7 @@ async def test_what_could_not_be_settled_is_settled_later_once(valkey: Server) -
         await found.until(up=False, within=2)
         valkey.go_on()
         # Hung, not dead: it also reads what was sent before, so each of these may reach it twice.
-        async with asyncio.timeout(5):
-            while store.late:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not store.late, 5)
         await found.until(up=True, within=1)
         levels = await found.shared.levels([(asked, ""), (slots(100), "")])
         assert [(level.used, level.held) for level in levels] == [(35, 0), (0, 0)]
@@ -155,9 +154,7 @@ async def test_what_the_store_may_have_granted_unheard_is_given_back(valkey: Ser
         valkey.stop()
         assert (await granted(found.store, charge(asked))).local
         valkey.go_on()
-        async with asyncio.timeout(5):
-            while found.store.late or not found.link.up:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: found.link.up and not found.store.late, 5)
         assert (await found.shared.levels([(asked, "")]))[0].held == 1
 
 
@@ -181,9 +178,21 @@ async def test_a_short_outage_keeps_promises_made_before(valkey: Server) -> None
         assert (await granted(found.store, charge(slots(10)))).degraded == "share"
         valkey.go_on()
         await found.until(up=True, within=3)
-        async with asyncio.timeout(5):
-            while found.store.late:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not found.store.late, 5)
         assert isinstance(await ask(found.store, charge(slots(10))), Denial)
         await found.store.settle(kept[0], [1])
         await granted(found.store, charge(slots(10)))
+
+
+async def test_a_caller_that_leaves_while_it_is_decided_holds_nothing(valkey: Server) -> None:
+    async with fleet(valkey.url) as found:
+        asked = charge(slots(5))
+        asking = asyncio.create_task(ask(found.store, asked))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await eventually(lambda: not found.store.late)
+        await granted(found.store, asked)
+        assert (await found.shared.levels([(asked.rule, "")]))[0].held == 1

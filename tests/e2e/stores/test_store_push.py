@@ -1,39 +1,24 @@
 """Changes told to everybody at once, and the sign that something may have been missed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 
 from proxy.state import push
-from proxy.state.link import StateLink
-from proxy.state.push import MISSED, Push
+from proxy.state.push import MISSED
 from proxy.state.settings import LinkSettings
+from tests.support.rawhttp import eventually
 from tests.support.tcp_proxy import tcp_proxy
 from tests.support.valkey import Server
+
+from .conftest import pushing
 
 pytestmark = pytest.mark.e2e
 
 
-@asynccontextmanager
-async def pushing(settings: LinkSettings) -> AsyncIterator[tuple[Push, list[str]]]:
-    """One worker that listens, and what it heard."""
-    link = StateLink(settings)
-    await link.open()
-    made, heard = Push(settings, link), []
-    made.listen(heard.append)
-    try:
-        yield made, heard
-    finally:
-        await made.close()
-        await link.close()
-
-
 async def until(condition: Callable[[], bool], within: float = 3.0) -> None:
-    async with asyncio.timeout(within):
-        while not condition():
-            await asyncio.sleep(0.005)
+    await eventually(condition, within)
 
 
 @pytest.mark.parametrize("way", ["tcp", "unix"])

@@ -142,3 +142,20 @@ def test_whatever_is_sent_is_answered_as_described(
     case: schemathesis.Case, runner: asyncio.Runner, stocked: Api
 ) -> None:
     case.validate_response(answered(runner, stocked, case), checks=CHECKS)
+    if case.path_parameters and case.method != "DELETE" and not case.path.endswith("/revoke"):
+        # Once more, for something that is there: made-up ids seldom are.
+        case.path_parameters = {name: runner.run(known(stocked, name)) for name in case.path_parameters}
+        case.validate_response(answered(runner, stocked, case), checks=CHECKS[:-1])
+
+
+async def known(api: Api, kind: str) -> str:
+    """The id of something of a kind, usable: a new account or key is made where the fuzzing has used up the others."""
+    if kind == "request":
+        return "a" * 32
+    rows = (await api.good("GET", f"/{kind}s"))["data"]
+    ids: list[str] = [row["id"] for row in rows if kind == "voucher" or row["status"] == "active"]
+    if not ids and kind == "account":
+        ids = [(await api.account(f"account {len(rows)}"))["id"]]
+    if not ids:
+        ids = [(await api.good("POST", "/keys", {"account": await known(api, "account"), "name": "k"}))["id"]]
+    return ids[-1]

@@ -169,14 +169,15 @@ async def test_freed_while_one_was_trying_is_not_lost() -> None:
 @virtual
 async def test_a_later_moment_does_not_replace_a_sooner_one() -> None:
     room = Room()
-    asked = rule("tpm", 10, period=12)
-    await room.settle(await room.request("x", charge(asked, 5)), 5)
-    await asyncio.sleep(6)
-    await room.settle(await room.request("x", charge(asked, 5)), 5)
-    sooner = await room.waiting("a", charge(asked, 5), name="sooner")
-    await room.waiting("b", charge(asked, 9), name="later")
-    assert isinstance(await sooner, Reservation)
-    assert elapsed() <= 12.5
+    asked = rule("rpm", 1)
+
+    async def attempt() -> Answer:
+        return Reservation(ident="in", grants=[])
+
+    entering = [room.queue.enter("a", Denial(asked, 1, 0, seconds), attempt) for seconds in (9.0, 2.0, 20.0)]
+    assert all(isinstance(answer, Reservation) for answer in await asyncio.gather(*entering))
+    assert elapsed() == pytest.approx(2.0)
+    assert room.no_trace()
 
 
 # ---- fair -----------------------------------------------------------------------------------------------------------

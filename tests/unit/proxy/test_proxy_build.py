@@ -14,7 +14,9 @@ from proxy.config.traffic import Auth, Key, Model, Passthrough, Provider, Target
 from proxy.context import Receive, Scope, Send
 from proxy.counting import ChainCounter
 from proxy.errors import AuthenticationFailed
-from proxy.identity.keyring import Forwarder, Keyring, Open
+from proxy.identity.callers import Callers
+from proxy.identity.keyring import Forwarder, Open
+from proxy.identity.principals import Terms
 from proxy.local.health import Health, State
 from proxy.surface import Surface
 from proxy.telemetry.shared import DIRECTORY, metrics_folder
@@ -39,13 +41,13 @@ CONFIG = Config(
 # ---- generation -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("mode", "kind"), [("keys", Keyring), ("forward", Forwarder), ("open", Open)])
+@pytest.mark.parametrize(("mode", "kind"), [("keys", Callers), ("forward", Forwarder), ("open", Open)])
 def test_the_authenticator_of_each_mode(mode: str, kind: type) -> None:
-    assert type(generation.authenticator(Config(auth=Auth(mode=mode)), FakeClock())) is kind  # type: ignore[arg-type]
+    assert type(generation.authenticator(Config(auth=Auth(mode=mode)), FakeClock(), terms=Terms())) is kind  # type: ignore[arg-type]
 
 
 def test_keys_become_principals() -> None:
-    ring = generation.authenticator(CONFIG, FakeClock())
+    ring = generation.authenticator(CONFIG, FakeClock(), terms=Terms())
     limited, free = ring.identify([b"sk-app"], ""), ring.identify([b"sk-all"], "")
     assert (limited.name, limited.models, limited.passthrough) == ("app", ("fast",), False)
     assert (free.name, free.models, free.passthrough) == ("all", ("*",), True)
@@ -62,7 +64,7 @@ def test_targets_take_their_own_limits_then_the_shared_then_the_usual() -> None:
 
 def test_the_catalogue_is_listed_behind_the_wildcard_only_for_real_addresses() -> None:
     entries = generation.directory(CONFIG).entries(
-        generation.authenticator(CONFIG, FakeClock()).identify([b"sk-all"], "")
+        generation.authenticator(CONFIG, FakeClock(), terms=Terms()).identify([b"sk-all"], "")
     )
     ids = [entry.id for entry in entries]
     assert ids[0] == "fast"

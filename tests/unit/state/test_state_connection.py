@@ -6,7 +6,7 @@ import time
 import hiredis
 import pytest
 
-from proxy.state.connection import BULKHEAD, CROWD, Connection
+from proxy.state.connection import BULKHEAD, CROWD, Connection, Reply
 from proxy.state.settings import StoreDown
 
 PING = b"*1\r\n$4\r\nPING\r\n"
@@ -40,7 +40,7 @@ class Setting:
         self.connection.data_received(data)
 
 
-async def failed(future: "asyncio.Future[object]") -> str:
+async def failed(future: "asyncio.Future[Reply]") -> str:
     with pytest.raises(StoreDown) as caught:
         await future
     return caught.value.kind
@@ -155,3 +155,56 @@ async def test_calls_are_bounded_in_number() -> None:
         setting.connection.submit(PING)
     setting.connection.end("closed")
     await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_a_crowd_is_served_late_without_losing_the_connection() -> None:
+    """Answers come all the time, at last in time again: only the calls that waited too long are told so."""
+    setting = Setting(timeout=0.05)
+    calls = [setting.connection.submit(PING) for _ in range(70)]
+    for _ in calls:
+        await asyncio.sleep(0.001)
+        setting.says(b"+OK\r\n")
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    late = [answer for answer in answers if isinstance(answer, StoreDown)]
+    assert 0 < len(late) < 70
+    assert {error.kind for error in late} == {"timeout"}
+    assert setting.ended == []
+    call = setting.connection.submit(PING)
+    setting.says(b"+fresh\r\n")
+    assert await call == b"fresh"
+
+
+async def test_a_store_that_answers_everything_late_is_down() -> None:
+    """It never falls silent for the time of a call; but nobody gets an answer in time."""
+    setting = Setting(timeout=0.05)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def ask() -> None:
+        try:
+            await setting.connection.submit(PING)
+        except StoreDown:
+            pass
+
+    asking = []
+    while not setting.ended:
+        assert loop.time() - began < 2
+        asking.append(asyncio.create_task(ask()))
+        await asyncio.sleep(0)
+        loop.call_later(0.08, setting.says, b"+OK\r\n")
+        await asyncio.sleep(0.01)
+    assert loop.time() - began < 0.4
+    await asyncio.gather(*asking)
+
+
+async def test_a_store_that_falls_silent_after_some_answers_is_down() -> None:
+    setting = Setting(timeout=0.05)
+    calls = [setting.connection.submit(PING) for _ in range(3)]
+    await asyncio.sleep(0.03)
+    setting.says(b"+OK\r\n")
+    assert await calls[0] == b"OK"
+    assert [await failed(call) for call in calls[1:]] == ["timeout", "timeout"]
+    async with asyncio.timeout(0.3):
+        while not setting.ended:  # noqa: ASYNC110 - a callback, no event
+            await asyncio.sleep(0.005)
+    assert setting.ended == ["timeout"]

@@ -50,9 +50,9 @@ def test_a_server_that_dies_is_started_at_once_but_not_for_ever() -> None:
 
 
 def test_a_long_temporary_folder_is_not_used_for_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded.tempfile, "gettempdir", lambda: "/" + "x" * 90)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: "/" + "x" * 90)
     assert embedded._short() == "/tmp"
-    monkeypatch.setattr(embedded.tempfile, "gettempdir", lambda: "/var/tmp")
+    monkeypatch.setattr("tempfile.gettempdir", lambda: "/var/tmp")
     assert embedded._short() is None
 
 

@@ -2,9 +2,9 @@
 
 import hashlib
 
-import hiredis
 import pytest
 
+from proxy.state.connection import pack
 from proxy.state.link import INSIDE
 from proxy.state.script import Script
 
@@ -14,11 +14,11 @@ SOURCE = "return ARGV[1]"
 @pytest.mark.parametrize("argument", [b"", b"x", b"\r\n\x00" * 100])
 def test_a_call_is_packed_as_hiredis_packs_it(argument: bytes) -> None:
     digest = hashlib.sha1(SOURCE.encode()).hexdigest()
-    assert Script(SOURCE).command(argument) == hiredis.pack_command(("EVALSHA", digest, "1", "{tollway}", argument))
+    assert Script(SOURCE).command(argument) == pack(("EVALSHA", digest, "1", "{tollway}", argument))
 
 
 def test_loading() -> None:
-    assert Script(SOURCE).load() == hiredis.pack_command(("SCRIPT", "LOAD", SOURCE))
+    assert Script(SOURCE).load() == pack(("SCRIPT", "LOAD", SOURCE))
 
 
 @pytest.mark.parametrize(
