@@ -218,6 +218,9 @@ class StreamMeter(Protocol):
     def feed(self, data: bytes) -> bytes:
         """Of ``data`` and what waited, what may leave now: whole SSE events, unless all of it may."""
 
+    def finish(self) -> bytes:
+        """Nothing more will be fed; of what waited for the end of its event, what may leave."""
+
     async def more(self) -> bytes:
         """Waits for the grant (bounded); what may leave then. Sets ``error`` when it was refused."""
 

@@ -14,6 +14,7 @@ from .pages import page
 from .queries import Paging
 from .replay import id_for, made_once
 from .terms import budgets_of, check_limits
+from .times import iso
 
 TRIES = 5
 """Times that a change is tried again because somebody else changed the same object in between."""
@@ -36,6 +37,11 @@ async def create(desk: Desk, call: Call[AccountNew, Nothing]) -> Struct:
         plan=body.plan or AT_COST,
         metadata=body.metadata,
     )
+
+    async def there() -> dict[str, object] | None:
+        found = await desk.db.account(record.id)
+        return None if found is None else {"created": iso(found.created)}
+
     made = views.account(record)
     shown = views.plain(made)
     replayed = await made_once(
@@ -43,7 +49,7 @@ async def create(desk: Desk, call: Call[AccountNew, Nothing]) -> Struct:
         call.repeat,
         shown=shown,
         make=lambda: desk.db.create_account(record, call.audit("account.create", record.id, None, shown)),
-        there=lambda: desk.db.account(record.id),
+        there=there,
     )
     if replayed is not None:
         return replayed

@@ -15,6 +15,7 @@ from .desk import Desk, new_id
 from .pages import MOST
 from .replay import Repeat, Replayed, id_for, made_once
 from .terms import MOST_GRANTED, amount, invalid
+from .times import iso
 
 
 async def top_up(desk: Desk, call: Call[CreditNew, Nothing]) -> Struct:
@@ -52,9 +53,10 @@ async def refund(desk: Desk, call: Call[RefundNew, Nothing]) -> Struct:
         if not new:
             raise Conflict("Another refund for this request was made at the same moment; look at it and try again.")
 
-    async def there() -> object | None:
+    async def there() -> dict[str, object] | None:
         found = await _of_request(desk, account, request) if request is not None else []
-        return next((each for each in found if each.id == ident), None)
+        made = next((each for each in found if each.id == ident), None)
+        return None if made is None else {"at": iso(made.at), "ref": made.ref}
 
     if request is not None:
         replayed = await made_once(desk, call.repeat, shown=shown, make=make, there=there)

@@ -18,7 +18,7 @@ from .pages import page
 from .queries import KeysQuery
 from .replay import id_for, made_once
 from .terms import budgets_of, check_limits, check_networks, expiry
-from .times import span
+from .times import iso, span
 
 SCOPES = ("models", "endpoints", "providers", "networks", "passthrough", "stability")
 SAME = ("name", "limits", "metadata")
@@ -53,7 +53,7 @@ async def create(desk: Desk, call: Call[KeyNew, Nothing]) -> Struct:
         call.repeat,
         shown={**after, "key": None},
         make=lambda: desk.db.create_key(record, call.audit("key.create", record.id, None, after)),
-        there=lambda: desk.db.key(record.id),
+        there=lambda: _made(desk, record.id),
     )
     return replayed or await _told(desk, shown, text)
 
@@ -153,9 +153,14 @@ async def rotate(desk: Desk, call: Call[KeyRotate, Nothing]) -> Struct:
         call.repeat,
         shown={**after, "key": None},
         make=lambda: desk.db.rotate_key(ended, call.expected or old.version, new, audit),
-        there=lambda: desk.db.key(new.id),
+        there=lambda: _made(desk, new.id),
     )
     return replayed or await _told(desk, shown, text)
+
+
+async def _made(desk: Desk, ident: str) -> Mapping[str, object] | None:
+    found = await desk.db.key(ident)
+    return None if found is None else {"hint": found.hint, "created": iso(found.created)}
 
 
 async def _told(desk: Desk, shown: answers.Key, text: str) -> answers.KeyMade:

@@ -67,11 +67,13 @@ async def made_once(
     *,
     shown: Mapping[str, object],
     make: Callable[[], Awaitable[object]],
-    there: Callable[[], Awaitable[object | None]],
+    there: Callable[[], Awaitable[Mapping[str, object] | None]],
 ) -> Replayed | None:
     """Makes an object whose id is ``id_for``; ``shown`` is what a replay is answered. ``None``: it was made now.
 
-    Raises ``StorageConflict`` where the key was used for something else, and whatever ``make`` raises.
+    ``there`` gives, if the object is there, what of the answer is chance or time (a hint, the creation): of several attempts under
+    one key, the one that succeeded is not always the one that claimed the key. Raises ``StorageConflict`` where the key was used for
+    something else, and whatever ``make`` raises.
     """
     if repeat is None:
         await make()
@@ -80,14 +82,14 @@ async def made_once(
     before = await desk.db.answered(once)
     if before is None:
         await desk.db.post([], idempotency=once)
-    elif await there() is not None:
-        return Replayed(before.body)
+    elif (made := await there()) is not None:
+        return Replayed({**before.body, **made})
     try:
         await make()
     except StorageConflict:
         # Two requests at once: the other one was faster. Anything else that is taken is a conflict indeed.
-        if await there() is None:
+        made = await there()
+        if made is None:
             raise
-        stored = await desk.db.answered(once)
-        return Replayed(stored.body if stored is not None else shown)
+        return Replayed({**shown, **made})
     return None

@@ -16,6 +16,7 @@ from .pages import page
 from .queries import Paging
 from .replay import id_for, made_once
 from .terms import amount, expiry
+from .times import iso
 
 PREFIX = "twv-"
 CODE_DIGITS = 26
@@ -45,6 +46,11 @@ async def create(desk: Desk, call: Call[VoucherNew, Nothing]) -> Struct:
         expires=expiry(body.expires, call.at),
         note=body.note,
     )
+
+    async def there() -> dict[str, object] | None:
+        found = await desk.db.voucher(row.id)
+        return None if found is None else {"created": iso(found.created)}
+
     shown = views.voucher(row)
     after = views.plain(shown)
     audit = call.audit("voucher.create", row.id, None, after)
@@ -53,7 +59,7 @@ async def create(desk: Desk, call: Call[VoucherNew, Nothing]) -> Struct:
         call.repeat,
         shown={**after, "code": None},
         make=lambda: desk.db.create_voucher(row, code_digest(desk.pepper, code), audit),
-        there=lambda: desk.db.voucher(row.id),
+        there=there,
     )
     return replayed or answers.VoucherMade(**structs.asdict(shown), code=code)
 

@@ -38,7 +38,7 @@ class Leases:
         while True:
             await asyncio.sleep(EVERY)
             try:
-                if self._open:
-                    await self._store.renew(list(self._open.values()), LEASE)
+                # Also with none: a store uses the call to drop counters that say nothing any more.
+                await self._store.renew(list(self._open.values()), LEASE)
             except Exception as error:  # noqa: BLE001 - a round that fails leaves three more before a lease runs out
                 _log.error("renewing reservations failed: %s", type(error).__name__)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ..context import Principal, Quote, RequestContext, StreamMeter, Target
 from ..errors import LedgerUnavailable, PriceUnknown, TollwayError
-from ..policy.rules import Denial, Reservation, Rule
+from ..policy.rules import Charge, Denial, Reservation, Rule
 from ..protocols import Clock, Counter, Directory, Hold, Ledger, LimitStore, Pricing, Tasks
 from .asking import GENERATING, Asked, Calendar, asked, charges, cost
 from .capping import with_output_cap
@@ -34,6 +34,9 @@ class WaitingRoom(Protocol):
         self, tenant: str, denial: Denial, attempt: Callable[[], Awaitable[Reservation | Denial]]
     ) -> Reservation | Denial:
         """The outcome of the last attempt."""
+
+    def ahead(self, wanted: Sequence[Charge]) -> Denial | None:
+        """Do others wait for one of these rules? Then what they are waiting for."""
 
     def freed(self, reservation: Reservation | None = None) -> None:
         """What ``reservation`` held has been given back."""
@@ -170,8 +173,12 @@ class Limiter:
         shared = self._shared
         recent = shared.forecast.p95(route)
         want = asked(ctx, quote, recent)
+        outcome: Reservation | Denial | None
         wanted = charges(rules, want, quote, shared.calendar)
-        outcome = await shared.store.reserve(ctx.ledger_id, wanted, LEASE)
+        # Whoever comes now stands behind those who wait already.
+        outcome = shared.room.ahead(wanted) if shared.room is not None else None
+        if outcome is None:
+            outcome = await shared.store.reserve(ctx.ledger_id, wanted, LEASE)
         if isinstance(outcome, Denial) and outcome.reason == "limit" and _by_tokens(outcome.rule):
             exact = await self._exact(ctx, want)
             if exact is not None:

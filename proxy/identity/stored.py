@@ -1,4 +1,4 @@
-"""All stored keys and accounts in memory, kept fresh by the database's log of changes: no request waits for SQL.
+"""The stored keys, kept fresh by the database's log of changes: no request waits for SQL.
 
 Every worker follows that log, so what one changes bites on all: within a poll, or at once where somebody calls ``nudge``.
 While the database is down, known keys work for a while, and nobody can say of an unknown one that it is wrong.
@@ -7,17 +7,16 @@ While the database is down, known keys work for a while, and nobody can say of a
 import asyncio
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Protocol
 
 from ..context import Principal
-from ..errors import KeysUnavailable, PermissionDenied, retry_after
+from ..errors import KeysUnavailable, retry_after
 from ..policy.rules import Rule, window_of
 from ..protocols import Clock
 from ..storage.records import AccountRecord, Change, KeyRecord
-from .principals import Terms, account_of, account_rules, key_rules, principal_of
-from .standing import ended, refuse_inactive
+from .known import KnownKeys
+from .principals import Terms
 
 _log = logging.getLogger("tollway.identity")
 
@@ -30,16 +29,13 @@ POLL_TIMEOUT = 2.0
 LOAD_TIMEOUT = 60.0
 """Seconds for reading everything."""
 
+SEED_PATIENCE = 0.2
+"""Seconds that other changes wait for a new budget's past; after that the budget comes into force at a later look."""
+
 MANY = 500
 """Changed rows from which on reading everything is quicker than reading each."""
 
-BATCH = 5_000
-"""Rows compared in one turn of the loop."""
-
-PRINCIPALS = 20_000
-"""Callers kept ready; others are made from their records again, in about 30 us."""
-
-Seed = Callable[[Sequence[Rule]], Awaitable[None]]
+Seed = Callable[[Sequence[Rule]], Coroutine[object, object, None]]
 """Tells the limit store what was already spent under rules that are new to keys or accounts with a past."""
 
 
@@ -65,10 +61,10 @@ class KeySource(Protocol):
         """By its id."""
 
 
-class StoredKeys:
-    """Digest to principal. ``load`` once, then ``run`` in the background.
+class StoredKeys(KnownKeys):
+    """Keys and accounts of a database. ``sync`` once, then ``run`` in the background.
 
-    ``grace``: seconds that known keys work without the database. ``seed`` is awaited before a new budget of an old key or
+    ``grace``: seconds that known keys work without the database. ``seed`` has to end before a new budget of an old key or
     account is put in force, so that what was spent before counts.
     """
 
@@ -82,53 +78,30 @@ class StoredKeys:
         wall: Clock = time.time,
         seed: Seed | None = None,
     ) -> None:
+        super().__init__(terms=terms, wall=wall)
         self._source = source
-        self._terms = terms
         self._grace = grace
         self._clock = clock
-        self._wall = wall
         self._seed = seed
-        self._keys: dict[bytes, KeyRecord] = {}
-        self._digests: dict[str, bytes] = {}
-        self._accounts: dict[str, AccountRecord] = {}
-        self._named: dict[str, str] = {}
-        self._principals: OrderedDict[bytes, Principal] = OrderedDict()
+        self._seeding: tuple[asyncio.Task[None], set[str]] | None = None
+        self._told: set[str] = set()
+        self._again: set[tuple[str, str]] = set()
         self._version = 0
         self._month = ""
-        self._again: set[tuple[str, str]] = set()
-        self._synced: float | None = None
         self._begun = clock()
+        self._synced: float | None = None
         self._failing = False
         self._nudged = asyncio.Event()
         self._syncing = asyncio.Lock()
-        self.generation = 0
-        """Grows whenever an account or the terms change: what was made from them is then out of date."""
 
     # ---- asked by requests ------------------------------------------------------------------------------------------
 
     def find(self, name: bytes) -> Principal | None:
-        """The principal of the key with this digest, or ``None``. Raises what its caller is to be told if it must not be used."""
-        principal = self._principals.get(name)
-        if principal is None:
-            record = self._keys.get(name)
-            if record is None:
-                return None
-            principal = self._made(name, record)
-        else:
-            self._principals.move_to_end(name)
-        if principal.expires is not None and self._wall() >= principal.expires:
-            raise ended(self._keys[name], self._wall())
-        if self.stale > self._grace and self.down:
+        """As ``KnownKeys.find``. Raises ``KeysUnavailable`` too, once the database has been away for too long."""
+        principal = super().find(name)
+        if principal is not None and self.stale > self._grace and self.down:
             raise self.unavailable()
         return principal
-
-    def account(self, ident: str) -> AccountRecord | None:
-        """The account of this id."""
-        return self._accounts.get(ident)
-
-    def account_named(self, name: str) -> AccountRecord | None:
-        """The account of this name; names are unique."""
-        return self._accounts.get(self._named.get(name, ""))
 
     @property
     def loaded(self) -> bool:
@@ -145,19 +118,6 @@ class StoredKeys:
         """Seconds since the database was last read."""
         return self._clock() - (self._synced if self._synced is not None else self._begun)
 
-    @property
-    def count(self) -> int:
-        """Keys known."""
-        return len(self._keys)
-
-    def money_rules(self, key: str, account: str) -> list[Rule]:
-        """Budgets and balance that a charge to this key (its id) and account counts against, the file's ones too."""
-        terms = self._terms
-        record = self._keys.get(self._digests.get(key, b"")) or terms.keys.get(key)
-        owner = account_of(account, terms, self._accounts.get(account))
-        rules = (key_rules(record, terms) if record is not None else ()) + account_rules(owner, terms)
-        return [rule for rule in rules if rule.method == "money"]
-
     def unavailable(self) -> KeysUnavailable:
         """What a caller is told whose key cannot be looked up."""
         return KeysUnavailable(
@@ -165,24 +125,7 @@ class StoredKeys:
             headers=retry_after(1.0),
         )
 
-    def _made(self, name: bytes, record: KeyRecord) -> Principal:
-        account = self._accounts.get(record.account)
-        if account is None:
-            raise PermissionDenied("This key's account does not exist any more; ask the gateway's operator.")
-        refuse_inactive(account)
-        principal = principal_of(record, account, self._terms)
-        self._principals[name] = principal
-        if len(self._principals) > PRINCIPALS:
-            self._principals.popitem(last=False)
-        return principal
-
     # ---- kept fresh -------------------------------------------------------------------------------------------------
-
-    def use(self, terms: Terms) -> None:
-        """New terms, from a reloaded configuration."""
-        self._terms = terms
-        self._principals.clear()
-        self.generation += 1
 
     def nudge(self) -> None:
         """Something has changed: look now. From this process's event loop."""
@@ -190,30 +133,32 @@ class StoredKeys:
 
     async def run(self) -> None:
         """Follows the database until cancelled."""
-        while True:
-            await self._try_sync()
-            try:
-                async with asyncio.timeout(POLL):
-                    await self._nudged.wait()
-            except TimeoutError:
-                pass
-            self._nudged.clear()
+        try:
+            while True:
+                await self._try_sync()
+                try:
+                    async with asyncio.timeout(POLL):
+                        await self._nudged.wait()
+                except TimeoutError:
+                    pass
+                self._nudged.clear()
+        finally:
+            if self._seeding is not None:
+                self._seeding[0].cancel()
 
     async def _try_sync(self) -> None:
         try:
             await self.sync()
         except Exception as error:  # noqa: BLE001 - any failure of any driver is an outage, and the loop goes on
             if not self._failing:
-                _log.error(
-                    "the database of keys cannot be read (%s): known keys keep working for %g s",
-                    type(error).__name__,
-                    self._grace,
-                )
+                said = type(error).__name__
+                _log.error("the database of keys cannot be read (%s): known keys work for %g s", said, self._grace)
             self._failing = True
 
     async def sync(self) -> None:
-        """Reads what has changed; everything the first time, and after an outage: a database that took over may have lost the
-        end of its log. Raises whatever the database raises, and ``TimeoutError``.
+        """Reads what has changed. Raises whatever the database raises, and ``TimeoutError``.
+
+        Everything is read the first time, and after an outage: a database that took over may have lost the end of its log.
         """
         async with self._syncing:
             known = self._synced is not None and not self._failing
@@ -235,8 +180,8 @@ class StoredKeys:
         month = window_of("month", self._wall())
         accounts = await self._source.all_accounts()
         keys = await self._source.all_keys()
-        self._forget({row.id for row in accounts}, {row.id for row in keys})
-        await self._apply(*await self._different(accounts, keys))
+        self.forget_others({row.id for row in accounts}, {row.id for row in keys})
+        await self._apply(*await self.differing(accounts, keys))
         self._version, self._month = version, month
 
     async def _follow(self) -> bool:
@@ -251,8 +196,7 @@ class StoredKeys:
         if month != self._month:
             # What plans include is granted anew; what was used of the last month's is in the accounts' rows.
             await self._apply(await self._source.all_accounts(), ())
-            self._principals.clear()
-            self.generation += 1
+            self.remake()
         self._version, self._month = version, month
         return True
 
@@ -261,76 +205,43 @@ class StoredKeys:
         keys = [await self._source.key(ident) for kind, ident in changed if kind == "key"]
         return [row for row in accounts if row is not None], [row for row in keys if row is not None]
 
-    async def _different(
-        self, accounts: Sequence[AccountRecord], keys: Sequence[KeyRecord]
-    ) -> tuple[list[AccountRecord], list[KeyRecord]]:
-        """The rows that are not in force as they are, found without holding up the loop."""
-        changed = []
-        for first in range(0, len(keys), BATCH):
-            changed += [key for key in keys[first : first + BATCH] if self._keys.get(key.digest) != key]
-            await asyncio.sleep(0)
-        return [account for account in accounts if self._accounts.get(account.id) != account], changed
-
-    def _forget(self, accounts: set[str], keys: set[str]) -> None:
-        """Rows that are gone: only another database, put in this one's place, lacks any."""
-        for ident in self._accounts.keys() - accounts:
-            self._named.pop(self._accounts.pop(ident).name, None)
-        for ident in self._digests.keys() - keys:
-            name = self._digests.pop(ident)
-            self._keys.pop(name, None)
-            self._principals.pop(name, None)
-
     async def _apply(self, accounts: Sequence[AccountRecord], keys: Sequence[KeyRecord]) -> None:
         """Puts rows in force; those with a budget that must first be told its past, after that."""
         rows: list[AccountRecord | KeyRecord] = [*accounts, *keys]
-        waiting = {row.id: rules for row in rows if (rules := self._unseeded(row))}
-        self._swap([row for row in accounts if row.id not in waiting], [row for row in keys if row.id not in waiting])
+        waiting = {row.id: rules for row in rows if (rules := self._untold(row))}
+        self.put([row for row in accounts if row.id not in waiting], [row for row in keys if row.id not in waiting])
         self._again -= {("account", row.id) for row in accounts} | {("key", row.id) for row in keys}
-        if self._seed is None or not waiting:
+        if not waiting:
             return
         late_accounts = [row for row in accounts if row.id in waiting]
         late_keys = [row for row in keys if row.id in waiting]
-        try:
-            await self._seed([rule for rules in waiting.values() for rule in rules])
-        except Exception as error:  # noqa: BLE001 - the store may be down in any way; these rows wait for the next look
-            _log.warning("a new budget is not in force yet: its past could not be told (%s)", type(error).__name__)
-            self._again |= {("account", row.id) for row in late_accounts} | {("key", row.id) for row in late_keys}
+        if await self._tell([rule for rules in waiting.values() for rule in rules]):
+            self.put(late_accounts, late_keys)
+            self._told.clear()
         else:
-            self._swap(late_accounts, late_keys)
+            self._again |= {("account", row.id) for row in late_accounts} | {("key", row.id) for row in late_keys}
 
-    def _unseeded(self, row: AccountRecord | KeyRecord) -> list[Rule]:
-        """Rules about money that ``row`` did not have before; none of a new row, which has no past, or of one that may not be used."""
+    def _untold(self, row: AccountRecord | KeyRecord) -> list[Rule]:
         if self._seed is None:
             return []
-        if isinstance(row, AccountRecord):
-            old = self._accounts.get(row.id)
-            if old is None or row.status != "active":
-                return []
-            before, after = account_rules(old, self._terms), account_rules(row, self._terms)
-        else:
-            known = self._keys.get(self._digests.get(row.id, b""))
-            if known is None or (row.revoked is not None and row.revoked <= self._wall()):
-                return []
-            before, after = key_rules(known, self._terms), key_rules(row, self._terms)
-        idents = {rule.ident for rule in before if rule.ledgered}
-        return [rule for rule in after if rule.ledgered and rule.ident not in idents]
+        return [rule for rule in self.new_budgets(row) if rule.ident not in self._told]
 
-    def _swap(self, accounts: Iterable[AccountRecord], keys: Iterable[KeyRecord]) -> None:
-        changed = set()
-        for account in accounts:
-            old = self._accounts.get(account.id)
-            if old == account:
-                continue
-            if old is not None and self._named.get(old.name) == account.id:
-                del self._named[old.name]
-            self._accounts[account.id] = account
-            self._named[account.name] = account.id
-            changed.add(account.id)
-        for key in keys:
-            self._digests[key.id] = key.digest
-            self._keys[key.digest] = key
-            self._principals.pop(key.digest, None)
-        if changed:
-            self.generation += 1
-            for name in [name for name, caller in self._principals.items() if caller.account in changed]:
-                del self._principals[name]
+    async def _tell(self, rules: Sequence[Rule]) -> bool:
+        """Has the limit store been told the past of ``rules``? Waits a little; the answer may come at a later look."""
+        if self._seed is None:
+            return True
+        if self._seeding is None:
+            task = asyncio.create_task(self._seed(rules))
+            task.add_done_callback(lambda _: self.nudge())
+            self._seeding = task, {rule.ident for rule in rules}
+        task, idents = self._seeding
+        await asyncio.wait([task], timeout=SEED_PATIENCE)
+        if not task.done():
+            return False
+        self._seeding = None
+        error = None if task.cancelled() else task.exception()
+        if error is not None or task.cancelled():
+            _log.warning("a new budget is not in force yet: its past could not be told (%s)", type(error).__name__)
+            return False
+        self._told |= idents
+        return all(rule.ident in self._told for rule in rules)

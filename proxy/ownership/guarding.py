@@ -7,13 +7,14 @@ from ..errors import InvalidRequest, UnsupportedMedia
 from ..protocols import Owners
 from ..wire.endpoints import NATIVE, REALTIME, Endpoint
 from .answering import AnswerWatch
+from .bodies import GENERATION
 from .checking import check
 from .form import FormNames, WatchedForm, boundary_of
 from .google import is_google
 from .held import Inflate
 from .naming import Named
 from .paths import Reading, segments_of
-from .requests import keeps, named_by, read, reading_of
+from .requests import keeps, named_by, plain, read, reading_of
 from .sockets import SocketWatch
 
 _UPLOADS = ("/files", "/uploads/", "/skills", "/containers/")
@@ -27,12 +28,15 @@ class Guard:
     ) -> None:
         self._endpoint = endpoint
         self._reading = reading_of(endpoint, path)
+        self._generates = path is not None and endpoint.name in GENERATION
         self._owners = owners
         self._shared = shared
         self._inflate = inflate
 
     async def admit(self, ctx: RequestContext) -> None:
         """Raises ``ObjectNotFound``, ``PermissionDenied`` for what cannot be told apart by account, or ``InvalidRequest``."""
+        if self._generates and plain(ctx):
+            return
         reading = self._reading or read(ctx)
         account = ctx.principal.account or ctx.principal.tenant
         if self._owners.enforced:

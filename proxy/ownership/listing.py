@@ -54,9 +54,10 @@ def read_page(body: bytes, row: Row) -> Page:
     document = object_in(body)
     if document is None:
         raise unfiltered()
-    found = {member.key.decode(): member for member in members(body)}
+    every = list(members(body))
+    found = {member.key.decode(): member for member in every}
     names = [name for name in found if isinstance(document[name], list)] if row.listed == ANY else [row.listed]
-    if len(found) != len(document) or not all(isinstance(document.get(name), list) for name in names):
+    if len(every) != len(document) or not all(isinstance(document.get(name), list) for name in names):
         raise unfiltered()
     lists = tuple((found[name], _items(body[found[name].start : found[name].end], row)) for name in names)
     items = lists[0][1] if lists else ()

@@ -5,6 +5,7 @@ Ids are kept as 128-bit digests. Those that providers forget by themselves lie i
 
 from collections.abc import AsyncIterable, Callable, Sequence
 from hashlib import blake2b
+from itertools import islice
 
 from ..protocols import Clock
 from .claims import LIFETIME, Claim, WriteBehind, passes
@@ -101,7 +102,7 @@ class MemoryOwners:
             self._passing[number][key] = account
         else:
             self._lasting[key] = account
-        if len(self._lasting) + len(self._passing) > self._capacity or len(self) > self._capacity:
+        if len(self) > self._capacity:
             self._make_room()
         return True
 
@@ -112,11 +113,11 @@ class MemoryOwners:
         self._passing = dict(sorted({**kept, number: {}}.items()))
 
     def _make_room(self) -> None:
-        """The oldest of what would pass anyway, else the oldest of all: their owners no longer reach them, nor does anybody."""
-        for shelf in self._passing.values():
-            if shelf:
-                shelf.pop(next(iter(shelf)))
-                break
-        else:
-            self._lasting.pop(next(iter(self._lasting)))
-        self.dropped += 1
+        """The oldest of what would pass anyway, else the oldest of all: their owners no longer reach them, nor does anybody.
+
+        A hundredth at once, since finding a dictionary's first entry costs what was removed before it.
+        """
+        shelf = next((shelf for shelf in self._passing.values() if shelf), self._lasting)
+        for key in list(islice(shelf, max(1, self._capacity // 100))):
+            del shelf[key]
+            self.dropped += 1

@@ -10,7 +10,7 @@ from ..context import RequestContext
 from ..errors import PermissionDenied
 from ..wire.endpoints import NATIVE, Endpoint
 from ..wire.values import UNREADABLE
-from .bodies import names_in, profile_of, reads_everybodys
+from .bodies import PLAIN, escapes, names_in, profile_of, reads_everybodys
 from .google import name_in
 from .naming import Named, inside, tuned
 from .paths import TOUCHING_ALL, Reading, read_native, read_path, row_of
@@ -75,6 +75,18 @@ def named_by(ctx: RequestContext, reading: Reading, shared: frozenset[str]) -> l
         named += [name for name in found if name.param != "model" or name.ident not in shared]
     _refuse(ctx, reading)
     return named
+
+
+def plain(ctx: RequestContext) -> bool:
+    """Does a request to generate name nothing, and leave nothing behind? For nearly all of them one scan says so."""
+    body, model = ctx.body, ctx.request.model
+    return (
+        not ctx.query
+        and ctx.upload is None
+        and (model is None or ":" not in model)
+        and PLAIN.search(body) is None
+        and not escapes(body)
+    )
 
 
 def _refuse(ctx: RequestContext, reading: Reading) -> None:

@@ -319,7 +319,9 @@ class Relay:
             elif withholder is not None:
                 out = withholder.feed(data)
             if meter is not None:
-                out = await self.metered(meter, out, None if inflater is None or plain_only else seen)
+                ended = exchange.ended and withholder is None
+                plain = None if inflater is None or plain_only else seen
+                out = await self.metered(meter, out, plain, last=ended)
             if exchange.ended:
                 break
             if out:
@@ -336,7 +338,8 @@ class Relay:
         self.observe(decoder, decoder.feed(seen))
         self.observe(decoder, decoder.close())
         if withholder is not None:
-            out += withholder.close() if meter is None else await self.metered(meter, withholder.close())
+            rest = withholder.close()
+            out += rest if meter is None else await self.metered(meter, rest, last=True)
         if decoder.failed and not decoder.complete:
             ctx.error = UpstreamCut("The provider ended its stream with an error.")
         elif not decoder.complete and (inflater is None or not inflater.blind):
@@ -345,12 +348,16 @@ class Relay:
             raise UpstreamCut("The provider's stream broke off before its end.")
         await send({"type": "http.response.body", "body": out, "more_body": False})
 
-    async def metered(self, meter: StreamMeter, data: bytes, plain: bytes | None = None) -> bytes:
+    async def metered(
+        self, meter: StreamMeter, data: bytes, plain: bytes | None = None, *, last: bool = False
+    ) -> bytes:
         """What of ``data`` may leave. At a limit the granted rest leaves and the limit's error is raised.
 
         ``plain``: what ``data`` is when decompressed; such a stream leaves read by read and is cut before the read that is too much.
         """
         out = meter.feed(data if plain is None else plain)
+        if last:
+            out += meter.finish()
         while meter.waiting and meter.error is None:
             out += await meter.more()
         if meter.error is None:

@@ -57,10 +57,10 @@ class TranslatedAnswer:
             ctx.usage = self._translation.usage or ctx.usage
             if self._relay.beating is not None:
                 await self._relay.beating
-            if ctx.meter is not None and out:
-                if not ctx.response_started:
+            if ctx.meter is not None and (out or ended):
+                if out and not ctx.response_started:
                     await self._send_events(exchange, b"")
-                out = await self._relay.metered(ctx.meter, out)
+                out = await self._relay.metered(ctx.meter, out, last=ended)
             if out:
                 await self._send_events(exchange, out)
                 self._relay.observe(decoder, decoder.feed(out))
@@ -115,6 +115,9 @@ class TranslatedAnswer:
         if ctx.request.stream:
             ctx.usage = self._translation.usage or ctx.usage
             decoder = self._relay.decoder = self._relay.decoder or self._relay.new_decoder(ctx.endpoint.dialect)
+            if ctx.meter is not None:
+                await self._send_events(exchange, b"")
+                out = await self._relay.metered(ctx.meter, out, last=True)
             await self._send_events(exchange, out)
             self._relay.observe(decoder, decoder.feed(out))
             decoder.trusted = self._translation.usage is not None

@@ -1,6 +1,7 @@
 """What may be stored: text that both databases take, and integers that fit. Refused with a sentence, or (entries) made to fit."""
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
@@ -48,6 +49,12 @@ def text(what: str, value: str, most: int, *, empty: bool = False) -> str:
 def clean(value: str) -> str:
     """``value`` as far as it can be stored: money must not wait for the words beside it."""
     return _UNSTORABLE.sub(_REPLACEMENT, value[:CLEAN])
+
+
+def fits(values: Sequence[str]) -> bool:
+    """Would ``clean`` leave all of them as they are?"""
+    joined = "".join(values)
+    return (len(joined) <= CLEAN or max(map(len, values)) <= CLEAN) and _UNSTORABLE.search(joined) is None
 
 
 def amount(what: str, value: int, most: int = MOST, *, negative: bool = True) -> int:

@@ -21,6 +21,9 @@ TEXTS = (
 )  # fmt: skip
 """Fields whose words may come from outside, and are made to fit."""
 
+FLAGS = 50
+"""Flags kept of an entry."""
+
 SETTLING = frozenset(("hold", "capture", "release", "included"))
 """Kinds that belong to a request's entry: an entry that is there already has had them."""
 
@@ -51,19 +54,24 @@ async def record(engine: Engine, found: Sequence[Entry], transactions: Sequence[
 def storable(entry: Entry) -> Entry:
     """Its text made to fit. Raises ``ValueError`` for figures that cannot be."""
     checks.entry(entry)
-    words = {name: checks.clean(getattr(entry, name)) for name in TEXTS}
-    return structs.replace(entry, flags=tuple(checks.clean(flag) for flag in entry.flags[:50]), **words)
+    words = [getattr(entry, name) for name in TEXTS]
+    if checks.fits(words) and checks.fits(entry.flags):
+        return entry
+    cleaned = dict(zip(TEXTS, map(checks.clean, words), strict=True))
+    return structs.replace(entry, flags=tuple(map(checks.clean, entry.flags[:FLAGS])), **cleaned)
 
 
 def _storable(transaction: Transaction) -> Transaction:
-    fitted = structs.replace(
-        transaction,
-        account=checks.clean(transaction.account),
-        note=checks.clean(transaction.note),
-        postings=tuple(Posting(checks.clean(leg.book), leg.amount) for leg in transaction.postings),
-    )
-    checks.transaction(fitted)
-    return fitted
+    books = [leg.book for leg in transaction.postings]
+    if not checks.fits([transaction.account, transaction.note, *books]):
+        transaction = structs.replace(
+            transaction,
+            account=checks.clean(transaction.account),
+            note=checks.clean(transaction.note),
+            postings=tuple(Posting(checks.clean(leg.book), leg.amount) for leg in transaction.postings),
+        )
+    checks.transaction(transaction)
+    return transaction
 
 
 def _included(transactions: Sequence[Transaction]) -> Mapping[str, int]:

@@ -193,7 +193,7 @@ SUMS = (
 usage = Table(
     "usage",
     metadata,
-    # 0: of all, 1: by account, 2: by account and key. Most questions need no keys, of which there may be 100,000.
+    # What is told apart, see ``usage``: most questions need no keys, of which there may be 100,000.
     Column("level", Integer, primary_key=True, autoincrement=False),
     Column("day", Text, primary_key=True),
     Column("account", Text, primary_key=True),

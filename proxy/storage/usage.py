@@ -19,12 +19,14 @@ from .tables import SUMS, AnyRow, usage
 Ident = tuple[int, str, str, str, str, str, str]
 """As the primary key; what a level does not tell apart is ""."""
 
-ALL, ACCOUNTS, KEYS = 0, 1, 2
-"""Levels."""
-
+ALL, ACCOUNTS, MODELS, KEYS = 0, 1, 2, 3
+"""Levels: models of all; accounts; models of accounts; models of accounts' keys."""
 
 SAME = tuple(name for name in SUMS if name not in ("requests", "unpriced", "included"))
 """Sums of an entry's field of the same name."""
+
+
+FILTERS = ("account", "key", "route", "model", "provider")
 
 
 async def add_up(engine: Engine, connection: AsyncConnection, fresh: Sequence[tuple[Entry, int]]) -> None:
@@ -32,12 +34,14 @@ async def add_up(engine: Engine, connection: AsyncConnection, fresh: Sequence[tu
     sums: dict[Ident, dict[str, int]] = defaultdict(lambda: dict.fromkeys(SUMS, 0))
     for entry, included in fresh:
         day = window_of("day", entry.at)
-        for level, account, key in (
-            (ALL, "", ""),
-            (ACCOUNTS, entry.account, ""),
-            (KEYS, entry.account, entry.key),
+        models = (entry.route, entry.model, entry.provider)
+        for ident in (
+            (ALL, day, "", "", *models),
+            (ACCOUNTS, day, entry.account, "", "", "", ""),
+            (MODELS, day, entry.account, "", *models),
+            (KEYS, day, entry.account, entry.key, *models),
         ):
-            row = sums[level, day, account, key, entry.route, entry.model, entry.provider]
+            row = sums[ident]
             row["requests"] += 1
             row["unpriced"] += entry.unpriced
             row["included"] += included
@@ -74,15 +78,23 @@ def _row(names: Sequence[str], row: AnyRow) -> UsageRow:
     return msgspec.convert(values, UsageRow)
 
 
+def _level(query: UsageQuery) -> int:
+    """The coarsest level that tells apart what is asked for."""
+    asked = {*query.group_by, *(name for name in FILTERS if getattr(query, name) is not None)}
+    if "key" in asked:
+        return KEYS
+    if "account" not in asked:
+        return ALL
+    return MODELS if asked & {"route", "model", "provider"} else ACCOUNTS
+
+
 def _conditions(query: UsageQuery) -> list[ColumnElement[bool]]:
-    asked = {*query.group_by, *(name for name in ("account", "key") if getattr(query, name) is not None)}
-    level = KEYS if "key" in asked else ACCOUNTS if "account" in asked else ALL
-    found: list[ColumnElement[bool]] = [usage.c.level == level]
+    found: list[ColumnElement[bool]] = [usage.c.level == _level(query)]
     if query.first is not None:
         found.append(usage.c.day >= _day(query.first))
     if query.last is not None:
         found.append(usage.c.day <= _day(query.last))
-    for name in ("account", "key", "route", "model", "provider"):
+    for name in FILTERS:
         value = getattr(query, name)
         if value is not None:
             found.append(usage.c[name] == value)

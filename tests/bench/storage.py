@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
+from msgspec import structs
 
 from proxy.policy.rules import window_of
 from proxy.storage.database import Database
@@ -85,8 +86,8 @@ class Content:
                 ]
             ),
         )
-        names = ("level", "day", "account", "key", "route", "model", "provider", *SUMS)
-        yield "usage", names, (
+        columns = ("level", "day", "account", "key", "route", "model", "provider", *SUMS)
+        yield "usage", columns, (
             (*ident, count, count * 900, count * 300, 0, 0, 0, count * CHARGE, 0, count * 500, 0) for ident, count in self.usage.items()
         )  # fmt: skip
         yield (
@@ -108,8 +109,10 @@ class Content:
             owner, at, model = self.key(number), self.at(number), f"model-{number % MODELS}"
             account, key = f"acc_{owner % ACCOUNTS:05}", f"key_{owner:06}"
             day = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
-            for level in ((0, "", ""), (1, account, ""), (2, account, key)):
-                self.usage[level[0], day, *level[1:], "fast", model, f"provider-{number % 3}"] += 1
+            models = ("fast", model, f"provider-{number % 3}")
+            self.usage.update(
+                [(0, day, "", "", *models), (1, day, account, "", "", "", ""), (2, day, account, "", *models), (3, day, account, key, *models)]
+            )  # fmt: skip
             periods = ["total", *(window_of(per, at) for per in ("day", "week", "month") if at > NOW - DAY)]
             for period in periods:
                 self.spending[period, "key", key] += CHARGE
@@ -146,7 +149,7 @@ async def fill_postgres(url: str, content: Content) -> None:
 async def measure(database: Database, content: Content) -> dict[str, float]:
     """Milliseconds of each question: the median of five, of the long ones of three."""
     random.seed(1)
-    busy, month = "acc_00007", {"first": "2026-11-01", "last": "2026-11-30"}
+    busy, month = "acc_00007", UsageQuery(first="2026-11-01", last="2026-11-30", limit=100)
     middle = f"{content.rows // 2:032x}"
     batches = itertools.count(content.rows)
 
@@ -166,11 +169,11 @@ async def measure(database: Database, content: Content) -> dict[str, float]:
         "spent": lambda: database.spent(NOW),
         "balance": lambda: database.balance(account_book(busy)),
         "balances of 500": lambda: database.balances(account_book(f"acc_{n:05}") for n in range(500)),
-        "usage by day": lambda: database.usage(UsageQuery(**month)),
-        "usage by account": lambda: database.usage(UsageQuery(group_by=("account",), limit=100, **month)),
-        "usage by day, model": lambda: database.usage(UsageQuery(group_by=("day", "model"), **month)),
-        "usage of an account by key": lambda: database.usage(UsageQuery(group_by=("key",), account=busy, limit=100, **month)),
-        "usage of a key by day": lambda: database.usage(UsageQuery(key="key_000007", **month)),
+        "usage by day": lambda: database.usage(month),
+        "usage by account": lambda: database.usage(structs.replace(month, group_by=("account",))),
+        "usage by day, model": lambda: database.usage(structs.replace(month, group_by=("day", "model"))),
+        "usage of an account by key": lambda: database.usage(structs.replace(month, group_by=("key",), account=busy)),
+        "usage of a key by day": lambda: database.usage(structs.replace(month, key="key_000007")),
         "usage of today by key": lambda: database.usage(UsageQuery(group_by=("key",), first="2026-11-23", limit=100)),
         "entries": lambda: database.entries(),
         "entries, a later page": lambda: database.entries(after=middle),
@@ -235,16 +238,18 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     runs = {"sqlite": run_sqlite, "postgres": run_postgres}
-    figures = {name: asyncio.run(runs[name](chosen.rows, chosen.keys)) for name in chosen.engine or runs}
-    if chosen.json:
-        print(json.dumps(figures, indent=2))
-        return
-    for name, found in figures.items():
-        print(f"\n{name}: {chosen.rows:,} entries, {chosen.keys:,} keys")
+    figures = {}
+    for name in chosen.engine or runs:
+        figures[name] = found = asyncio.run(runs[name](chosen.rows, chosen.keys))
+        if chosen.json:
+            continue
+        print(f"\n{name}: {chosen.rows:,} entries, {chosen.keys:,} keys", flush=True)
         for question, taken in found.items():
             target = TARGETS.get(question, PAGE)
             missed = "" if taken <= target or question.startswith("record") else f"   over {target:.0f}"
-            print(f"  {question:30} {taken:9.1f} ms{missed}")
+            print(f"  {question:30} {taken:9.1f} ms{missed}", flush=True)
+    if chosen.json:
+        print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from proxy.errors import LedgerUnavailable
 from proxy.money.bookkeeping import Bookkeeper
@@ -29,6 +29,8 @@ from tests.unit.money.made import entry, hold
 T = TypeVar("T")
 ALLOWANCE = 2000
 ACCOUNTS = ("acc_1", "acc_2")
+AMOUNTS = st.sampled_from([0, 1, 300, 5000])
+WHICH = st.integers(0, 1000)
 
 
 class Unsteady:
@@ -48,7 +50,7 @@ class Unsteady:
             raise StorageError("the answer was lost")
         return done
 
-    async def known_entries(self, idents: "list[str] | set[str]") -> set[str]:
+    async def known_entries(self, idents: Iterable[str]) -> set[str]:
         if self.down:
             raise StorageError("down")
         return await self.database.known_entries(idents)
@@ -67,14 +69,12 @@ class Unsteady:
 class LedgerMachine(RuleBasedStateMachine):
     """The model: what was sent, what it was settled with, what was noted as delivered."""
 
-    sent: Bundle[int] = Bundle("sent")
-
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.root = Path(tempfile.mkdtemp(prefix="tollway-ledger-"))
         self.number = 0
-        self.held: set[int] = set()
+        self.held: dict[int, str] = {}
         self.dispatched: set[int] = set()
         self.noted: dict[int, int] = {}
         self.settled: dict[int, Entry] = {}
@@ -98,52 +98,67 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # ---- what a gateway does ----------------------------------------------------------------------------------------
 
-    @rule(
-        target=sent,
-        amount=st.sampled_from([0, 1, 300, 5000]),
-        account=st.sampled_from(ACCOUNTS),
-        count=st.integers(1, 6),
-    )
-    def hold_some(self, amount: int, account: str, count: int) -> object:
-        made = []
+    @rule(amount=AMOUNTS, account=st.sampled_from(ACCOUNTS), count=st.integers(1, 6), sent=st.booleans())
+    def hold_some(self, amount: int, account: str, count: int, sent: bool) -> None:
         for _ in range(count):
             self.number += 1
             self.ledger.hold(hold(self.number, held=amount, account=account))
-            self.held.add(self.number)
-            made.append(self.number)
-        return multiple(*made)
+            self.held[self.number] = account
+            if sent:
+                self.dispatch(self.number)
 
-    @rule(number=sent)
+    @precondition(lambda self: self.held)
+    @rule(which=WHICH)
+    def dispatch_one(self, which: int) -> None:
+        self.dispatch(self.one_of([*self.held], which))
+
     def dispatch(self, number: int) -> None:
-        if number in self.held:
-            self.ledger.dispatched(hold(number).ident)
-            self.dispatched.add(number)
-        else:
-            with contextlib.suppress(LedgerUnavailable):
-                self.ledger.dispatched(hold(number).ident)
-                raise AssertionError("sent without a hold")
+        self.ledger.dispatched(hold(number).ident)
+        self.dispatched.add(number)
 
-    @rule(number=sent, tokens=st.integers(0, 500))
-    def checkpoint(self, number: int, tokens: int) -> None:
+    @precondition(lambda self: self.held)
+    @rule(which=WHICH, tokens=st.integers(0, 500))
+    def checkpoint(self, which: int, tokens: int) -> None:
+        number = self.one_of([*self.held], which)
         self.ledger.checkpoint(hold(number).ident, tokens)
+        self.noted[number] = max(self.noted.get(number, 0), tokens)
+
+    @precondition(lambda self: self.dispatched & self.held.keys())
+    @rule(which=WHICH, charge=st.sampled_from([0, 1, 299, 300, 1500]), written=st.booleans())
+    def settle(self, which: int, charge: int, written: bool) -> None:
+        number = self.one_of(sorted(self.dispatched & self.held.keys()), which)
+        if written:
+            self.write(1)
+        made = entry(number, charge=charge, cost=charge, account=self.held.pop(number))
+        self.ledger.settle(made)
+        self.settled[number] = made
+
+    @precondition(lambda self: self.held.keys() - self.dispatched)
+    @rule(which=WHICH, written=st.booleans())
+    def release(self, which: int, written: bool) -> None:
+        number = self.one_of(sorted(self.held.keys() - self.dispatched), which)
+        if written:
+            self.write(1)
+        self.ledger.release(hold(number).ident)
+        del self.held[number]
+
+    @precondition(lambda self: self.number)
+    @rule(which=WHICH)
+    def again(self, which: int) -> None:
+        """Everything once more, for a request that has ended."""
+        number = 1 + which % self.number
         if number in self.held:
-            self.noted[number] = max(self.noted.get(number, 0), tokens)
+            return
+        self.ledger.checkpoint(hold(number).ident, 10_000)
+        self.ledger.settle(entry(number, charge=77_777))
+        self.ledger.release(hold(number).ident)
+        with contextlib.suppress(LedgerUnavailable):
+            self.ledger.dispatched(hold(number).ident)
+            raise AssertionError("sent without a hold")
 
-    @rule(number=sent, charge=st.sampled_from([0, 1, 299, 300, 1500]))
-    def settle(self, number: int, charge: int) -> None:
-        account = self.account_of(number)
-        made = entry(number, charge=charge, cost=charge, account=account)
-        if number in self.dispatched or number not in self.held:
-            self.ledger.settle(made)
-        if number in self.held and number in self.dispatched:
-            self.settled[number] = made
-            self.held.discard(number)
-
-    @rule(number=sent)
-    def release(self, number: int) -> None:
-        if number not in self.dispatched:
-            self.ledger.release(hold(number).ident)
-            self.held.discard(number)
+    @staticmethod
+    def one_of(numbers: list[int], which: int) -> int:
+        return numbers[which % len(numbers)]
 
     @rule(batches=st.integers(1, 4))
     def write(self, batches: int) -> None:
@@ -164,7 +179,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         """The process is killed and another one takes its place."""
         abandon(self.journal)
-        for number in self.held & self.dispatched:
+        for number in self.held.keys() & self.dispatched:
             self.killed[number] = self.noted.get(number, 0)
         self.held.clear()
         self.begin()
@@ -192,6 +207,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def everything_is_accounted_for(self) -> None:
         self.books.down, self.books.lost = False, 0
+        assert self.do(self.ledger.flush(1.0))
+        waiting = {hold(number).ident for number in self.held}
+        assert self.journal._settled == {}
+        assert self.journal.open.keys() == waiting
+        assert waiting >= self.ledger._sent
         self.crash()
         self.do(self.recovery.once())
         assert self.do(self.ledger.flush(1.0))
@@ -216,12 +236,8 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.do(database.trial_balance()) == (0, [])
         assert list((self.root / "journal").iterdir()) == [self.journal.folder]
 
-    def account_of(self, number: int) -> str:
-        found = self.journal.open.get(hold(number).ident)
-        return found.hold.account if found is not None else "acc_1"
-
 
 LedgerMachine.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestLedger = LedgerMachine.TestCase

@@ -14,7 +14,7 @@ from proxy.storage.records import FUNDING, REVENUE, account_book, held_book
 from tests.support.postgres import PostgresServer
 
 from .conftest import Connect
-from .made import NOW, account, audit, capture, entry, hold, moved, refund, release, top_up
+from .made import NOW, account, audit, capture, entry, hold, moved, release, top_up
 
 
 async def test_a_movement_happens_once(database: Database) -> None:

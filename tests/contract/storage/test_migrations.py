@@ -93,7 +93,7 @@ def start_together(kind: str, where: str) -> list[str]:
             assert child.stdout.readline() == "ready\n"
         outputs: list[str] = []
         threads = [
-            threading.Thread(target=lambda child=child: outputs.append(child.communicate("go\n", timeout=40)[0]))  # type: ignore[misc]
+            threading.Thread(target=lambda child=child: outputs.append(child.communicate("go\n", timeout=40)[0]))
             for child in children
         ]
         for thread in threads:

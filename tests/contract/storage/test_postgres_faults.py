@@ -54,6 +54,7 @@ async def test_killed_and_back(database: Database, postgres: PostgresServer) -> 
 async def test_killed_under_load_nothing_is_lost_or_doubled(database: Database, postgres: PostgresServer) -> None:
     """A writer that sends each batch until it is told that it is there, as the journal's does."""
     acknowledged: set[int] = set()
+    progress = asyncio.Condition()
 
     async def write(name: int) -> None:
         for number in range(name, 240, 4):
@@ -65,13 +66,15 @@ async def test_killed_under_load_nothing_is_lost_or_doubled(database: Database, 
                 try:
                     await database.record(*batch)
                     acknowledged.add(number)
+                    async with progress:
+                        progress.notify_all()
                 except StorageError:
                     await asyncio.sleep(0.02)
 
     writers = asyncio.gather(*(write(name) for name in range(4)))
     for enough in (20, 90, 160):
-        while len(acknowledged) < enough:
-            await asyncio.sleep(0.001)
+        async with progress:
+            await progress.wait_for(lambda enough=enough: len(acknowledged) >= enough)  # type: ignore[misc]
         await asyncio.to_thread(postgres.kill)
         await asyncio.to_thread(postgres.start)
     await writers

@@ -1,6 +1,7 @@
 """SQLite when others hold its lock, and when the disk is full: slow or refused, never lost, never half, and the loop runs on."""
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import time
@@ -31,21 +32,23 @@ connection.execute("COMMIT")
 @asynccontextmanager
 async def locked(file: Path, seconds: float) -> AsyncIterator[None]:
     """Another process holds the database for so long."""
-    child = subprocess.Popen([sys.executable, "-c", LOCK, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", LOCK, str(file), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert child.stdin is not None
     assert child.stdout is not None
     try:
-        await asyncio.to_thread(child.stdout.readline)
+        assert await child.stdout.readline() == b"locked\n"
         asyncio.get_running_loop().call_later(seconds, child.stdin.close)
         yield
-        assert await asyncio.to_thread(child.wait, 20) == 0
+        assert await child.wait() == 0
     finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
 
 
-async def lags(of: "asyncio.Future[object]") -> list[float]:
+async def lags(of: "asyncio.Future[list[list[bool]]]") -> list[float]:
     """How late the loop came back, every 5 ms until ``of`` is done."""
     found = []
     while not of.done():

@@ -1,8 +1,10 @@
 """Strange words: stored exactly, or refused with a sentence that says why. Never cut, never half."""
 
+import contextlib
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from proxy.storage.database import Database
 from proxy.storage.queries import EntryFilter, Idempotency, TransactionFilter, UsageQuery
@@ -93,20 +95,18 @@ async def test_asking_for_strange_things_finds_nothing_or_is_refused(database: D
         lambda: database.included_of_month(strange, strange),
         lambda: database.answered(Idempotency(key=strange[:200], scope=strange[:200], request_digest=b"")),
     ]
+    plain = strange.startswith("'")
     for question in questions:
-        try:
-            found = await question()
-        except ValueError as error:
-            assert strange[0] != "'", error
-        else:
-            assert not found
+        with contextlib.nullcontext() if plain else contextlib.suppress(ValueError):
+            assert not await question()
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**40])
 async def test_numbers_that_do_not_fit(database: Database, number: int) -> None:
-    for changes in ({"granted": number}, {"included_used": number}, {"version": number}):
+    for name in ("granted", "included_used", "version"):
+        record = structs.replace(account(), **{name: number})
         with pytest.raises(ValueError, match="out of bounds"):
-            await database.create_account(account(**changes), audit())
+            await database.create_account(record, audit())
     await database.create_account(account(), audit())
     with pytest.raises(ValueError, match="out of bounds"):
         await database.create_key(key(output_cap=number), audit())
@@ -121,6 +121,6 @@ async def test_times_that_are_none(database: Database, moment: float) -> None:
         await database.create_account(account("acc_2", created=moment), audit())
     for name in ("created", "expires", "revoked"):
         with pytest.raises(ValueError, match="not a time"):
-            await database.create_key(key(**{name: moment}), audit())
+            await database.create_key(structs.replace(key(), **{name: moment}), audit())
     with pytest.raises(ValueError, match="not a time"):
         await database.post([top_up("t1", 1, at=moment)])

@@ -104,9 +104,7 @@ class Stand:
 
     def __init__(self, owners: Owners | None = None, *, config: Config = CONFIG) -> None:
         self.upstream = Upstream()
-        self.owners: Owners = (
-            owners if owners is not None else MemoryOwners(enforced=lambda: True, wall=time.time)
-        )
+        self.owners: Owners = owners if owners is not None else MemoryOwners(enforced=lambda: True, wall=time.time)
         self.admission = FakeAdmission()
         self.telemetry = FakeTelemetry()
         transports = dict.fromkeys(config.providers, self.upstream)
@@ -163,4 +161,3 @@ class Stand:
         await self.app(socket_scope(path, headers=headers, query=query.encode()), client.receive, client.send)
         assert not self.telemetry.bugs, self.telemetry.bugs
         return client
-

@@ -342,7 +342,9 @@ async def test_google_lists_by_name() -> None:
     gate.upstream.routes["GET", "beta/files"] = {"files": [{"name": name} for name in names], "nextPageToken": "t"}
     client = await gate.ask(A, "GET", "/native/google/v1beta/files")
     assert orjson.loads(client.body) == {"files": [{"name": "files/mine12"}], "nextPageToken": "t"}
-    gate.upstream.routes["POST", "beta/files"] = {"file": {"name": "files/new12", "uri": "https://x/v1beta/files/new12"}}
+    gate.upstream.routes["POST", "beta/files"] = {
+        "file": {"name": "files/new12", "uri": "https://x/v1beta/files/new12"}
+    }
     await gate.ask(A, "POST", "/native/google/upload/v1beta/files", {"file": {"name": "files/new12"}})
     assert await owner(gate, "files/new12") == A
 

@@ -16,7 +16,17 @@ MINE = "file-0f3c9aMine4711"
 SLOT = re.compile(r"\{([^}]*)\}")
 
 TEMPLATES = sorted({row.template for row in TABLE if "{" in row.template and "model..." not in row.template})
-PREFIXES = ["/v1", "/openai/v1", "/openai", "", "/native/up/v1", "/native/up", "/native/google/v1beta", "/native/claude/v1", "/v1/v1"]
+PREFIXES = [
+    "/v1",
+    "/openai/v1",
+    "/openai",
+    "",
+    "/native/up/v1",
+    "/native/up",
+    "/native/google/v1beta",
+    "/native/claude/v1",
+    "/v1/v1",
+]
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -52,8 +62,15 @@ def paths(draw: st.DrawFn) -> str:
     idents = [draw(spellings()) if index == at else MINE for index in range(count)]
     path = SLOT.sub(lambda _: idents.pop(0), template)
     if draw(st.booleans()):
-        path = path.replace("/files/", draw(st.sampled_from(["/FILES/", "/Files/", "/%66iles/", "/files%2f", "/%2566iles/", "/files//"])))
-    return draw(st.sampled_from(PREFIXES)) + path + draw(st.sampled_from(["", "/", "/content", "%2fcontent", "/brand_new"]))
+        path = path.replace(
+            "/files/",
+            draw(st.sampled_from(["/FILES/", "/Files/", "/%66iles/", "/files%2f", "/%2566iles/", "/files//"])),
+        )
+    return (
+        draw(st.sampled_from(PREFIXES))
+        + path
+        + draw(st.sampled_from(["", "/", "/content", "%2fcontent", "/brand_new"]))
+    )
 
 
 def reached(url: str) -> bool:
@@ -86,7 +103,9 @@ async def test_no_spelling_of_a_path_reaches_it(path: str, method: str) -> None:
     spelt=spellings(),
     name=st.sampled_from(["after", "before", "%61fter", "AFTER", "call_id", "anything", "file", "ids[]", "filter"]),
     glue=st.sampled_from(["&", ";", "&&", "&x=1&"]),
-    path=st.sampled_from(["/v1/files", "/v1/batches", "/v1/brand_new", "/v1/realtime/calls", f"/v1/files/{MINE}", "/native/up/v1/files"]),
+    path=st.sampled_from(
+        ["/v1/files", "/v1/batches", "/v1/brand_new", "/v1/realtime/calls", f"/v1/files/{MINE}", "/native/up/v1/files"]
+    ),
 )
 async def test_no_spelling_of_a_query_reaches_it(spelt: str, name: str, glue: str, path: str) -> None:
     await send(path, "GET", query=f"limit=2{glue}{name}={spelt}")
@@ -96,11 +115,17 @@ async def test_no_spelling_of_a_query_reaches_it(spelt: str, name: str, glue: st
 @given(
     text=st.recursive(
         st.sampled_from([THEIRS, MINE, None, True, 3, 1.5]),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["file_id", "file_ids", "id", "x", "input", "files", "type"]), inner, max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["file_id", "file_ids", "id", "x", "input", "files", "type"]), inner, max_size=3
+            )
+        ),
         max_leaves=12,
     ),
-    path=st.sampled_from(["/v1/responses", "/v1/brand_new", "/v1/vector_stores", "/native/up/v1/batches", "/v1/threads"]),
+    path=st.sampled_from(
+        ["/v1/responses", "/v1/brand_new", "/v1/vector_stores", "/native/up/v1/batches", "/v1/threads"]
+    ),
 )
 async def test_no_body_reaches_it_under_a_members_name(text: Any, path: str) -> None:
     gate = Stand()

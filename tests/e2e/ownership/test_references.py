@@ -86,7 +86,9 @@ def with_id(document: Any, ident: str) -> bytes:
     return orjson.dumps(document).replace(b'"@"', orjson.dumps(ident))
 
 
-@pytest.mark.parametrize(("path", "document"), REFERENCES, ids=[f"{p} {orjson.dumps(d).decode()}" for p, d in REFERENCES])
+@pytest.mark.parametrize(
+    ("path", "document"), REFERENCES, ids=[f"{p} {orjson.dumps(d).decode()}" for p, d in REFERENCES]
+)
 async def test_a_reference_must_be_the_callers(path: str, document: dict[str, Any]) -> None:
     gate = await stand()
     await gate.owners.claim(A, ["vs_mine"])
@@ -102,7 +104,9 @@ async def test_a_reference_must_be_the_callers(path: str, document: dict[str, An
     assert gate.upstream.bodies[-1] == with_id(document, MINE), "what is the caller's travels byte for byte"
 
 
-@pytest.mark.parametrize(("path", "document"), REFERENCES, ids=[f"{p} {orjson.dumps(d).decode()}" for p, d in REFERENCES])
+@pytest.mark.parametrize(
+    ("path", "document"), REFERENCES, ids=[f"{p} {orjson.dumps(d).decode()}" for p, d in REFERENCES]
+)
 async def test_two_parsers_do_not_find_two_ids(path: str, document: dict[str, Any]) -> None:
     """Whatever copy of a member an upstream takes, and however its name or value is spelt."""
     gate = await stand()
@@ -150,7 +154,9 @@ async def test_items_that_say_what_they_are_need_no_owner() -> None:
     assert (await gate.ask(A, "POST", "/v1/responses", refers)).status == 404
 
 
-@pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/embeddings", "/completions", "/messages", "/brand_new"])
+@pytest.mark.parametrize(
+    "path", ["/chat/completions", "/responses", "/embeddings", "/completions", "/messages", "/brand_new"]
+)
 async def test_a_fine_tuned_model_is_its_makers(path: str) -> None:
     gate = await stand()
     await gate.owners.claim(A, ["ft:small:org::mine"])
@@ -171,7 +177,10 @@ async def test_a_model_that_the_configuration_names_is_everybodys() -> None:
 
     from .stand import CONFIG
 
-    named = {**CONFIG.models, "ft:small:org::shared": Model(targets=(Target(provider="up", model="ft:small:org::shared"),))}
+    named = {
+        **CONFIG.models,
+        "ft:small:org::shared": Model(targets=(Target(provider="up", model="ft:small:org::shared"),)),
+    }
     gate = Stand(config=structs.replace(CONFIG, models=named))
     body = {"model": "ft:small:org::shared", "messages": []}
     assert (await gate.ask(A, "POST", "/v1/chat/completions", body)).status == 200
@@ -207,7 +216,11 @@ async def test_google_names_in_bodies() -> None:
             {"contents": [{"parts": [{"file_data": {"file_uri": f"{host}files/{who}?alt=media"}}]}]},
         ):
             assert (await gate.ask(A, "POST", generate, part)).status == status, part
-    for url in (f"{host}files/theirs12", "https://GenerativeLanguage.googleapis.com/v1beta/files/theirs12", f"{host}%66iles/theirs12"):
+    for url in (
+        f"{host}files/theirs12",
+        "https://GenerativeLanguage.googleapis.com/v1beta/files/theirs12",
+        f"{host}%66iles/theirs12",
+    ):
         part = {"type": "image_url", "image_url": {"url": url}}
         assert (await gate.ask(A, "POST", "/v1/chat/completions", chat(part))).status == 404
     ordinary = {"type": "image_url", "image_url": {"url": "https://example.com/files/picture.png"}}
@@ -225,8 +238,12 @@ async def test_an_eval_over_everybodys_answers_is_refused(kind: str) -> None:
     assert (client.status, client.error["code"]) == (403, "not_isolated")
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/octet-stream", "application/x-www-form-urlencoded", "text/json"])
-@pytest.mark.parametrize("path", ["/v1/batches", "/v1/brand_new", "/native/up/v1/batches", "/native/claude/v1/messages/batches"])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/octet-stream", "application/x-www-form-urlencoded", "text/json"]
+)
+@pytest.mark.parametrize(
+    "path", ["/v1/batches", "/v1/brand_new", "/native/up/v1/batches", "/native/claude/v1/messages/batches"]
+)
 async def test_a_body_that_is_not_looked_into_is_not_carried(path: str, content_type: str) -> None:
     gate = await stand()
     client = await gate.ask(A, "POST", path, b'{"input_file_id":"file-theirs12"}', content_type=content_type)
@@ -234,7 +251,9 @@ async def test_a_body_that_is_not_looked_into_is_not_carried(path: str, content_
     assert gate.upstream.asked == []
 
 
-@pytest.mark.parametrize("body", [b'{"file_id":"file-theirs12",}', b'\xef\xbb\xbf{"file_id":"file-theirs12"}', b'{"file_id":NaN'])
+@pytest.mark.parametrize(
+    "body", [b'{"file_id":"file-theirs12",}', b'\xef\xbb\xbf{"file_id":"file-theirs12"}', b'{"file_id":NaN']
+)
 async def test_json_that_only_a_lenient_upstream_reads(body: bytes) -> None:
     gate = await stand()
     client = await gate.ask(A, "POST", "/native/up/v1/batches", body)
@@ -320,13 +339,18 @@ async def test_the_lines_of_a_batch_are_looked_into(first: bool) -> None:
 async def test_a_file_that_is_no_batch_may_say_anything() -> None:
     gate = await stand()
     data = LINE.replace("@", THEIRS).encode() + b"\n" + bytes(range(256)) * 100 + b'\n{"file_id":'
-    for fields in ([("purpose", "user_data", None), ("file", data, "a.bin")], [("file", data, "a.bin"), ("purpose", "vision", None)]):
+    for fields in (
+        [("purpose", "user_data", None), ("file", data, "a.bin")],
+        [("file", data, "a.bin"), ("purpose", "vision", None)],
+    ):
         assert await send(gate, "/files", form(*fields)) == 200
 
 
 async def test_a_batch_in_parts_is_refused() -> None:
     gate = await stand()
-    client = await gate.ask(A, "POST", "/v1/uploads", {"purpose": "batch", "filename": "in.jsonl", "bytes": 9, "mime_type": "x"})
+    client = await gate.ask(
+        A, "POST", "/v1/uploads", {"purpose": "batch", "filename": "in.jsonl", "bytes": 9, "mime_type": "x"}
+    )
     assert (client.status, client.error["code"]) == (403, "not_isolated")
     body = {"purpose": "assistants", "filename": "in.jsonl", "bytes": 9, "mime_type": "x"}
     assert (await gate.ask(A, "POST", "/v1/uploads", body)).status == 200

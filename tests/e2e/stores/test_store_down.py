@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
+import uvloop
 
 from proxy.limits.failover import FailoverStore
 from proxy.limits.redis import SCRIPTS
@@ -19,6 +20,8 @@ from tests.support.valkey import Server
 from .conftest import SLACK, Fleet, ask, charge, cost, costs, fleet, granted, rule
 
 pytestmark = pytest.mark.e2e
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 FIRST = 0.05
 """Seconds that the first failure may cost."""
@@ -193,3 +196,22 @@ async def test_a_late_start(valkey: Server) -> None:
     await link.close()
     with pytest.raises(StoreDown):
         await link.call("PING")
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_gateway_that_was_busy_does_not_blame_the_store(valkey: Server, factory: LoopFactory) -> None:
+    """The answer has been in the socket for long when the loop looks at its clock."""
+
+    async def busy() -> None:
+        async with fleet(valkey.url) as found:
+            await costs(one(found.store), 10)
+            for _ in range(5):
+                asking = asyncio.create_task(granted(found.store, charge(rule())))
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                time.sleep(0.12)  # noqa: ASYNC251 - that is the point
+                assert not (await asking).local
+            assert found.errors == []
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(busy())

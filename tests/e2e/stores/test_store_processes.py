@@ -80,11 +80,6 @@ async def test_ten_thousand_leases_that_end_at_once_do_not_hold_up_a_call(valkey
         asked = charge(slots(10**6))
         for _ in range(200):
             await asyncio.gather(*(granted(found.shared, asked) for _ in range(50)))
-        valkey.ask("CONFIG", "RESETSTAT")
         valkey.ask("HINCRBY", "{tollway}:clock", "behind", 61_000_000)
-        for _ in range(600):
-            (level,) = await found.shared.levels([(asked.rule, "")])
-        assert level.held == 0
-        stats = valkey.ask("INFO", "commandstats").decode()
-        (line,) = [line for line in stats.splitlines() if line.startswith("cmdstat_evalsha:")]
-        assert float(line.split("usec_per_call=")[1].split(",")[0]) < 1000
+        held = [(await found.shared.levels([(asked.rule, "")]))[0].held for _ in range(500)]
+        assert held == [10_000 - 20 * call for call in range(1, 501)]

@@ -2,10 +2,14 @@
 
 import asyncio
 
+import pytest
 from msgspec import structs
 
+from proxy.admin.app import admin_app
 from proxy.policy.terms import Budget, Limits, Plan
-from proxy.storage.records import AccountRecord
+from proxy.storage.database import Database
+from proxy.storage.errors import StorageError
+from proxy.storage.records import AccountRecord, AuditRecord
 
 from .api import BOTH, Api, once
 
@@ -76,12 +80,11 @@ async def test_an_old_version_is_a_conflict(api: Api) -> None:
 
 async def test_changes_at_one_moment_are_all_made(api: Api) -> None:
     await api.account()
-    names = [f"limit {index}" for index in range(4)]
-    bodies = [{"metadata": {"by": names[0]}}, {"status": "suspended"}, {"limits": {"rpm": 3}}, {"budget": {"usd": 3}}]
+    bodies = [{"metadata": {"by": "me"}}, {"status": "suspended"}, {"limits": {"rpm": 3}}, {"budget": {"usd": 3}}]
     await asyncio.gather(*(api.good("PATCH", "/accounts/acme", body) for body in bodies))
     final = await api.good("GET", "/accounts/acme")
     assert (final["metadata"], final["status"], final["limits"], len(final["budgets"])) == (
-        {"by": names[0]},
+        {"by": "me"},
         "suspended",
         {"rpm": 3},
         1,
@@ -136,6 +139,40 @@ async def test_a_creation_that_failed_can_be_repeated(api: Api) -> None:
         assert (await api.ask("POST", "/accounts", {"name": "acme"}, headers=once("1"))).status == 409
     await api.good("PATCH", "/accounts/acme", {"name": "renamed"})
     assert (await api.ask("POST", "/accounts", {"name": "acme"}, headers=once("1"))).status == 201
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_creation_that_broke_off_can_be_repeated(api: Api, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    """The key was claimed, and the account made or not, when the connection was lost."""
+    create = Database.create_account
+
+    async def breaks(self: Database, record: AccountRecord, audit: AuditRecord) -> None:
+        if when == "after":
+            await create(self, record, audit)
+        raise StorageError("the connection was lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "create_account", breaks)
+        assert (await api.ask("POST", "/accounts", {"name": "acme"}, headers=once("1"))).status == 503
+    replies = [await api.ask("POST", "/accounts", {"name": "acme"}, headers=once("1")) for _ in range(2)]
+    assert [reply.status for reply in replies] == [201, 201]
+    assert [reply.headers.get(b"idempotent-replayed") for reply in replies] == [
+        None if when == "before" else b"true",
+        b"true",
+    ]
+    assert replies[0].json == replies[1].json
+    assert await api.good("GET", "/accounts/acme") == replies[0].json
+    assert len((await api.good("GET", "/accounts"))["data"]) == 1
+
+
+async def test_a_change_is_made_though_nobody_can_be_told(api: Api) -> None:
+    async def fails() -> None:
+        raise RuntimeError("no push")
+
+    deaf = Api(api.database)
+    deaf.app = admin_app(structs.replace(deaf.desk, changed=fails), deaf.access)
+    assert (await deaf.good("POST", "/accounts", {"name": "acme"}))["name"] == "acme"
+    assert (await deaf.ask("POST", "/accounts/acme/credits", {"usd": 1})).status == 201
 
 
 async def test_creations_at_one_moment_under_one_key_make_one(api: Api) -> None:

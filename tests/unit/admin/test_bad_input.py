@@ -1,15 +1,14 @@
 """What people and programs get wrong: each is a 400 that names the path, never a 500, and nothing is stored."""
 
+import json
 from typing import Any
 
 import pytest
 
 from .api import Api, once
 
-ABSURD = 10**18
-
 AMOUNTS: list[Any] = [
-    0, -1, -0.01, 1e15, ABSURD, "", " ", "1e3", "0x10", "NaN", "Infinity", "-5", "+5", "1,000", "1_000", "١٢", "10.1234567", 0.00000001,
+    0, -1, -0.01, 1e15, 10**18, "", " ", "1e3", "0x10", "NaN", "Infinity", "-5", "+5", "1,000", "1_000", "١٢", "10.1234567", 0.00000001,
     "0", "0.000000", None, True, [], {}, [5], "5 usd", "9" * 30, 10**400,
 ]  # fmt: skip
 
@@ -17,9 +16,9 @@ AMOUNTS: list[Any] = [
 @pytest.mark.parametrize("amount", AMOUNTS, ids=repr)
 async def test_amounts(api: Api, amount: Any) -> None:
     account = await api.account()
-    raw = b'{"usd": %s}' % repr(amount).encode() if isinstance(amount, int) and abs(amount) > 2**63 else None
+    raw = json.dumps({"usd": amount}).encode()
     for path in (f"/accounts/{account['id']}/credits", f"/accounts/{account['id']}/refunds", "/vouchers"):
-        reply = await api.ask("POST", path, {"usd": amount} if raw is None else None, raw=raw)
+        reply = await api.ask("POST", path, raw=raw)
         assert (reply.status, reply.error["param"]) == (400, "usd"), (path, reply)
     assert (await api.good("GET", "/transactions"))["data"] == []
 
@@ -37,21 +36,13 @@ async def test_numbers_that_json_does_not_have(api: Api, number: bytes) -> None:
 @pytest.mark.parametrize("name", ["rpm", "tpd", "concurrency"])
 async def test_limits(api: Api, name: str, value: Any) -> None:
     account = await api.account()
-    raw = b'{"name": "k", "account": "acme", "limits": {"%s": %s}}' % (name.encode(), repr(value).encode())
-    body = {"name": "k", "account": "acme", "limits": {name: value}}
-    big = isinstance(value, int) and value > 2**63
-    for method, path in (("POST", "/keys"), ("POST", "/accounts")):
-        sent = body if path == "/keys" else {"name": "b", "limits": {name: value}}
-        reply = (
-            await api.ask(
-                method, path, None if big and path == "/keys" else sent, raw=raw if big and path == "/keys" else None
-            )
-            if not (big and path == "/accounts")
-            else None
-        )
-        if reply is not None:
-            assert (reply.status, reply.error["param"]) == (400, f"limits.{name}"), reply
+    for path, base in (("/keys", {"name": "k", "account": "acme"}), ("/accounts", {"name": "b"})):
+        # Not orjson, which has no integers beyond 64 bits.
+        raw = json.dumps({**base, "limits": {name: value}}).encode()
+        reply = await api.ask("POST", path, raw=raw)
+        assert (reply.status, reply.error["param"]) == (400, f"limits.{name}"), reply
     assert (await api.good("GET", "/accounts"))["data"] == [account]
+    assert (await api.good("GET", "/keys"))["data"] == []
 
 
 @pytest.mark.parametrize(

@@ -99,16 +99,10 @@ async def test_usage_in_groups(api: Api) -> None:
     rows = (await api.good("GET", "/usage", query=b"group_by=model,day&account=acme&from=2026-11-01&to=2026-11-23"))[
         "data"
     ]
-    assert [
-        (row["day"], row["model"], row["requests"], row["charge"], row["cost"]) for row in sorted(rows, key=str)
-    ] == [
+    assert sorted((row["day"], row["model"], row["requests"], row["charge"], row["cost"]) for row in rows) == [
         ("2026-11-22", "gpt-4o", 1, "1.00", "0.50"),
         ("2026-11-23", "gpt-4o", 1, "1.00", "0.50"),
         ("2026-11-23", "o1", 1, "1.00", "0.50"),
-    ] or sorted((row["day"], row["model"]) for row in rows) == [
-        ("2026-11-22", "gpt-4o"),
-        ("2026-11-23", "gpt-4o"),
-        ("2026-11-23", "o1"),
     ]
     assert "account" not in rows[0]
     assert rows[0]["input_tokens"] == 10

@@ -54,6 +54,18 @@ async def test_a_repeated_creation_makes_no_second_key_and_does_not_show_the_fir
     assert len((await api.good("GET", "/keys"))["data"]) == 2
 
 
+async def test_keys_made_at_one_moment_under_one_key_are_one(api: Api) -> None:
+    await api.account()
+    body = {"account": "acme", "name": "app"}
+    replies = await asyncio.gather(*(api.ask("POST", "/keys", body, headers=once("k")) for _ in range(8)))
+    assert {reply.status for reply in replies} == {201}
+    (made,) = [reply.json for reply in replies if reply.json["key"] is not None]
+    assert all(reply.json == {**made, "key": None} for reply in replies if reply.json["key"] is None)
+    assert (await api.ask("POST", "/keys", body, headers=once("k"))).json == {**made, "key": None}
+    assert (made["key"][:8], made["key"][-4:]) == (made["hint"][:8], made["hint"][-4:])
+    assert len((await api.good("GET", "/keys"))["data"]) == 1
+
+
 async def test_long_keys_of_repetition_are_told_apart(api: Api) -> None:
     await api.account()
     long = "x" * 250

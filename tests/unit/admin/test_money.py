@@ -4,6 +4,9 @@ import asyncio
 
 import pytest
 
+from proxy.admin import credits
+from proxy.policy.rules import MICRO
+
 from .api import BOTH, Api, Json, once
 from .spent import entry, spend
 
@@ -77,14 +80,17 @@ async def test_top_ups_at_one_moment(api: Api) -> None:
     await check_ledger(api)
 
 
-async def test_an_account_is_not_given_more_than_can_be_counted(api: Api) -> None:
+async def test_an_account_is_not_given_more_than_can_be_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     await api.account()
-    assert api.database is not None
-    for _ in range(3):
-        await api.good("POST", "/accounts/acme/credits", {"usd": 1_000_000_000})
+    await api.good("POST", "/accounts/acme/credits", {"usd": 1_000_000_000})
     reply = await api.ask("POST", "/accounts/acme/credits", {"usd": "1000000000.01"})
     assert (reply.status, reply.error["param"]) == (400, "usd")
-    assert await available(api) == "3000000000.00"
+    monkeypatch.setattr(credits, "MOST_GRANTED", 1_500_000_000 * MICRO)
+    for path in ("credits", "refunds"):
+        reply = await api.ask("POST", f"/accounts/acme/{path}", {"usd": "500000000.01"})
+        assert (reply.status, reply.error["param"]) == (400, "usd")
+    await api.good("POST", "/accounts/acme/credits", {"usd": 500_000_000})
+    assert await available(api) == "1500000000.00"
 
 
 async def test_a_refund_gives_back_no_more_than_the_request_cost(api: Api) -> None:

@@ -450,6 +450,29 @@ async def test_large_events_that_generate_nothing_are_free(eol: bytes) -> None:
         assert meter.tokens == 2
 
 
+@pytest.mark.parametrize("eol", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
+@pytest.mark.parametrize("before", range(6))
+async def test_the_end_of_a_large_event_is_seen_however_it_is_split(eol: bytes, before: int) -> None:
+    whole = {"type": "response.completed", "response": {"output": "x" * 100_000}}
+    large = (b"data: " + orjson.dumps(whole) + b"\n\n").replace(b"\n", eol)
+    after = (b"data: " + orjson.dumps(payload("responses", " word0")) + b"\n\n").replace(b"\n", eol)
+    meter = meter_of("responses", None)
+    cut = len(large) - before
+    for chunk in (large[:70_000], large[70_000:cut], large[cut:] + after[:5], after[5:]):
+        assert meter.feed(chunk) == chunk
+    assert meter.finish() == b""
+    assert meter.tokens == 2
+
+
+async def test_half_an_event_leaves_where_what_was_counted_leaves_room_for_all_its_bytes() -> None:
+    meter = meter_of(reserved=1000, step=1)
+    text = " internationalisation" * 40
+    event = b"data: " + orjson.dumps(payload("chat", text)) + b"\n\n"
+    assert len(event) * 1.2 > 1000 > count(text) + 700
+    assert meter.feed(event) == event
+    assert meter.feed(event[:600]) == event[:600]
+
+
 async def test_a_last_event_without_its_blank_line_leaves_with_the_end() -> None:
     data = b"data: " + orjson.dumps(payload("chat", " word0")) + b"\n"
     meter = meter_of(reserved=2)
@@ -687,6 +710,28 @@ def test_a_long_answer_is_not_counted_again_and_again() -> None:
         tally.total()
     assert tally.total() == 2000
     assert seen < 4 * 2000 * len(" word")
+
+
+def test_what_is_kept_of_a_text_is_bounded() -> None:
+    longest = 0
+
+    def counting(text: str) -> int:
+        nonlocal longest
+        longest = max(longest, len(text))
+        return count(text)
+
+    tally = Tally(counting)
+    for _ in range(5000):
+        tally.add("xyzzy plugh ")
+    tally.total()
+    assert longest < 20_000
+    words = Tally(counting)
+    longest = 0
+    for _ in range(2000):
+        words.add("x1y2")
+        words.total()
+    # A run without a space is cut somewhere; it is not counted from its begin each time.
+    assert longest < 1_000
 
 
 def test_bytes_of_an_envelope_are_learnt_from_the_least() -> None:

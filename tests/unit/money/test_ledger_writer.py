@@ -104,6 +104,7 @@ async def test_a_request_that_was_never_sent_leaves_no_entry(made: Made) -> None
     made.ledger.release(hold(2).ident)
     await made.all()
     assert made.books.refs == {"hold/2", "release/2"}
+    assert made.journal._settled == {}
     assert made.books.entries == {}
     assert made.books.balance("held/acc_1") == 0
 
@@ -298,8 +299,10 @@ async def test_waiting_has_an_end(made: Made) -> None:
 # ---- allowances -----------------------------------------------------------------------------------------------------
 
 
-async def test_the_allowance_pays_first_and_only_once(tmp_path: Path) -> None:
-    made = Made(tmp_path, allowance=1000)
+@pytest.mark.parametrize("allowance", [1000, 2000])
+async def test_the_allowance_pays_first_and_only_once(tmp_path: Path, allowance: int) -> None:
+    """Also when the first batch is sent again with more behind it."""
+    made = Made(tmp_path, allowance=allowance)
     for number in range(4):
         made.send(number)
         made.ledger.settle(entry(number))
@@ -308,8 +311,8 @@ async def test_the_allowance_pays_first_and_only_once(tmp_path: Path) -> None:
     made.send(5)
     made.ledger.settle(entry(5))
     await made.all()
-    assert made.books.balance("allowance") == -1000
-    assert made.books.balance("account/acc_1") == -(5 * 400 - 1000)
+    assert made.books.balance("allowance") == -allowance
+    assert made.books.balance("account/acc_1") == -(5 * 400 - allowance)
     assert made.books.balance("revenue") == 5 * 400
     made.ledger.close()
 

@@ -144,7 +144,7 @@ def test_what_agrees_is_counted_and_not_told() -> None:
 
 
 def test_every_kind_of_finding() -> None:
-    read = [theirs(1, output_tokens=30, cost=500 * 10**6), BadRow(3, "no request id"), theirs(7)]
+    read: list[Row | BadRow] = [theirs(1, output_tokens=30, cost=500 * 10**6), BadRow(3, "no request id"), theirs(7)]
     findings, totals = run(read, [entry(1), entry(2), structs.replace(entry(3), upstream_id="")])
     assert findings == [
         Finding("bad_row", line=3, problem="no request id"),

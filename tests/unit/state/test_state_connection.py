@@ -124,13 +124,17 @@ async def test_answers_in_time_keep_it_open() -> None:
 
 
 async def test_a_busy_loop_is_not_a_slow_store() -> None:
-    """The answer is in the socket, and the loop has not looked: here it comes with the first turn after the pause."""
+    """Something blocks the loop in the very turn in which the timer is due; the answer is read in the next one."""
     loop = asyncio.get_running_loop()
     setting = Setting(timeout=0.05)
+    before = loop.time() + 0.025
+
+    def block() -> None:
+        time.sleep(0.1)
+        loop.call_soon(setting.says, b"+OK\r\n")
+
+    loop.call_at(before, block)
     call = setting.connection.submit(PING)
-    await asyncio.sleep(0)
-    time.sleep(0.1)  # noqa: ASYNC251 - that is the point
-    loop.call_soon(setting.says, b"+OK\r\n")
     assert await call == b"OK"
     assert setting.ended == []
 

@@ -1,0 +1,1 @@
+"""Parts of the database that need none, or only a file."""

@@ -8,7 +8,7 @@ from proxy.admission.limiter import Limiter, Shared
 from proxy.context import Attempt, Principal, Quote, RequestContext, Settled, StreamMeter, Target, TokenEstimate
 from proxy.errors import BudgetExceeded, LedgerUnavailable, PriceUnknown, RateLimited, TollwayError
 from proxy.limits.memory import MemoryLimitStore
-from proxy.policy.rules import Denial, Level, Reservation, Rule, budget_rule, rules_of
+from proxy.policy.rules import Charge, Denial, Level, Reservation, Rule, budget_rule, rules_of
 from proxy.policy.terms import NO_LIMITS, Budget, Limits
 from proxy.protocols import Entry, Hold
 from proxy.wire.chat import RequestView
@@ -109,12 +109,16 @@ class Room:
 
     def __init__(self) -> None:
         self.tenants: list[str] = []
+        self.denial: Denial | None = None
 
     async def enter(
         self, tenant: str, denial: Denial, attempt: Callable[[], Awaitable[Reservation | Denial]]
     ) -> Reservation | Denial:
         self.tenants.append(tenant)
         return await attempt()
+
+    def ahead(self, wanted: Sequence[Charge]) -> Denial | None:
+        return self.denial
 
     def freed(self, reservation: Reservation | None = None) -> None:
         return None
@@ -386,3 +390,12 @@ async def test_who_may_wait_tries_again_instead_of_being_refused() -> None:
     with pytest.raises(RateLimited):
         await made.limiter.admit(request(Limits(rpm=1)))
     assert room.tenants == ["t"]
+
+
+async def test_who_comes_now_stands_behind_those_who_wait() -> None:
+    room = Room()
+    room.denial = Denial(rules_of(Limits(rpm=9), "key", "k")[0], 1, 0, 0.5)
+    made, ctx = Made(room=room), request(Limits(rpm=9))
+    await made.limiter.admit(ctx)
+    assert room.tenants == ["t"]
+    assert ctx.reservation is not None

@@ -10,9 +10,10 @@ import pytest
 
 from proxy.context import Principal
 from proxy.errors import AuthenticationFailed, KeysUnavailable, PermissionDenied
+from proxy.identity import known as known_module
 from proxy.identity import stored as stored_module
 from proxy.identity.principals import Terms, file_account, file_key
-from proxy.identity.stored import POLL, StoredKeys
+from proxy.identity.stored import POLL, Seed, StoredKeys
 from proxy.identity.virtual_keys import digest
 from proxy.policy.rules import Rule
 from proxy.policy.terms import Budget, Limits, Plan
@@ -74,7 +75,7 @@ async def test_rotation_overlaps_to_the_second() -> None:
 
 
 async def test_expiry_to_the_second() -> None:
-    bench = Bench(keys=[key("one", expires=NOW + 10)])
+    bench = Bench(keys=[key("one", expires=NOW + 10, revoked=NOW + 20)])
     await bench.follow()
     bench.wall.now = NOW + 9.9
     assert isinstance(bench.find("one"), Principal)
@@ -187,7 +188,7 @@ async def test_many_changes_are_read_at_once(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_callers_kept_ready_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_module, "PRINCIPALS", 10)
+    monkeypatch.setattr(known_module, "PRINCIPALS", 10)
     bench = Bench(keys=[key(f"k{n}", id=f"key_{n}") for n in range(30)])
     await bench.follow()
     first = bench.find("k0")
@@ -234,7 +235,8 @@ async def test_a_new_budget_is_in_force_once_its_past_is_known() -> None:
     bench = Bench(keys=[key("one"), key("two", id="key_2")], seed=seeder)
     await bench.follow()
     bench.find("one")
-    bench.rows.put(key("one", budgets=(Budget(usd=1),)), key("two", id="key_2", revoked=NOW))
+    bench.rows.put(key("one", budgets=(Budget(usd=1),)))
+    bench.rows.put(key("two", id="key_2", revoked=NOW, budgets=(Budget(usd=1),)))
     bench.rows.put(account(plan=Plan(prepaid=True), budgets=(Budget(usd=5, per="day"),)))
     seeder.gate.clear()
     task = asyncio.create_task(bench.follow())
@@ -279,6 +281,31 @@ async def test_while_the_store_is_down_a_new_budget_waits_and_all_else_goes_on(
     assert limits_of(bench.find("one")) == {"key/key_1/budget.month": 1_000_000}
     await bench.follow()
     assert seeder.seeded == [["key/key_1/budget.month"]]
+
+
+@virtual
+async def test_a_slow_store_holds_up_its_own_budget_only() -> None:
+    seeder = Seeder()
+    seeder.gate.clear()
+    rows = Rows([account()], [key("one"), key("two", id="key_2")])
+    async with running(rows, seed=seeder) as stored:
+        rows.put(key("one", budgets=(Budget(usd=1),)))
+        await asyncio.sleep(5)
+        assert not stored.down
+        assert limits_of(stored.find(digest(PEPPER, b"one"))) == {}
+        rows.put(key("two", id="key_2", revoked=NOW), account(budgets=(Budget(usd=9),)))
+        await asyncio.sleep(POLL + stored_module.SEED_PATIENCE)
+        with pytest.raises(AuthenticationFailed):
+            stored.find(digest(PEPPER, b"two"))
+        seeder.gate.set()
+        await asyncio.sleep(2 * POLL)
+        assert seeder.seeded == [["key/key_1/budget.month"], ["account/acc_1/budget.month"]], "each once"
+        assert len(limits_of(stored.find(digest(PEPPER, b"one")))) == 2
+        rows.put(key("one"))
+        await asyncio.sleep(POLL)
+        rows.put(key("one", budgets=(Budget(usd=1),)))
+        await asyncio.sleep(POLL)
+        assert seeder.seeded[2:] == [["key/key_1/budget.month"]], "it has a new past"
 
 
 # ---- without a database ---------------------------------------------------------------------------------------------
@@ -418,9 +445,10 @@ async def test_a_clock_that_has_stood_still_counts_as_down() -> None:
 
 
 @asynccontextmanager
-async def running(rows: Rows) -> AsyncIterator[StoredKeys]:
+async def running(rows: Rows, seed: Seed | None = None) -> AsyncIterator[StoredKeys]:
     loop = asyncio.get_running_loop()
-    stored = StoredKeys(rows, terms=Terms(), grace=300, clock=loop.time, wall=lambda: NOW)
+    terms = Terms(ledgered=seed is not None)
+    stored = StoredKeys(rows, terms=terms, grace=300, clock=loop.time, wall=lambda: NOW, seed=seed)
     task = asyncio.create_task(stored.run())
     await turns()
     try:

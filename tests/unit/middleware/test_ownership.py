@@ -1,0 +1,53 @@
+"""The link: admits or refuses before anything else sees the request, and says how long that took."""
+
+import pytest
+
+from middleware.ownership import OwnershipMiddleware
+from proxy.context import Principal, RequestContext
+from proxy.errors import ObjectNotFound
+from proxy.ownership.guarding import Guard
+from proxy.ownership.memory import MemoryOwners
+from proxy.wire.endpoints import CHAT, PASSTHROUGH, Endpoint
+from tests.support.asgi import Client, Inner, scope_of
+from tests.support.clock import FakeClock
+
+APP = Principal(name="app", tenant="app", account="app")
+
+
+async def passed(endpoint: Endpoint, path: str, *, fixed: bool = False, body: bytes = b"") -> RequestContext:
+    owners = MemoryOwners(enforced=lambda: True, wall=FakeClock())
+    await owners.claim("app", ["file-mine1"])
+    await owners.claim("other", ["file-theirs1"])
+    inner, client = Inner(), Client()
+    guard = Guard(endpoint, path if fixed else None, owners=owners, shared=frozenset(), inflate=lambda encoding: None)
+    ctx = RequestContext(request_id="r", endpoint=endpoint, path=path, method="GET", principal=APP, body=body)
+    try:
+        await OwnershipMiddleware(inner, guard=guard, clock=FakeClock())(scope_of(ctx), client.receive, client.send)
+    except ObjectNotFound:
+        assert inner.reached == 0
+        raise
+    assert inner.reached == 1
+    assert ctx.timings[-1][0] == "ownership"
+    assert client.received == 0
+    assert client.sent == []
+    return ctx
+
+
+async def test_an_own_object_is_let_through() -> None:
+    assert (await passed(PASSTHROUGH, "/files/file-mine1")).answers == []
+
+
+@pytest.mark.parametrize("ident", ["file-theirs1", "file-nobodys1"])
+async def test_any_other_is_not_found(ident: str) -> None:
+    with pytest.raises(ObjectNotFound, match=ident):
+        await passed(PASSTHROUGH, f"/files/{ident}")
+
+
+async def test_a_plain_chat_is_not_looked_at_again() -> None:
+    ctx = await passed(CHAT, "/chat/completions", fixed=True, body=b'{"model":"small","messages":[]}')
+    assert ctx.answers == []
+
+
+async def test_a_stored_chat_has_its_answer_watched() -> None:
+    ctx = await passed(CHAT, "/chat/completions", fixed=True, body=b'{"model":"small","messages":[],"store":true}')
+    assert len(ctx.answers) == 1
