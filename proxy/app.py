@@ -209,8 +209,7 @@ class Gateway:
 
     async def _apply(self, loaded: Loaded, change: Change) -> None:
         """A good new configuration: new chains, swapped in; what needs a restart is said and left."""
-        if self._stores.stored is not None:
-            self._stores.stored.use(generation.terms_of(loaded.config))
+        self._stores.use(loaded.config, generation.terms_of(loaded.config))
         self._services = self._generation(loaded.config)
         self._surface.rebuild(self._chain)
         if self._administration is not None:

@@ -12,7 +12,7 @@ from .config.traffic import Key, Timeouts
 from .context import Limits, Target
 from .identity.callers import Callers
 from .identity.failures import FailureLimiter
-from .identity.keyring import Forwarder, Open
+from .identity.modes import Forwarder, Open
 from .identity.principals import Terms, file_account, file_key
 from .identity.signing_keys import SigningKeys
 from .identity.stored import StoredKeys
@@ -62,7 +62,10 @@ def terms_of(config: Config) -> Terms:
         )
         for name, account in config.accounts.items()
     }
-    return Terms(default=config.limits.default, accounts=accounts, ledgered=config.storage.type != "none")
+    keys = {key.name: _record(key) for key in config.keys}
+    return Terms(
+        default=config.limits.default, accounts=accounts, keys=keys, ledgered=config.storage.type != "none"
+    )
 
 
 def _record(key: Key) -> KeyRecord:

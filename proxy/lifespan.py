@@ -8,6 +8,10 @@ from .context import Receive, Send
 _log = logging.getLogger("tollway.lifespan")
 
 
+class StartRefused(Exception):
+    """The application cannot start; the message is one sentence with the fix, and free of secrets."""
+
+
 class Lifespan:
     """Calls ``start`` and ``stop`` once each."""
 
@@ -22,7 +26,8 @@ class Lifespan:
                 try:
                     await self._start()
                 except Exception as error:  # noqa: BLE001 - whatever it is, the server must be told to exit
-                    reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+                    told = str(error) if isinstance(error, StartRefused) else ""
+                    reason = told or error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
                     _log.error("start failed: %s", reason)
                     await send({"type": "lifespan.startup.failed", "message": f"tollway: start failed: {reason}"})
                     return

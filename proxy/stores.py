@@ -22,6 +22,7 @@ from .identity.pepper import PepperError, load_pepper
 from .identity.principals import Terms
 from .identity.signing_keys import Issuer, SigningKeys
 from .identity.stored import StoredKeys
+from .lifespan import StartRefused
 from .limits.forecast import OutputForecast
 from .limits.memory import MemoryLimitStore
 from .limits.queue import Queue
@@ -61,7 +62,7 @@ OPEN_WITHIN = 30.0
 """Seconds that opening the database and reading the keys may take at start."""
 
 
-class StoresError(Exception):
+class StoresError(StartRefused):
     """What the configuration asks for cannot be had; the message is one sentence with the fix."""
 
 
@@ -78,6 +79,7 @@ class Stores:
         self._fleet: RedisLimitStore | None = None
         self._recovery: Recovery | None = None
         self._seeder: Seeder | None = None
+        self._signing: asyncio.Task[None] | None = None
         self._behind: WriteBehind | None = None
         self._shared_owners: RedisOwners | None = None
         self._seen_failing = False
@@ -143,8 +145,8 @@ class Stores:
         config = self._config
         if self._link is not None:
             await self._link.open()
-        if config.auth.jwt is not None and config.auth.mode == "keys":
-            self.signers = SigningKeys(convert(structs.asdict(config.auth.jwt), Issuer), fetch=fetch)
+        self._restart_signers(config)
+        if self.signers is not None:
             await self.signers.look()
         if self.database is not None:
             try:
@@ -169,6 +171,9 @@ class Stores:
             self._seeder = Seeder(self.limits, database.spent, wall=time.time, forgotten=self._forgotten)
             self.stored = StoredKeys(database, terms=terms, grace=config.storage.grace, seed=self._seeder.seed_rules)
             await self.stored.sync()
+            for account in terms.accounts.values():
+                if account.plan.prepaid:
+                    await database.ensure_account(account)
             journal = Journal(root, limit=config.storage.journal_limit)
         except (StorageError, PepperError) as error:
             raise StoresError(str(error)) from None
@@ -259,8 +264,6 @@ class Stores:
         loops: list[Coroutine[Any, Any, None]] = [self._measure()]
         if self.stored is not None:
             loops.append(self.stored.run())
-        if self.signers is not None:
-            loops.append(self.signers.run())
         if self._journaled is not None:
             loops += [self._journaled.run(), self._keep_books()]
         if self._seeder is not None and not self.local:
@@ -277,9 +280,25 @@ class Stores:
     async def changed(self) -> None:
         """The administration changed something: this process looks now, the others are told."""
         if self.stored is not None:
-            self.stored.nudge()
+            try:
+                await self.stored.sync()
+            except Exception:  # noqa: BLE001 - the change is stored; this process finds it with its next look
+                self.stored.nudge()
         if self._push is not None:
             await self._push.publish("keys")
+
+    def use(self, config: Config, terms: Terms) -> None:
+        """A reloaded configuration: what of it is applied live."""
+        if self.stored is not None:
+            self.stored.use(terms)
+        if config.auth.jwt != self._config.auth.jwt:
+            self._restart_signers(config)
+
+    def _restart_signers(self, config: Config) -> None:
+        if self._signing is not None:
+            self._signing.cancel()
+        self.signers = signers_of(config)
+        self._signing = asyncio.create_task(self.signers.run()) if self.signers is not None else None
 
     def figures(self) -> dict[str, object]:
         """How the stores are, for the admin API."""
@@ -328,6 +347,8 @@ class Stores:
             if not await self._journaled.flush(FLUSH):
                 _log.warning("the database did not take the last entries: they wait in %s", self.journal_root())
             self._journaled.close()
+        if self._signing is not None:
+            self._signing.cancel()
         if self._behind is not None:
             await self._behind.flush()
         if self._push is not None:
@@ -337,6 +358,14 @@ class Stores:
             await self._link.close()
         if self.database is not None:
             await self.database.close()
+
+
+def signers_of(config: Config) -> SigningKeys | None:
+    """The keys that tokens are checked with, where tokens are taken."""
+    jwt = config.auth.jwt
+    if jwt is None or config.auth.mode != "keys":
+        return None
+    return SigningKeys(convert(structs.asdict(jwt), Issuer), fetch=fetch)
 
 
 async def _claim(database: "Database", claims: Sequence[Claim]) -> None:

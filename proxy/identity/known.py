@@ -86,10 +86,6 @@ class KnownKeys:
     def use(self, terms: Terms) -> None:
         """New terms, from a reloaded configuration."""
         self._terms = terms
-        self.remake()
-
-    def remake(self) -> None:
-        """Every principal is made anew when it is next asked for."""
         self._principals.clear()
         self.generation += 1
 

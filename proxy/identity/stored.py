@@ -196,7 +196,6 @@ class StoredKeys(KnownKeys):
         if month != self._month:
             # What plans include is granted anew; what was used of the last month's is in the accounts' rows.
             await self._apply(await self._source.all_accounts(), ())
-            self.remake()
         self._version, self._month = version, month
         return True
 

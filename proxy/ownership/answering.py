@@ -12,7 +12,7 @@ from ..wire.values import object_in
 from .answers import made_in, streamed_in, without_echo
 from .held import LARGEST, LARGEST_LIST, Inflate, Replayed, Watched, plain, whole
 from .listing import ANY, Item, Page, idents_of, kept, read_page, shown, stray_ident, unfiltered
-from .naming import looks_handed_out
+from .naming import looks_handed_out, scoped
 from .paths import Reading
 from .table import PROVIDER_PAGE, Row
 
@@ -39,6 +39,7 @@ class AnswerWatch:
         self._account = account
         self._said = said
         self._inflate = inflate
+        self._seen: set[str] = set()
         row = reading.row
         if row is None and reading.unknown:
             row = UNKNOWN_LIST if method == "GET" and not reading.named else UNKNOWN if method == "POST" else None
@@ -73,8 +74,11 @@ class AnswerWatch:
 
     async def claim(self, idents: Sequence[str]) -> None:
         """They are the caller's from now on, but for what the request itself had named."""
-        new = idents if self._reading.collection else without_echo(idents, self._said)
+        new = [ident for ident in idents if ident not in self._seen]
+        if not self._reading.collection:
+            new = without_echo(new, self._said)
         if new:
+            self._seen.update(new)
             await self._owners.claim(self._account, new)
 
     async def saw(self, payload: bytes) -> None:
@@ -89,10 +93,11 @@ class AnswerWatch:
         body = b"".join(parts)
         text = plain(exchange, body, self._inflate)
         document = object_in(text) if text is not None else None
-        if document is not None:
+        if document is not None and (not row.says or document.get("object") == row.says):
             found = made_in(document, row.made, self._reading.collection)
             if row is UNKNOWN:
-                found = [ident for ident in found if looks_handed_out(ident)]
+                found = without_echo([ident for ident in found if looks_handed_out(ident)], self._said)
+                found = [scoped(ident, self._reading.scope) for ident in found]
             await self.claim(found)
             if self._reading.collection and found and self._owners.enforced:
                 await self._without_conflict(found)
@@ -113,6 +118,8 @@ class AnswerWatch:
         more = page.more
         if row.cursor and len(lists) == 1:
             lists[0], more = await self._filled(row, request, page, lists[0], again)
+        if row.made:
+            await self.claim([ident for item in lists[0] for ident in made_in(object_in(item.raw), row.made)])
         body = shown(page, lists, more=more)
         dropped = (b"content-length", b"content-encoding", b"etag", b"content-md5", b"digest")
         headers = tuple(pair for pair in exchange.headers if pair[0] not in dropped)
@@ -158,7 +165,7 @@ class AnswerWatch:
         text = plain(exchange, b"".join(parts), self._inflate) if exchange.ended else None
         if text is None:
             raise unfiltered()
-        return read_page(text, row)
+        return read_page(text, row, self._reading.scope)
 
     async def _own(self, items: Sequence[Item]) -> list[Item]:
         idents = idents_of(items)
@@ -167,6 +174,6 @@ class AnswerWatch:
         return kept(items, owned)
 
     async def _without_stray(self, page: Page) -> None:
-        ident = stray_ident(page.whole)
+        ident = stray_ident(page.whole, self._reading.scope)
         if ident is not None and (await self._owners.owners([ident]))[0] != self._account:
             raise ObjectNotFound("This path leads to an object that is not yours.")

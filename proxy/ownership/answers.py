@@ -67,9 +67,11 @@ def streamed_in(payload: bytes, paths: Sequence[str]) -> list[str]:
         return []
     found: dict[str, None] = {}
     kind = document.get("object")
-    if isinstance(kind, str) and kind.startswith(("thread", "chat.completion", "response")):
-        found |= dict.fromkeys(made_in(document, paths))
-        found |= dict.fromkeys(made_in(document, ("choices[].delta.audio.id",)))
+    if isinstance(kind, str) and kind.startswith(("thread", "chat.completion")):
+        # A stream that is translated from chat to another dialect hands out nothing that its provider keeps.
+        chat = any(path.startswith("choices") for path in paths)
+        if chat or kind.startswith("thread"):
+            found |= dict.fromkeys(made_in(document, (*paths, "choices[].delta.audio.id")))
     for name in STREAMED:
         inner = document.get(name)
         if isinstance(inner, dict):

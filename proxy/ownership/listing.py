@@ -10,7 +10,7 @@ from ..errors import PermissionDenied
 from ..wire.members import Member, members
 from ..wire.values import UNREADABLE, Json, object_in
 from .google import name_in
-from .naming import looks_handed_out
+from .naming import looks_handed_out, scoped
 from .table import Row
 
 ANY = "*"
@@ -45,12 +45,12 @@ class Page(Struct, frozen=True):
         return tuple(item for _, items in self.lists for item in items)
 
 
-def read_page(body: bytes, row: Row) -> Page:
-    """``body`` as a list. Raises ``PermissionDenied`` for an answer in which somebody else's objects could not be found."""
+def read_page(body: bytes, row: Row, scope: str = "") -> Page:
+    """``body`` as a list; ``scope``: where the short ids of a path without a row belong. Raises ``PermissionDenied`` for an answer in which somebody else's objects could not be found."""
     if row.listed == ANY and body.lstrip()[:1] == b"[":
         start = body.index(b"[")
         end = body.rindex(b"]") + 1
-        return Page(body, ((Member(b"", start, end), _items(body[start:end], row)),), more=False, last="")
+        return Page(body, ((Member(b"", start, end), _items(body[start:end], row, scope)),), more=False, last="")
     document = object_in(body)
     if document is None:
         raise unfiltered()
@@ -59,39 +59,39 @@ def read_page(body: bytes, row: Row) -> Page:
     names = [name for name in found if isinstance(document[name], list)] if row.listed == ANY else [row.listed]
     if len(every) != len(document) or not all(isinstance(document.get(name), list) for name in names):
         raise unfiltered()
-    lists = tuple((found[name], _items(body[found[name].start : found[name].end], row)) for name in names)
+    lists = tuple((found[name], _items(body[found[name].start : found[name].end], row, scope)) for name in names)
     items = lists[0][1] if lists else ()
     last = document.get("last_id")
     last = last if isinstance(last, str) else items[-1].shown if items else ""
     return Page(body, lists, more=document.get("has_more") is True, last=last)
 
 
-def _items(raw: bytes, row: Row) -> tuple[Item, ...]:
+def _items(raw: bytes, row: Row, scope: str) -> tuple[Item, ...]:
     try:
-        return tuple(_item(bytes(part), row) for part in _list.decode(raw))
+        return tuple(_item(bytes(part), row, scope) for part in _list.decode(raw))
     except UNREADABLE as error:
         raise unfiltered() from error
 
 
-def _item(raw: bytes, row: Row) -> Item:
+def _item(raw: bytes, row: Row, scope: str) -> Item:
     document = object_in(raw)
     if document is None:
         return Item(raw, None, "")
     for name in _IDENTS if row.listed == ANY else (row.item,):
         value = document.get(name)
         if isinstance(value, str) and value:
-            return Item(raw, _owned_as(value, row), value)
+            return Item(raw, _owned_as(value, row, scope), value)
     if row.listed != ANY:
         raise unfiltered()
     return Item(raw, None, "")
 
 
-def _owned_as(value: str, row: Row) -> str | None:
+def _owned_as(value: str, row: Row, scope: str) -> str | None:
     if row.only:
         return value if row.only in value.lower() else None
     if row.listed != ANY:
         return value
-    return name_in(value) or (value if looks_handed_out(value) else None)
+    return name_in(value) or (scoped(value, scope) if looks_handed_out(value) else None)
 
 
 def idents_of(items: Iterable[Item]) -> list[str]:
@@ -126,11 +126,11 @@ def shown(page: Page, lists: Iterable[list[Item]], *, more: bool) -> bytes:
     return b"".join([*out, page.whole[at:]])
 
 
-def stray_ident(body: bytes) -> str | None:
+def stray_ident(body: bytes, scope: str) -> str | None:
     """The id of an object that an unknown path answered with, if it looks like one that was handed out."""
     document: dict[str, Json] | None = object_in(body)
     value = document.get("id") if document is not None else None
-    return value if isinstance(value, str) and looks_handed_out(value) else None
+    return scoped(value, scope) if isinstance(value, str) and looks_handed_out(value) else None
 
 
 def unfiltered() -> PermissionDenied:

@@ -7,6 +7,9 @@ from msgspec import Struct
 LONGEST = 512
 """Characters of an id; nobody owns a longer one."""
 
+RANDOM = 16
+"""Characters from which on an id is taken for random, and so for the same wherever it stands."""
+
 _WORD = re.compile(r"[a-z]+(?:[-_][a-z]+)*|v\d{1,2}(?:(?:alpha|beta|p)\d{0,2})?", re.IGNORECASE)
 _PREFIX = (
     r"(?:file|upload|part|batch|resp|conv|msg|item|vs|vsfb|vsf|ftjob|ftckpt|cntr|cfile|asst|thread|run|step|chatcmpl|eval|evalrun|video"
@@ -36,6 +39,11 @@ def looks_handed_out(text: str) -> bool:
 def prefixed(text: str) -> bool:
     """Has it one of OpenAI's prefixes?"""
     return _HANDED_OUT.fullmatch(text) is not None
+
+
+def scoped(ident: str, where: str) -> str:
+    """How an id is owned that some path without a row uses. A short one (``7``) is another object elsewhere, so ``where`` it was counts."""
+    return ident if len(ident) >= RANDOM or prefixed(ident) else f"{where}/{ident}"
 
 
 def inside(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ..errors import NotFound
 from .google import is_google, read_google
-from .naming import Named, looks_handed_out, tuned
+from .naming import Named, looks_handed_out, prefixed, scoped, tuned
 from .table import FAMILIES, TABLE, Row
 
 PLACES = frozenset(
@@ -37,13 +37,14 @@ _VERSIONS = ("v1", "v2", "openai", "api", "inference", "compatible-mode", "backe
 class Reading(Struct, frozen=True):
     """What a method and path say. ``row`` is ``None`` where the table has none; ``unknown``: nor is it known to keep nothing.
 
-    ``collection``: of a path in Google's style, where its answer's plain ids belong.
+    ``collection``: of a path in Google's style, where its answer's plain ids belong; ``scope``: of a path without a row, the same.
     """
 
     row: Row | None
     named: tuple[Named, ...] = ()
     unknown: bool = False
     collection: str = ""
+    scope: str = ""
 
 
 class _Pattern:
@@ -66,9 +67,9 @@ class _Pattern:
             elif self.greedy and index == len(self.parts) - 1:
                 model = tuned("/".join(raw[index:]))
                 named += [Named(model, "model", "model")] if model is not None else []
-            elif part[1] != "=":
-                kind = part.strip("{}~").replace("_", " ")
-                named.append(Named(raw[index], kind, "id", strict=part[1] != "~"))
+            elif part[1] != "=" or prefixed(raw[index]):
+                kind = part.strip("{}~=").replace("_", " ")
+                named.append(Named(raw[index], kind, "id", strict=part[1] not in "~="))
         return tuple(named)
 
 
@@ -134,13 +135,14 @@ def _read(method: str, path: str, provider: str) -> Reading:
         found = pattern.read(segments)
         if found is not None:
             return Reading(pattern.row, found)
-    return _unknown(method, segments)
+    return _unknown(method, segments, provider)
 
 
-def _unknown(method: str, segments: list[str]) -> Reading:
+def _unknown(method: str, segments: list[str], provider: str) -> Reading:
     """No row: whatever could be an id is one, and must be the caller's."""
     named: list[Named] = []
     family = segments[0].lower()
+    scope = provider
     place = False
     if "/ai/run/" in "/".join(("", *segments)).lower():
         return Reading(None)
@@ -148,7 +150,8 @@ def _unknown(method: str, segments: list[str]) -> Reading:
         follows = index == 1 and family in FAMILIES and part.lower() not in _LITERAL
         # An encoded slash makes two segments for one upstream and one for another: read as an id, nobody owns it.
         if not place and (follows or "/" in part or looks_handed_out(part)):
-            named.append(Named(part, "object", "id"))
+            named.append(Named(scoped(part, scope), "object", "id"))
         place = not place and part.lower() in PLACES
+        scope = f"{scope}/{part.lower()}"
     stateless = segments[-1].lower() in STATELESS and method == "POST"
-    return Reading(None, tuple(named), unknown=not stateless)
+    return Reading(None, tuple(named), unknown=not stateless, scope=scope)

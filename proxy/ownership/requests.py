@@ -97,7 +97,7 @@ def _refuse(ctx: RequestContext, reading: Reading) -> None:
         words = set(re.split(r"[-_:.]", last))
         if ctx.method in ("DELETE", "PUT", "PATCH") or (ctx.method == "POST" and words & TOUCHING_ALL):
             why = "it could touch the objects of every account"
-    if ctx.method == "HEAD" and row is not None and row.listed:
+    if ctx.method == "HEAD" and (row.listed if row is not None else reading.unknown and not reading.named):
         why = "the length of a list tells of the objects of every account"
     if row is not None and ctx.body:
         if row.template.startswith(("/evals", "/graders")) and reads_everybodys(ctx.body):

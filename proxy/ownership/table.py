@@ -14,10 +14,11 @@ PROVIDER_PAGE = 100
 class Row(Struct, frozen=True, kw_only=True):
     """One operation. ``kind`` names its object in errors.
 
-    ``made``: where a successful answer names what belongs to the caller from now on (``output[].id``: of each item).
+    ``made``: where a successful answer names what belongs to the caller from now on (``output[].id``: of each item); in a list, each
+    of the caller's items. ``says``: what the answer's ``object`` is, where other answers may come translated.
     ``listed``: the member that lists objects of every account, and ``item`` their id; ``cursor``: the query parameter that continues
     after an id; ``only``: an item whose id does not begin so is nobody's. ``deletes``: is the object that the path names last gone?
-    ``forms``: may a multipart body name ids? ``stored``: only where the request says ``store: true``.
+    ``stored``: only where the request says ``store: true``.
     ``refused``: why the operation cannot be told apart by account.
     """
 
@@ -30,8 +31,8 @@ class Row(Struct, frozen=True, kw_only=True):
     cursor: str = "after"
     only: str = ""
     deletes: bool = False
-    forms: bool = False
     stored: bool = False
+    says: str = ""
     refused: str = ""
 
 
@@ -45,12 +46,15 @@ def _get(template: str, *made: str) -> Row:
     return Row(method="GET", template=template, kind=_kind(template), made=made)
 
 
-def _list(template: str, *, listed: str = "data", item: str = "id", cursor: str = "after", only: str = "") -> Row:
-    return Row(method="GET", template=template, listed=listed, item=item, cursor=cursor, only=only)
+def _list(
+    template: str, *made: str, listed: str = "data", item: str = "id", cursor: str = "after", only: str = ""
+) -> Row:
+    return Row(method="GET", template=template, made=made, listed=listed, item=item, cursor=cursor, only=only)
 
 
-def _post(template: str, *made: str, forms: bool = False, stored: bool = False) -> Row:
-    return Row(method="POST", template=template, kind=_kind(template), made=made, forms=forms, stored=stored)
+def _post(template: str, *made: str, stored: bool = False) -> Row:
+    says = "response" if made == RESPONSE else ""
+    return Row(method="POST", template=template, kind=_kind(template), made=made, stored=stored, says=says)
 
 
 def _delete(template: str, *, forgets: bool = True) -> Row:
@@ -123,18 +127,18 @@ FILES = (
     _post("/uploads/{upload}/complete", "file.id"),
     _post("/uploads/{upload}/cancel"),
     _post("/batches", *BATCH),
-    _list("/batches"),
+    _list("/batches", *BATCH),
     _get("/batches/{batch}", *BATCH),
     _post("/batches/{batch}/cancel", *BATCH),
     _post("/batch/jobs", *BATCH),
-    _list("/batch/jobs", cursor=""),
+    _list("/batch/jobs", *BATCH, cursor=""),
     _get("/batch/jobs/{batch}", *BATCH),
     _post("/batch/jobs/{batch}/cancel", *BATCH),
 )
 
 TUNING = (
     _post("/fine_tuning/jobs", *JOB),
-    _list("/fine_tuning/jobs"),
+    _list("/fine_tuning/jobs", *JOB),
     _get("/fine_tuning/jobs/{fine_tuning_job}", *JOB),
     *(_post(f"/fine_tuning/jobs/{{fine_tuning_job}}/{verb}", *JOB) for verb in ("cancel", "pause", "resume", "start")),
     _get("/fine_tuning/jobs/{fine_tuning_job}/events"),
@@ -168,7 +172,7 @@ CONTAINERS = (
     _list("/containers"),
     _get("/containers/{container}"),
     _delete("/containers/{container}"),
-    _post("/containers/{container}/files", "id", forms=True),
+    _post("/containers/{container}/files", "id"),
     _get("/containers/{container}/files"),
     _get("/containers/{container}/files/{~container_file}"),
     _delete("/containers/{container}/files/{~container_file}"),
@@ -218,21 +222,21 @@ EVALS = (
 )
 
 MEDIA = (
-    _post("/images/edits", forms=True),
-    _post("/images/variations", forms=True),
-    _post("/videos", "id", forms=True),
+    _post("/images/edits"),
+    _post("/images/variations"),
+    _post("/videos", "id"),
     _list("/videos"),
     _get("/videos/{video}"),
     _delete("/videos/{video}"),
     _get("/videos/{video}/content"),
-    _post("/videos/{video}/remix", "id", forms=True),
-    _post("/videos/edits", "id", forms=True),
-    _post("/videos/extensions", "id", forms=True),
-    _post("/videos/characters", "id", forms=True),
+    _post("/videos/{video}/remix", "id"),
+    _post("/videos/edits", "id"),
+    _post("/videos/extensions", "id"),
+    _post("/videos/characters", "id"),
     _list("/videos/characters"),
     _get("/videos/characters/{character}"),
     _delete("/videos/characters/{character}"),
-    _post("/audio/voices", "id", forms=True),
+    _post("/audio/voices", "id"),
     _list("/audio/voices", only="voice_"),
     _get("/audio/voices/{voice}"),
     _delete("/audio/voices/{voice}"),
@@ -248,10 +252,10 @@ REALTIME = (
     _post("/realtime/transcription_sessions", "id"),
     _post("/realtime/translations/client_secrets", "session.id"),
     _get("/realtime/translations"),
-    _post("/realtime/calls", "location", forms=True),
+    _post("/realtime/calls", "location"),
     *(_post(f"/realtime/calls/{{call}}/{verb}") for verb in ("accept", "reject", "refer", "hangup")),
     _get("/live"),
-    _post("/live/sessions", "id", "location", forms=True),
+    _post("/live/sessions", "id", "location"),
     _get("/live/sessions/{live_session}"),
     *(
         _post(f"/live/sessions/{{live_session}}/{verb}", "id")
@@ -297,7 +301,7 @@ OTHERS = (
 )
 
 TABLE: tuple[Row, ...] = (
-    *(_post(path, forms=path.startswith(("/audio", "/images"))) for path in _STATELESS),
+    *(_post(path) for path in _STATELESS),
     *CHATS,
     *RESPONSES,
     *FILES,

@@ -5,9 +5,9 @@ Amounts are requests, tokens, slots or micro-dollars, by ``Rule.unit``.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from .terms import Budget, LimitName, Limits, OnFailure, Per
 
@@ -21,6 +21,9 @@ MICRO = 1_000_000
 
 PERIODS: Mapping[str, int] = {"m": 60, "h": 3_600, "d": 86_400}
 """Last letter of a limit's name to seconds."""
+
+
+NAMES: tuple[LimitName, ...] = get_args(LimitName)
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -101,11 +104,10 @@ class Level(Struct, frozen=True):
 def rules_of(limits: Limits, scope: Scope, owner: str) -> tuple[Rule, ...]:
     """The rules of ``limits`` for one owner (a key's or account's id, a model's or provider's name, "" for the gateway)."""
     rules = []
-    for field in structs.fields(limits):
-        value = getattr(limits, field.name)
-        if value is None or isinstance(value, tuple):
+    for name in NAMES:
+        value = getattr(limits, name)
+        if value is None:
             continue
-        name: LimitName = field.name  # type: ignore[assignment]
         rules.append(
             Rule(
                 ident=f"{scope}/{owner}/{name}",

@@ -8,6 +8,7 @@ from typing import TypeAlias, cast
 
 import hiredis
 
+from .address import Address
 from .settings import StoreDown
 
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
@@ -153,3 +154,21 @@ class Connection(asyncio.Protocol):
 
 
 NOTHING = object()
+
+
+def _ignore(_: str) -> None:
+    pass
+
+
+async def dial(address: Address, timeout: float, lost: Callable[[str], None] = _ignore) -> Connection:
+    """A connection to ``address``, on which nothing has been said. Raises ``OSError``."""
+    loop = asyncio.get_running_loop()
+
+    def make() -> Connection:
+        return Connection(timeout, lost)
+
+    if address.path:
+        _, connection = await loop.create_unix_connection(make, address.path)
+    else:
+        _, connection = await loop.create_connection(make, address.host, address.port, ssl=address.tls)
+    return connection

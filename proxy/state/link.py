@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 
 import hiredis
 
-from .address import Address, locate, moved, nodes, parse
-from .connection import Connection, Reply, Word, pack
+from .address import Address, moved, nodes, parse
+from .connection import Connection, Reply, Word, dial, pack
+from .locate import locate
 from .script import Script
 from .settings import TAG, LinkSettings, StoreDown
 
@@ -206,20 +207,13 @@ class StateLink:
 
     async def _dial(self, address: Address, ended: "asyncio.Future[str]") -> Connection:
         """Connects, says who we are, loads the scripts and writes something. Raises ``hiredis.ReplyError`` too."""
-        loop = asyncio.get_running_loop()
         greeted = False
 
         def lost(kind: str) -> None:
             if greeted and not ended.done():
                 ended.set_result(kind)
 
-        def make() -> Connection:
-            return Connection(self._settings.timeout, lost)
-
-        if address.path:
-            _, connection = await loop.create_unix_connection(make, address.path)
-        else:
-            _, connection = await loop.create_connection(make, address.host, address.port, ssl=address.tls)
+        connection = await dial(address, self._settings.timeout, lost)
         try:
             *_, last = await asyncio.gather(*map(connection.submit, self._greeting(address)))
         except BaseException:

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from .address import Address, locate, nodes, parse
+from .address import Address, nodes, parse
 from .link import StateLink
+from .locate import locate
 from .settings import TAG, LinkSettings, StoreDown
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import structs
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import changes, checks, holds, once, trail
@@ -15,7 +15,7 @@ from .paging import newest_first
 from .portions import portions
 from .queries import Answer, Idempotency, TransactionFilter
 from .records import AuditRecord, Posting, Transaction, account_book
-from .tables import AnyRow, accounts, entries, postings, transactions
+from .tables import CREDIT, AnyRow, accounts, entries, postings, transactions
 from .tables import balances as kept
 
 GRANTING = frozenset(("top_up", "voucher", "refund", "adjustment"))
@@ -168,6 +168,8 @@ async def page(engine: Engine, filters: TransactionFilter, *, limit: int, after:
         query = query.where(table.account == filters.account)
     if filters.kinds:
         query = query.where(table.kind.in_(filters.kinds))
+        if not {"hold", "capture", "release"} & set(filters.kinds):
+            query = query.where(text(CREDIT))
     if filters.request is not None:
         query = query.where(table.request == filters.request)
     if filters.since is not None:

@@ -17,7 +17,7 @@ from .queries import UsageQuery, UsageRow
 from .tables import SUMS, AnyRow, usage
 
 Ident = tuple[int, str, str, str, str, str, str]
-"""As the primary key; what a level does not tell apart is ""."""
+"""Level, account, key, day, route, model, provider: as the primary key. What a level does not tell apart is ""."""
 
 ALL, ACCOUNTS, MODELS, KEYS = 0, 1, 2, 3
 """Levels: models of all; accounts; models of accounts; models of accounts' keys."""
@@ -36,10 +36,10 @@ async def add_up(engine: Engine, connection: AsyncConnection, fresh: Sequence[tu
         day = window_of("day", entry.at)
         models = (entry.route, entry.model, entry.provider)
         for ident in (
-            (ALL, day, "", "", *models),
-            (ACCOUNTS, day, entry.account, "", "", "", ""),
-            (MODELS, day, entry.account, "", *models),
-            (KEYS, day, entry.account, entry.key, *models),
+            (ALL, "", "", day, *models),
+            (ACCOUNTS, entry.account, "", day, "", "", ""),
+            (MODELS, entry.account, "", day, *models),
+            (KEYS, entry.account, entry.key, day, *models),
         ):
             row = sums[ident]
             row["requests"] += 1
@@ -89,7 +89,13 @@ def _level(query: UsageQuery) -> int:
 
 
 def _conditions(query: UsageQuery) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [usage.c.level == _level(query)]
+    level = _level(query)
+    found: list[ColumnElement[bool]] = [usage.c.level == level]
+    # True anyway; with it the primary key leads to the days.
+    if level != KEYS:
+        found.append(usage.c.key == "")
+    if level == ALL:
+        found.append(usage.c.account == "")
     if query.first is not None:
         found.append(usage.c.day >= _day(query.first))
     if query.last is not None:

@@ -15,6 +15,13 @@ CREATE_TASK = {
     "proxy.relay.relay": "the disconnect watcher and the comment of a silent stream",
     "middleware.realtime": "one task for each direction of a WebSocket",
     "proxy.app": "the heartbeat and the configuration watcher",
+    "proxy.stores": "the issuer's signing keys, which a reload may change",
+    "proxy.identity.stored": "one reading of the database serves whoever asks for it",
+    "proxy.limits.failover": "settlements that the store did not take",
+    "proxy.limits.meter": "one question for more is asked ahead while the stream runs",
+    "proxy.state.address": "asking several nodes at once where the store is",
+    "proxy.state.link": "the connection's own task, which knocks while the store is down",
+    "proxy.state.push": "listening for changes",
     "proxy.upstream.auth.google": "one fetch of a token serves every request that waits for it, and outlives each of them",
     "proxy.upstream.auth.sigv4": "one look for keys serves every request that waits for them, and outlives each of them",
 }
@@ -25,6 +32,7 @@ RECEIVE = {
     "proxy.relay.relay": "the disconnect watcher",
     "middleware.realtime": "WebSocket frames",
     "proxy.lifespan": "the server's start and stop",
+    "proxy.admin.reading": "the admin API's bodies",
 }
 
 BROAD = {

@@ -86,7 +86,7 @@ class Content:
                 ]
             ),
         )
-        columns = ("level", "day", "account", "key", "route", "model", "provider", *SUMS)
+        columns = ("level", "account", "key", "day", "route", "model", "provider", *SUMS)
         yield "usage", columns, (
             (*ident, count, count * 900, count * 300, 0, 0, 0, count * CHARGE, 0, count * 500, 0) for ident, count in self.usage.items()
         )  # fmt: skip
@@ -111,7 +111,7 @@ class Content:
             day = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
             models = ("fast", model, f"provider-{number % 3}")
             self.usage.update(
-                [(0, day, "", "", *models), (1, day, account, "", "", "", ""), (2, day, account, "", *models), (3, day, account, key, *models)]
+                [(0, "", "", day, *models), (1, account, "", day, "", "", ""), (2, account, "", day, *models), (3, account, key, day, *models)]
             )  # fmt: skip
             periods = ["total", *(window_of(per, at) for per in ("day", "week", "month") if at > NOW - DAY)]
             for period in periods:

@@ -125,6 +125,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.dispatched & self.held.keys())
     @rule(which=WHICH, charge=st.sampled_from([0, 1, 299, 300, 1500]), written=st.booleans())
+    def settle_one(self, which: int, charge: int, written: bool) -> None:
+        self.settle(which, charge, written)
+
     def settle(self, which: int, charge: int, written: bool) -> None:
         number = self.one_of(sorted(self.dispatched & self.held.keys()), which)
         if written:
@@ -132,6 +135,13 @@ class LedgerMachine(RuleBasedStateMachine):
         made = entry(number, charge=charge, cost=charge, account=self.held.pop(number))
         self.ledger.settle(made)
         self.settled[number] = made
+
+    @precondition(lambda self: self.dispatched & self.held.keys())
+    @rule(charge=st.sampled_from([0, 250, 1500]))
+    def settle_all(self, charge: int) -> None:
+        """More than a batch, and more than is kept in memory."""
+        for _ in self.dispatched & self.held.keys():
+            self.settle(0, charge, False)
 
     @precondition(lambda self: self.held.keys() - self.dispatched)
     @rule(which=WHICH, written=st.booleans())
@@ -174,6 +184,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(times=st.integers(1, 3))
     def lose_answers(self, times: int) -> None:
         self.books.lost = times
+        self.write(1)
 
     @rule()
     def crash(self) -> None:

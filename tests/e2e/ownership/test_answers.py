@@ -34,6 +34,7 @@ async def owner(gate: Stand, ident: str) -> str | None:
             "/responses",
             {
                 "id": "resp_1a2b",
+                "object": "response",
                 "conversation": {"id": "conv_1a2b"},
                 "output": [{"id": "msg_1a2b"}, {"id": "ci_1a2b", "container_id": "cntr_1a2b"}],
             },
@@ -41,7 +42,7 @@ async def owner(gate: Stand, ident: str) -> str | None:
         ),
         ("/threads/runs", {"id": "run_1a2b", "thread_id": "thread_1a2b"}, ["run_1a2b", "thread_1a2b"]),
         ("/messages/batches", {"id": "msgbatch_1a2b"}, ["msgbatch_1a2b"]),
-        ("/brand_new/things", {"id": "thing_1a2b3c4d"}, ["thing_1a2b3c4d"]),
+        ("/brand_new/things", {"id": "thing_1a2b3c4d5e"}, ["thing_1a2b3c4d5e"]),
     ],
 )
 async def test_what_is_handed_out_is_the_callers(path: str, answer: dict[str, Any], handed: list[str]) -> None:
@@ -100,7 +101,11 @@ async def test_an_error_hands_out_nothing() -> None:
 
 async def test_nobody_comes_to_own_what_they_mention() -> None:
     gate = Stand()
-    gate.upstream.routes["POST", "/responses"] = {"id": "resp_1a2b", "output": [{"id": "msg_mentioned1"}]}
+    gate.upstream.routes["POST", "/responses"] = {
+        "id": "resp_1a2b",
+        "object": "response",
+        "output": [{"id": "msg_mentioned1"}],
+    }
     for said in ('"msg_mentioned1"', '"msg\\u005fmentioned1"'):
         body = b'{"model":"small","input":[{"role":"user","content":"x","id":%s}]}' % said.encode()
         assert (await gate.ask(A, "POST", "/v1/responses", body)).status == 200
@@ -130,9 +135,16 @@ async def test_an_object_keeps_its_first_owner() -> None:
 )
 async def test_only_what_the_provider_keeps_is_remembered(path: str, body: dict[str, Any], kept: bool) -> None:
     gate = Stand()
-    gate.upstream.routes["POST", path] = {"id": "resp_1a2b3c"}
+    gate.upstream.routes["POST", path] = {"id": "resp_1a2b3c", "object": "response"}
     await gate.ask(A, "POST", "/v1" + path, {"model": "small", "messages": [], **body})
     assert await owner(gate, "resp_1a2b3c") == (A if kept else None)
+
+
+async def test_a_translated_answer_hands_out_nothing_that_its_provider_keeps() -> None:
+    gate = Stand()
+    gate.upstream.routes["POST", "/responses"] = {"id": "chatcmpl-1a2b3c", "object": "chat.completion", "choices": []}
+    await gate.ask(A, "POST", "/v1/responses", {"model": "small", "input": "x"})
+    assert await owner(gate, "chatcmpl-1a2b3c") is None
 
 
 # ---- streams --------------------------------------------------------------------------------------------------------
@@ -324,14 +336,27 @@ async def test_models_are_everybodys_but_for_fine_tuned_ones() -> None:
 
 async def test_an_unknown_collection_is_filtered_by_what_looks_like_an_id() -> None:
     gate = Stand()
-    await gate.owners.claim(A, ["thing_mine1234"])
-    items = [{"id": "thing_mine1234"}, {"id": "thing_theirs12"}, {"id": "alloy"}, {"colour": "red"}]
+    await gate.owners.claim(A, ["thing_mine123456"])
+    items = [{"id": "thing_mine123456"}, {"id": "thing_theirs1234"}, {"id": "alloy"}, {"colour": "red"}]
     gate.upstream.routes["GET", "/brand_new"] = {"results": items, "more": [{"id": "other_99"}], "total": 5}
     client = await gate.ask(A, "GET", "/v1/brand_new")
     kept = [items[0], items[2], items[3]]
     assert orjson.loads(client.body) == {"results": kept, "more": [], "total": None}
-    gate.upstream.routes["GET", "/brand_new"] = {"id": "thing_theirs12"}
+    gate.upstream.routes["GET", "/brand_new"] = {"id": "thing_theirs1234"}
     assert (await gate.ask(A, "GET", "/v1/brand_new")).status == 404
+
+
+async def test_short_ids_of_unknown_paths_are_told_apart_by_where_they_are() -> None:
+    gate = Stand()
+    gate.upstream.routes["POST", "/one"] = {"id": "7"}
+    gate.upstream.routes["POST", "/two"] = {"id": "7"}
+    await gate.ask(A, "POST", "/v1/one", {})
+    await gate.ask(B, "POST", "/v1/two", {})
+    for who, path, status in ((A, "one", 200), (A, "two", 404), (B, "one", 404), (B, "two", 200)):
+        assert (await gate.ask(who, "GET", f"/v1/{path}/7")).status == status
+        gate.upstream.routes["GET", f"/{path}"] = {"data": [{"id": "7"}, {"id": "8"}]}
+        listed = orjson.loads((await gate.ask(who, "GET", f"/v1/{path}")).body)["data"]
+        assert listed == ([{"id": "7"}] if status == 200 else [])
 
 
 async def test_google_lists_by_name() -> None:
@@ -360,6 +385,7 @@ async def test_google_lists_by_name() -> None:
         ("DELETE", "/native/google/v1beta/files"),
         ("POST", "/native/google/v1beta/brandNew"),
         ("HEAD", "/files"),
+        ("HEAD", "/brand_new"),
         ("POST", "/webhooks"),
         ("GET", "/webhooks"),
     ],
@@ -371,6 +397,18 @@ async def test_what_touches_everybodys_objects_is_refused(method: str, path: str
     assert client.status == 403
     assert method == "HEAD" or client.error["code"] == "not_isolated"
     assert gate.upstream.asked == []
+
+
+async def test_what_a_batch_made_is_claimed_from_a_list_too() -> None:
+    gate = Stand()
+    await gate.owners.claim(A, ["batch_mine"])
+    items = [
+        {"id": "batch_mine", "output_file_id": "file-mineout1"},
+        {"id": "batch_theirs", "output_file_id": "file-other99"},
+    ]
+    gate.upstream.routes["GET", "/batches"] = {"object": "list", "data": items}
+    assert orjson.loads((await gate.ask(A, "GET", "/v1/batches")).body)["data"] == items[:1]
+    assert await gate.owners.owners(["file-mineout1", "file-other99"]) == [A, None]
 
 
 # ---- deleting -------------------------------------------------------------------------------------------------------

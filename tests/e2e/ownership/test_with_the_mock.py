@@ -74,7 +74,7 @@ def test_responses_and_conversations(gateway: Gateway) -> None:
         first = acme.responses.create(model="gpt-4o", input="hello from acme")
         assert acme.responses.retrieve(first.id).id == first.id
         assert acme.responses.create(model="gpt-4o", input="again", previous_response_id=first.id).id
-        streamed = [event for event in acme.responses.create(model="gpt-4o", input="streamed", stream=True)]
+        streamed = list(acme.responses.create(model="gpt-4o", input="streamed", stream=True))
         made = streamed[0].response.id  # type: ignore[union-attr]
         for ident in (first.id, made, "resp_nobody12"):
             with pytest.raises(openai.NotFoundError):

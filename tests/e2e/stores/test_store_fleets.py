@@ -93,6 +93,18 @@ async def test_a_demoted_master_is_left(closing: ExitStack) -> None:
         assert b"tollway" in other.ask("KEYS", "*")
 
 
+async def test_a_sentinel_with_the_stores_password_beside_one_that_hangs(closing: ExitStack) -> None:
+    master = started(closing, "--requirepass", "sesame")
+    guarded, hangs = (
+        started(closing, mode=(f"sentinel monitor main 127.0.0.1 {master.port} 1", 'requirepass "sesame"'))
+        for _ in range(2)
+    )
+    hangs.stop()
+    sentinels = (f"127.0.0.1:{hangs.port}", f"127.0.0.1:{guarded.port}")
+    async with fleet(LinkSettings(url="redis://:sesame@", sentinels=sentinels, service="main")) as found:
+        assert not (await granted(found.store, charge(rule()))).local
+
+
 @pytest.fixture
 def cluster(closing: ExitStack) -> list[Server]:
     """Three masters; which of them has our slot is the first one's to find out."""

@@ -140,7 +140,9 @@ def test_gateway_headers(gateway: Gateway, body: bytes) -> None:
     assert [part.split(";")[0].strip() for part in timing.split(",")] == [
         "auth",
         "parse",
+        "ownership",
         "token_count",
+        "rate_limit",
         "routing",
         "upstream",
     ]

@@ -15,7 +15,7 @@ from proxy.context import Receive, Scope, Send
 from proxy.counting import ChainCounter
 from proxy.errors import AuthenticationFailed
 from proxy.identity.callers import Callers
-from proxy.identity.keyring import Forwarder, Open
+from proxy.identity.modes import Forwarder, Open
 from proxy.identity.principals import Terms
 from proxy.local.health import Health, State
 from proxy.surface import Surface

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from proxy.state.address import Address, locate, moved, nodes, parse
+from proxy.state.address import Address, moved, nodes, parse, split
+from proxy.state.locate import locate
 from proxy.state.settings import LinkSettings, StoreDown
 
 HERE = Address(host="10.0.0.1", port=7000, username="u", password="p")
@@ -58,6 +59,19 @@ def test_the_nodes_of_a_cluster() -> None:
         [10923, 16383, [b"127.0.0.1", 7001, b"a"]],
     ]
     assert [(node.host, node.port) for node in nodes(HERE, slots)] == [("127.0.0.1", 7001), ("10.0.0.1", 7002)]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("one:7000", ("one", 7000)),
+        ("one", ("one", 26379)),
+        ("[::1]:7000", ("::1", 7000)),
+        ("10.0.0.1:1", ("10.0.0.1", 1)),
+    ],
+)
+def test_a_sentinel_as_it_is_configured(written: str, expected: tuple[str, int]) -> None:
+    assert split(written) == expected
 
 
 async def test_known_nodes_come_before_the_url() -> None:

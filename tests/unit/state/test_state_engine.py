@@ -56,6 +56,7 @@ def test_a_long_temporary_folder_is_not_used_for_the_socket(monkeypatch: pytest.
     assert embedded._short() is None
 
 
-def test_a_server_that_cannot_start_says_why() -> None:
+def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "START", 1.0)
     with pytest.raises(EmbeddedStateError, match=r"was not ready .*(memory|argument)"), embedded_state(memory=-1):
         raise AssertionError("it started")

@@ -209,14 +209,21 @@ def _tables() -> None:
         sa.UniqueConstraint("ref"),
     )
     op.create_index("transactions_account", "transactions", ["account", "seq"], unique=False)
-    op.create_index("transactions_kind", "transactions", ["kind", "account", "seq"], unique=False)
+    op.create_index(
+        "transactions_credit",
+        "transactions",
+        ["account", "seq"],
+        unique=False,
+        sqlite_where=sa.text("kind NOT IN ('hold', 'capture', 'release')"),
+        postgresql_where=sa.text("kind NOT IN ('hold', 'capture', 'release')"),
+    )
     op.create_index("transactions_request", "transactions", ["request"], unique=False)
     op.create_table(
         "usage",
         sa.Column("level", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("day", sa.Text(), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("day", sa.Text(), nullable=False),
         sa.Column("route", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),
@@ -250,10 +257,10 @@ def _tables() -> None:
         ),
         sa.CheckConstraint("requests BETWEEN -9000000000000000000 AND 9000000000000000000", name="requests_fits"),
         sa.CheckConstraint("unpriced BETWEEN -9000000000000000000 AND 9000000000000000000", name="unpriced_fits"),
-        sa.PrimaryKeyConstraint("level", "day", "account", "key", "route", "model", "provider"),
+        sa.PrimaryKeyConstraint("level", "account", "key", "day", "route", "model", "provider"),
         sqlite_with_rowid=False,
     )
-    op.create_index("usage_account", "usage", ["account", "level", "day"], unique=False)
+    op.create_index("usage_day", "usage", ["level", "day"], unique=False)
     op.create_index("usage_key", "usage", ["key", "level", "day"], unique=False)
     op.create_table(
         "vouchers",

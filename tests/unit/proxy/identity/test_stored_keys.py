@@ -232,17 +232,22 @@ class Seeder:
 
 async def test_a_new_budget_is_in_force_once_its_past_is_known() -> None:
     seeder = Seeder()
-    bench = Bench(keys=[key("one"), key("two", id="key_2")], seed=seeder)
+    shut = account("acc_3")
+    bench = Bench(
+        [account(), shut], [key("one"), key("two", id="key_2"), key("three", id="key_3", account="acc_3")], seed=seeder
+    )
     await bench.follow()
     bench.find("one")
     bench.rows.put(key("one", budgets=(Budget(usd=1),)))
     bench.rows.put(key("two", id="key_2", revoked=NOW, budgets=(Budget(usd=1),)))
+    bench.rows.put(account("acc_3", status="suspended", budgets=(Budget(usd=1),)))
     bench.rows.put(account(plan=Plan(prepaid=True), budgets=(Budget(usd=5, per="day"),)))
     seeder.gate.clear()
     task = asyncio.create_task(bench.follow())
     await turns()
     assert limits_of(bench.find("one")) == {}, "not before the store knows what was spent"
     assert bench.find("two") is AuthenticationFailed, "a revocation does not wait"
+    assert bench.find("three") is PermissionDenied, "nor does a suspension"
     seeder.gate.set()
     await task
     assert seeder.seeded == [["account/acc_1/budget.day", "account/acc_1/credit", "key/key_1/budget.month"]]
