@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .state.push import Push
     from .state.settings import LinkSettings
     from .storage.database import Database
+    from .storage.queries import Spent
 
 _log = logging.getLogger("tollway.stores")
 
@@ -54,6 +55,9 @@ PEPPER = "pepper"
 
 RECOVERY = 30.0
 """Seconds between looks for what dead processes left."""
+
+SETTLING = 0.3
+"""Seconds in which entries that were settled elsewhere reach the database."""
 
 FLUSH = 10.0
 """Seconds that the last entries have to reach the database at shutdown."""
@@ -168,7 +172,7 @@ class Stores:
             await database.open()
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.pepper = await self._read_pepper(database, root)
-            self._seeder = Seeder(self.limits, database.spent, wall=time.time, forgotten=self._forgotten)
+            self._seeder = Seeder(self.limits, self._spent, wall=time.time, forgotten=self._forgotten)
             self.stored = StoredKeys(database, terms=terms, grace=config.storage.grace, seed=self._seeder.seed_rules)
             await self.stored.sync()
             for account in terms.accounts.values():
@@ -208,6 +212,14 @@ class Stores:
     async def _forgotten(self) -> bool:
         """Has the shared store lost what the ledger told it, and is it this process's turn to tell it again?"""
         return self._fleet is not None and await self._fleet.wants_seed()
+
+    async def _spent(self, now: float) -> "Sequence[Spent]":
+        """What the ledger knows, once it knows what this process and the others have just settled."""
+        assert self.database is not None
+        if self._journaled is not None and not self.local:
+            await self._journaled.flush(SETTLING)
+            await asyncio.sleep(SETTLING)
+        return await self.database.spent(now)
 
     async def _recover(self) -> None:
         """What dead processes left, into the ledger."""

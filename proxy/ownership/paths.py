@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ..errors import NotFound
 from .google import is_google, read_google
-from .naming import Named, looks_handed_out, prefixed, scoped, tuned
+from .naming import Named, inside, looks_handed_out, scoped, tuned
 from .table import FAMILIES, TABLE, Row
 
 PLACES = frozenset(
@@ -67,10 +67,17 @@ class _Pattern:
             elif self.greedy and index == len(self.parts) - 1:
                 model = tuned("/".join(raw[index:]))
                 named += [Named(model, "model", "model")] if model is not None else []
-            elif part[1] != "=" or prefixed(raw[index]):
-                kind = part.strip("{}~=").replace("_", " ")
-                named.append(Named(raw[index], kind, "id", strict=part[1] not in "~="))
+            elif part[1] in "~=":
+                # Not to be found under another parent; should its provider look elsewhere, nobody else's id may be in it.
+                words = [raw[index]] if part[1] == "~" else []
+                named += [Named(word, _word(part), "id", strict=False) for word in (*words, *inside(raw[index]))]
+            else:
+                named.append(Named(raw[index], _word(part), "id"))
         return tuple(named)
+
+
+def _word(slot: str) -> str:
+    return slot.strip("{}~=").replace("_", " ")
 
 
 _LITERAL = frozenset(part for row in TABLE for part in row.template.split("/")[1:] if not part.startswith("{"))

@@ -25,7 +25,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "proxy.config": ("proxy.config", "proxy.policy"),
     "proxy.limits": ("proxy.limits", "proxy.state", "proxy.tokens", *KERNEL),
     "proxy.state": ("proxy.state", *KERNEL),
-    "proxy.money": ("proxy.money", "proxy.catalogue", *KERNEL),
+    "proxy.money": ("proxy.money", "proxy.catalogue", "proxy.storage.records", "proxy.storage.errors", *KERNEL),
     "proxy.storage": ("proxy.storage", *KERNEL),
     "proxy.ownership": ("proxy.ownership", "proxy.state", *KERNEL),
     "proxy.admin": ("proxy.admin", "proxy.identity", "proxy.storage", "proxy.money", *KERNEL),

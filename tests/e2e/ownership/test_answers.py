@@ -374,6 +374,16 @@ async def test_google_lists_by_name() -> None:
     assert await owner(gate, "files/new12") == A
 
 
+async def test_a_name_that_another_account_chose_before_is_a_conflict() -> None:
+    gate = Stand()
+    await gate.owners.claim(B, ["files/chosen"])
+    gate.upstream.routes["POST", "beta/files"] = {"file": {"name": "files/chosen"}}
+    path = "/native/google/upload/v1beta/files"
+    client = await gate.ask(A, "POST", path, {"file": {"name": "files/another"}})
+    assert client.status == 409
+    assert (await gate.ask(B, "POST", path, {"file": {"name": "files/another"}})).status == 200
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -121,6 +121,28 @@ def test_everything_about_a_request_is_in_one_file(journal: Journal) -> None:
     assert (found.dispatched, found.output) == (True, 7)
 
 
+@pytest.mark.parametrize("what", ["dispatched", "checkpoint"])
+def test_what_is_noted_later_survives_the_file_it_was_noted_in(journal: Journal, what: str) -> None:
+    """The file of the note may go before the hold's own."""
+
+    def others(begin: int) -> None:
+        for number in range(begin, begin + 60):
+            journal.hold(hold(number))
+            journal.settle(entry(number))
+            journal.done(entry(number).ident)
+
+    journal.hold(hold(0))
+    others(100)
+    if what == "dispatched":
+        journal.dispatched(hold(0).ident)
+    else:
+        journal.checkpoint(hold(0).ident, 9)
+    others(200)
+    until(lambda: len(segments_of(journal.folder)) <= 3)
+    found = replay_folder(journal.folder).open[hold(0).ident]
+    assert (found.dispatched, found.output) == ((True, 0) if what == "dispatched" else (False, 9))
+
+
 def test_one_quiet_stream_does_not_keep_every_file(journal: Journal) -> None:
     """Its file stays, then its hold is written again, and the file goes."""
     journal.hold(hold(0))
