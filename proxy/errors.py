@@ -15,7 +15,7 @@ TollwayError
 ├── UpstreamError          a provider is at fault
 │   ├── UpstreamUnavailable (UpstreamDropped), UpstreamInvalid, UpstreamTlsFailed, UpstreamAuthFailed, UpstreamCut (502)
 │   ├── UpstreamRefused, UpstreamRejected (as theirs)
-│   └── UpstreamTimeout (504)
+│   └── UpstreamTimeout (504) ── UpstreamConnectTimeout
 ├── GatewayDraining, SpoolFailed (503)
 └── InternalError (500)
 """
@@ -289,6 +289,10 @@ class UpstreamTimeout(UpstreamError):
 
     status = 504
     default_code = "upstream_timeout"
+
+
+class UpstreamConnectTimeout(UpstreamTimeout):
+    """The connect limit passed: nothing was sent, so nothing can have been billed."""
 
 
 class GatewayDraining(TollwayError):

@@ -63,9 +63,7 @@ def terms_of(config: Config) -> Terms:
         for name, account in config.accounts.items()
     }
     keys = {key.name: _record(key) for key in config.keys}
-    return Terms(
-        default=config.limits.default, accounts=accounts, keys=keys, ledgered=config.storage.type != "none"
-    )
+    return Terms(default=config.limits.default, accounts=accounts, keys=keys, ledgered=config.storage.type != "none")
 
 
 def _record(key: Key) -> KeyRecord:

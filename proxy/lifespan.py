@@ -27,7 +27,11 @@ class Lifespan:
                     await self._start()
                 except Exception as error:  # noqa: BLE001 - whatever it is, the server must be told to exit
                     told = str(error) if isinstance(error, StartRefused) else ""
-                    reason = told or error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+                    reason = (
+                        told or error.strerror
+                        if isinstance(error, OSError) and error.strerror
+                        else type(error).__name__
+                    )
                     _log.error("start failed: %s", reason)
                     await send({"type": "lifespan.startup.failed", "message": f"tollway: start failed: {reason}"})
                     return

@@ -374,6 +374,9 @@ class Pricing(Protocol):
     def quote(self, principal: Principal, model: str, target: Target | None) -> Quote:
         """Before it is made. ``model`` is the public name."""
 
+    def hold(self, ctx: RequestContext, *, target: Target, route: str, held: int, at: float) -> Hold:
+        """What is written down before the request is sent; ``held`` micro-dollars, ``at`` unix seconds."""
+
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
         """Micro-dollars to the customer for a complete answer with ``usage``; ``None``: price unknown."""
 

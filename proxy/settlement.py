@@ -4,6 +4,7 @@ import asyncio
 
 from .admission.limiter import Forecast, WaitingRoom
 from .context import RequestContext
+from .money.sanity import judged, needs_count
 from .protocols import Clock, Counter, Ledger, Pricing, Telemetry
 
 LIMIT = 30.0
@@ -38,12 +39,8 @@ class Settler:
         self._wall = wall
 
     def needs_count(self, ctx: RequestContext) -> bool:
-        """Did tokens flow that the provider has not reported?"""
-        if ctx.usage.input_source == "reported" or not 200 <= upstream_status(ctx) < 300:
-            return False
-        if ctx.endpoint.name == "embeddings":
-            return True
-        return ctx.endpoint.dialect in ("chat", "completions", "responses", "messages") and bool(ctx.body)
+        """Were tokens not reported, or can what was reported hardly be true?"""
+        return needs_count(ctx)
 
     def immediate(self, ctx: RequestContext) -> bool:
         """Is there nothing to count and nothing to wait for?"""
@@ -80,9 +77,10 @@ class Settler:
     async def _count(self, ctx: RequestContext) -> None:
         model = ctx.target.model if ctx.target is not None else ""
         try:
-            ctx.usage = await self._counter.usage(
+            own = await self._counter.usage(
                 ctx.endpoint, model, ctx.body, "".join(ctx.output_text), dropped=ctx.output_dropped
             )
+            ctx.usage = judged(ctx, own)
         except Exception as error:  # noqa: BLE001 - a count that breaks leaves the estimate, and the others their turn
             self._telemetry.settler_failed("token_count", error)
 
@@ -94,8 +92,3 @@ class Settler:
             ledger.settle(self._pricing.entry(ctx, ctx.settled, at, at + ended - ctx.started))
         else:
             ledger.release(ctx.ledger_id)
-
-
-def upstream_status(ctx: RequestContext) -> int:
-    """Status of the attempt that answered, 0 when none did."""
-    return ctx.attempts[-1].status if ctx.attempts else 0

@@ -18,6 +18,7 @@ from .admission.asking import Calendar
 from .admission.limiter import Forecast
 from .config import Config
 from .config.checks_policy import effective_state
+from .generation import pricing
 from .identity.pepper import PepperError, load_pepper
 from .identity.principals import Terms
 from .identity.signing_keys import Issuer, SigningKeys
@@ -185,7 +186,7 @@ class Stores:
             raise StoresError(f"The journal's folder {root} cannot be written: {error.strerror}.") from None
         books = Bookkeeper(database, allowance=self._allowance)
         self._journaled = JournaledLedger(journal, books, sync=config.ledger == "sync", clock=time.monotonic)
-        self._recovery = Recovery(root, database, books, wall=time.time, told=self._told)
+        self._recovery = Recovery(root, database, books, wall=time.time, cost=pricing(config).cost, told=self._told)
         try:
             await self._recover()
             if self.local:

@@ -8,7 +8,7 @@ from typing import Protocol
 from ..context import Principal, Quote, RequestContext, StreamMeter, Target
 from ..errors import LedgerUnavailable, PriceUnknown, TollwayError
 from ..policy.rules import Charge, Denial, Reservation, Rule
-from ..protocols import Clock, Counter, Directory, Hold, Ledger, LimitStore, Pricing, Tasks
+from ..protocols import Clock, Counter, Directory, Ledger, LimitStore, Pricing, Tasks
 from .asking import GENERATING, Asked, Calendar, asked, charges, cost
 from .capping import with_output_cap
 from .headers import limit_headers
@@ -218,36 +218,19 @@ class Limiter:
         required: bool,
     ) -> None:
         """Durable before anything is sent. Where no money hangs on it a full disk stops nobody."""
-        principal = ctx.principal
         grants = holding.reservation.grants if holding is not None else ()
         money = [grant.held for grant in grants if grant.rule.method == "money"]
         likely = asked(ctx, quote, self._shared.forecast.p95(route))
+        held = max(money) if money else cost(quote, likely.input, likely.output)
         try:
-            ledger.hold(
-                Hold(
-                    ident=ctx.ledger_id,
-                    request_id=ctx.request_id,
-                    account=principal.account,
-                    key=principal.key,
-                    key_name=principal.name,
-                    endpoint=ctx.endpoint.name,
-                    route=route,
-                    provider=target.provider,
-                    model=target.model,
-                    held=max(money) if money else cost(quote, likely.input, likely.output),
-                    input_tokens=ctx.estimate.likely,
-                    input_price=quote.input_price,
-                    output_price=quote.output_price,
-                    price_version=self._pricing.version(principal),
-                    at=self._shared.wall(),
-                )
-            )
+            ledger.hold(self._pricing.hold(ctx, target=target, route=route, held=held, at=self._shared.wall()))
             if ledger.sync:
                 await ledger.committed(ctx.ledger_id)
         except LedgerUnavailable:
+            ledger.release(ctx.ledger_id)
+            ctx.ledger_id = ""
             if required:
                 raise
-            ctx.ledger_id = ""
             return
         ctx.on_dispatch = partial(ledger.dispatched, ctx.ledger_id)
 

@@ -13,6 +13,7 @@ from ..errors import (
     ClientGone,
     GatewayDraining,
     RateLimited,
+    UpstreamConnectTimeout,
     UpstreamCut,
     UpstreamDropped,
     UpstreamError,
@@ -188,6 +189,8 @@ def _name(ctx: RequestContext) -> str:
         return {"client_closed": "client_left", "internal_error": "failed"}.get(ctx.outcome, "upstream_error")
     if isinstance(error, ClientGone):
         return "client_left"
+    if isinstance(error, UpstreamConnectTimeout):
+        return "upstream_error"
     if isinstance(error, UpstreamTimeout):
         return "timeout"
     if isinstance(error, UpstreamCut | UpstreamDropped | UpstreamInvalid):

@@ -6,12 +6,8 @@ Counting is dear, so a cheap look comes first: only what it doubts is counted, a
 from msgspec import structs
 
 from ..context import RequestContext
-from ..wire.usage import Usage
+from ..wire.usage import Usage, excessive, visible_output
 from .endings import ENDINGS, ending_of
-
-FACTOR = 10
-FLOOR = 100
-"""Tokens: below it nothing is absurd, since hidden prompts and framing are of that size."""
 
 TAG = "usage"
 ABSURD = "absurd"
@@ -36,16 +32,6 @@ _UNSEEN = (
     b'"container"',
 )
 """Fields of a request whose tokens the body does not show: their count cannot contradict anybody."""
-
-
-def excessive(reported: int, own: int) -> bool:
-    """Are so many tokens more than ten times what we know of?"""
-    return reported > FACTOR * max(own, FLOOR)
-
-
-def visible_output(usage: Usage) -> int:
-    """Output tokens that leave a trace in the answer's text."""
-    return usage.output - usage.reasoning - usage.audio_output
 
 
 def doubted(ctx: RequestContext) -> bool:

@@ -27,7 +27,7 @@ from ..wire.headers import client_headers, moved_aside, value_of
 from ..wire.reply import text_of
 from ..wire.sse import COMMENT
 from ..wire.stream import TEXT_LIMIT, StreamDecoder, StreamEvent, Withholder
-from ..wire.usage import reported_in
+from ..wire.usage import excessive, reported_in, visible_output
 from .inflate import Inflater
 from .metered import MeteredExchange
 from .translated import TranslatedAnswer
@@ -35,6 +35,10 @@ from .watchdog import Watchdog
 
 HOLD = 1024 * 1024
 """Bytes of a JSON answer that are held back so that a cut one becomes a clean 502 and a whole one leaves in one send."""
+
+
+BYTES_PER_TOKEN = 12
+"""Of a whole JSON answer: an answer has hardly fewer tokens than that, which is all that a doubt needs."""
 
 
 class RelaySettings(Struct, frozen=True, kw_only=True):
@@ -194,10 +198,10 @@ class Relay:
 
     async def _try(self, request: UpstreamRequest, *, fresh: bool) -> Exchange:
         target = self._target
-        attempt = self._attempt = Attempt(provider=target.provider, model=target.model, started=self._clock())
-        self.ctx.attempts.append(attempt)
         if self.ctx.on_dispatch is not None:
             self.ctx.on_dispatch()
+        attempt = self._attempt = Attempt(provider=target.provider, model=target.model, started=self._clock())
+        self.ctx.attempts.append(attempt)
         try:
             exchange = await self._transport.send(request, target.limits, fresh=fresh)
         except Exception as error:
@@ -445,7 +449,8 @@ class Relay:
             reported = reported or decoder.usage
         if reported is not None:
             ctx.usage = reported
-        else:
+        # The text settles what was not reported, what can hardly be true, and what was cut after an early report.
+        if reported is None or not decoder.complete or excessive(visible_output(reported), decoder.tokens):
             ctx.output_text.append(decoder.text())
             ctx.output_dropped = decoder.dropped
 
@@ -463,7 +468,8 @@ class Relay:
         usage = reported_in(body)
         if usage is not None:
             ctx.usage = usage
-        elif ctx.endpoint.dialect in ("chat", "completions", "responses"):
+        doubtful = usage is None or excessive(visible_output(usage), len(body) // BYTES_PER_TOKEN)
+        if doubtful and ctx.endpoint.dialect in ("chat", "completions", "responses"):
             ctx.output_text.append(text_of(body)[:TEXT_LIMIT])
 
     # ---- our headers ------------------------------------------------------------------------------------------------

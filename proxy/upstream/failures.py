@@ -5,6 +5,7 @@ import asyncio
 import aiohttp
 
 from ..errors import (
+    UpstreamConnectTimeout,
     UpstreamCut,
     UpstreamDropped,
     UpstreamError,
@@ -29,7 +30,7 @@ def of_request(error: BaseException, provider: str) -> UpstreamError:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
             return UpstreamTlsFailed(f"Provider {provider!r} did not pass TLS verification.", detail=detail)
         case aiohttp.ConnectionTimeoutError():
-            return UpstreamTimeout(f"Provider {provider!r} could not be connected to in time.", detail=detail)
+            return UpstreamConnectTimeout(f"Provider {provider!r} could not be connected to in time.", detail=detail)
         case aiohttp.ClientConnectorDNSError():
             return UpstreamUnavailable(f"The host of provider {provider!r} could not be resolved.", detail=detail)
         case aiohttp.ClientConnectorError():

@@ -30,6 +30,21 @@ class Usage(Struct, frozen=True, kw_only=True):
 NO_USAGE = Usage()
 
 
+ABSURD_FACTOR = 10
+FLOOR = 100
+"""Tokens: below it nothing is absurd, since hidden prompts and framing are of that size."""
+
+
+def excessive(reported: int, own: int) -> bool:
+    """Are so many tokens more than ten times what we know of?"""
+    return reported > ABSURD_FACTOR * max(own, FLOOR)
+
+
+def visible_output(usage: Usage) -> int:
+    """Output tokens that leave a trace in the answer's text."""
+    return usage.output - usage.reasoning - usage.audio_output
+
+
 class _Details(Struct, frozen=True):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None

@@ -6,7 +6,17 @@ from typing import Any
 
 from proxy.context import Limits, Principal, Quote, RequestContext, Settled, Target, TokenEstimate
 from proxy.errors import ModelNotFound, RawHeaders, TollwayError
-from proxy.protocols import Entry, Exchange, ModelEntry, Prepared, Standing, Translation, UpstreamRequest, UpstreamSocket
+from proxy.protocols import (
+    Entry,
+    Exchange,
+    Hold,
+    ModelEntry,
+    Prepared,
+    Standing,
+    Translation,
+    UpstreamRequest,
+    UpstreamSocket,
+)
 from proxy.wire.endpoints import Endpoint
 from proxy.wire.usage import Usage
 
@@ -102,6 +112,13 @@ class FakePricing:
 
     def quote(self, principal: Principal, model: str, target: Target | None) -> Quote:
         return Quote(known=self.price is not None)
+
+    def hold(self, ctx: RequestContext, *, target: Target, route: str, held: int, at: float) -> Hold:
+        return Hold(
+            ident=ctx.ledger_id, request_id=ctx.request_id, account=ctx.principal.account, key=ctx.principal.key, key_name="",
+            endpoint=ctx.endpoint.name, route=route, provider=target.provider, model=target.model, held=held,
+            input_tokens=ctx.estimate.likely, input_price=0, output_price=0, price_version="v1", at=at,
+        )  # fmt: skip
 
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
         return self.price

@@ -12,9 +12,11 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import aiohttp
 import asyncpg
@@ -29,7 +31,9 @@ ADMIN = "the admin key of these tests"
 PROMPT = "How long is the road from here to the sea, and who keeps it?"
 
 
-def costed(upstream: str, storage: dict[str, Any], state: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+def costed(
+    upstream: str, storage: dict[str, Any], state: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
     """A configuration with prices, a database and a store; sections can be replaced."""
     sections: dict[str, Any] = {
         "admin": {"key": ADMIN},
@@ -60,11 +64,23 @@ def fleet(config: dict[str, Any], size: int = 4) -> Iterator[list[Gateway]]:
     try:
         found += [Gateway(each, wait=False) for each in configs]
         for gateway in found:
-            gateway.wait_ready(60)
+            wait_up(gateway)
         yield found
     finally:
         for gateway in found:
             gateway.close()
+
+
+def wait_up(gateway: Gateway, within: float = 60.0) -> None:
+    """Waits until it says that it is ready. That its port accepts is not enough: a starting gateway tries it out first."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline and gateway.child.poll() is None:
+        with contextlib.suppress(OSError, HTTPException):
+            with urlopen(f"{gateway.origin}/readyz", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        time.sleep(0.02)
+    raise AssertionError(f"the gateway did not start:\n{gateway.log()}")
 
 
 def kill_all(gateway: Gateway) -> None:

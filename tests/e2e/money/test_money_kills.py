@@ -23,6 +23,7 @@ from tests.support.gateways import (
     kill_all,
     load,
     sqlite_in,
+    wait_up,
 )
 from tests.support.processes import KEY, Gateway, Mock
 
@@ -63,7 +64,7 @@ async def keep_asking(clients: Load, current: list[Gateway], keys: list[str], st
         )
         story.calls.append(call)
         if call.ending == "lost":
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
 
 
 async def die_and_live(config: dict[str, Any], current: list[Gateway], story: Story, kills: int, seed: int) -> None:
@@ -76,7 +77,7 @@ async def die_and_live(config: dict[str, Any], current: list[Gateway], story: St
         begun = time.monotonic()
         old, current[0] = current[0], Gateway(config, wait=False)
         old.close()
-        await asyncio.to_thread(current[0].wait_ready, 60)
+        await asyncio.to_thread(wait_up, current[0])
         story.down.append(time.monotonic() - begun)
 
 
@@ -85,7 +86,7 @@ async def survive(config: dict[str, Any], mock: Mock, books: Books, kills: int, 
     story, witness = Story(), Witness(mock)
     current = [Gateway(config, wait=False)]
     try:
-        await asyncio.to_thread(current[0].wait_ready, 60)
+        await asyncio.to_thread(wait_up, current[0])
         async with load() as clients:
             await clients.admin(current[0], "POST", "/accounts", {"name": "acme", "plan": {"prepaid": True}})
             await clients.admin(current[0], "POST", "/accounts/acme/credits", {"usd": PAID_IN})

@@ -36,6 +36,13 @@ class Pricing:
     def quote(self, principal: Principal, model: str, target: Target | None) -> Quote:
         return self._quote if target is not None else UNKNOWN
 
+    def hold(self, ctx: RequestContext, *, target: Target, route: str, held: int, at: float) -> Hold:
+        return Hold(
+            ident=ctx.ledger_id, request_id=ctx.request_id, account=ctx.principal.account, key=ctx.principal.key, key_name="",
+            endpoint=ctx.endpoint.name, route=route, provider=target.provider, model=target.model, held=held,
+            input_tokens=ctx.estimate.likely, input_price=0, output_price=0, price_version="v1", at=at,
+        )  # fmt: skip
+
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
         return usage.input + 2 * usage.output
 
@@ -68,6 +75,7 @@ class Ledger:
         self.full = full
         self.holds: list[Hold] = []
         self.left: list[str] = []
+        self.released: list[str] = []
         self.points: list[tuple[str, int]] = []
 
     def hold(self, hold: Hold) -> None:
@@ -77,6 +85,9 @@ class Ledger:
 
     def dispatched(self, ident: str) -> None:
         self.left.append(ident)
+
+    def release(self, ident: str) -> None:
+        self.released.append(ident)
 
     def checkpoint(self, ident: str, output_tokens: int) -> None:
         self.points.append((ident, output_tokens))

@@ -26,7 +26,7 @@ OS = OSError(111, SECRET)
 CASES: list[tuple[BaseException, type[UpstreamError]]] = [
     (aiohttp.ClientConnectorCertificateError(KEY, ssl.CertificateError(SECRET)), UpstreamTlsFailed),
     (aiohttp.ClientConnectorSSLError(KEY, OS), UpstreamTlsFailed),
-    (aiohttp.ConnectionTimeoutError(SECRET), UpstreamTimeout),
+    (aiohttp.ConnectionTimeoutError(SECRET), UpstreamConnectTimeout),
     (aiohttp.ClientConnectorDNSError(KEY, OS), UpstreamUnavailable),
     (aiohttp.ClientConnectorError(KEY, OS), UpstreamUnavailable),
     (aiohttp.ServerDisconnectedError(SECRET), UpstreamDropped),
