@@ -4,12 +4,10 @@ The output that is reserved is the least of the client's cap, the key's, the mod
 money is hard it is the whole cap, because an answer that is not a stream cannot be stopped half-way.
 """
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 from ..context import Quote, RequestContext
-from ..policy.rules import Charge, Rule, window_end, window_of
+from ..policy.rules import window_end, window_of
 from ..protocols import Clock
 
 GENERATING = frozenset(("chat", "completions", "responses", "messages"))
@@ -31,20 +29,22 @@ class Asked(Struct, frozen=True, gc=False):
     least: int
     capped: bool
     """Did the client say how long the answer may be?"""
+    bounded: bool
+    """Does anything say so: the client, the key, the model?"""
 
 
 def asked(ctx: RequestContext, quote: Quote, recent: int | None, *, exact_input: int | None = None) -> Asked:
     """``recent``: the 95th percentile of the route's recent answers, in tokens; ``exact_input``: a count in place of the estimate."""
     prompt = ctx.estimate.likely if exact_input is None else exact_input
     if ctx.endpoint.dialect not in GENERATING:
-        return Asked(prompt, 0, 0, 0, False)
+        return Asked(prompt, 0, 0, 0, False, True)
     client = ctx.estimate.output
     bounds = [bound for bound in (client, ctx.principal.output_cap, quote.max_output) if bound]
     whole = min(bounds) if bounds else 0
     usual = recent if recent is not None else ASSUMED
     output = min(usual, whole) if whole else usual
     paid = whole or output
-    return Asked(prompt, output, paid, paid if client else min(output, paid), bool(client))
+    return Asked(prompt, output, paid, paid if client else min(output, paid), bool(client), bool(bounds))
 
 
 def cost(quote: Quote, prompt: int, output: int) -> int:
@@ -57,26 +57,6 @@ def affordable(quote: Quote, prompt: int, micro_usd: int) -> int | None:
     if not quote.output_price:
         return None
     return max(0, (micro_usd * PRICED_PER - prompt * quote.input_price) // quote.output_price)
-
-
-def charges(rules: Sequence[Rule], want: Asked, quote: Quote, calendar: "Calendar") -> list[Charge]:
-    """One charge a rule. Without a client's cap the output part shrinks to what the limit can hold at all."""
-    made = []
-    for rule in rules:
-        unit = rule.unit
-        if unit == "requests" or unit == "slots":
-            made.append(Charge(rule, 1, 1))
-        elif unit == "micro_usd":
-            window = calendar.window(rule.per)
-            most, least = cost(quote, want.input, want.paid), cost(quote, want.input, want.least)
-            made.append(Charge(rule, most, least, window))
-        else:
-            fixed = 0 if unit == "output_tokens" else want.input
-            amount = fixed if unit == "input_tokens" else fixed + want.output
-            if not want.capped and fixed < rule.limit < amount:
-                amount = rule.limit
-            made.append(Charge(rule, amount, amount))
-    return made
 
 
 class Calendar:

@@ -1,7 +1,6 @@
 """Limits in response headers: OpenAI's six names, and ours for money and for a store that is down."""
 
-from ..policy.rules import Grant, Reservation
-from .refusal import dollars
+from ..policy.rules import MICRO, Grant, Reservation
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -9,34 +8,56 @@ Headers = list[tuple[bytes, bytes]]
 def limit_headers(reservation: Reservation) -> Headers:
     """What a client may know of its limits after this request: of each kind the rule with the smallest share left."""
     headers: Headers = []
-    tightest: dict[str, Grant] = {}
+    requests: Grant | None = None
+    tokens: Grant | None = None
     money: Grant | None = None
     for grant in reservation.grants:
         rule = grant.rule
-        if rule.shadow or rule.unit == "slots":
+        unit = rule.unit
+        if unit == "slots" or rule.shadow:
             continue
-        if rule.unit == "micro_usd":
-            if rule.name == "credit":
-                headers.append((b"x-tollway-credit-remaining-usd", dollars(max(0, grant.left)).encode()))
-            elif money is None or grant.left < money.left:
-                money = grant
-            continue
-        kind = "requests" if rule.unit == "requests" else "tokens"
-        known = tightest.get(kind)
-        if known is None or grant.left * known.rule.limit < known.left * rule.limit:
-            tightest[kind] = grant
-    for kind, grant in tightest.items():
-        name = kind.encode()
+        if unit == "requests":
+            if requests is None or _tighter(grant, requests):
+                requests = grant
+        elif unit != "micro_usd":
+            if tokens is None or _tighter(grant, tokens):
+                tokens = grant
+        elif rule.name == "credit":
+            headers.append((b"x-tollway-credit-remaining-usd", _left(grant)))
+        elif money is None or grant.left < money.left:
+            money = grant
+    if requests is not None:
+        left = requests.left
         headers += (
-            (b"x-ratelimit-limit-" + name, b"%d" % grant.rule.limit),
-            (b"x-ratelimit-remaining-" + name, b"%d" % max(0, grant.left)),
-            (b"x-ratelimit-reset-" + name, duration(grant.reset)),
+            (b"x-ratelimit-limit-requests", b"%d" % requests.rule.limit),
+            (b"x-ratelimit-remaining-requests", b"%d" % left if left > 0 else b"0"),
+            (b"x-ratelimit-reset-requests", duration(requests.reset)),
+        )
+    if tokens is not None:
+        left = tokens.left
+        headers += (
+            (b"x-ratelimit-limit-tokens", b"%d" % tokens.rule.limit),
+            (b"x-ratelimit-remaining-tokens", b"%d" % left if left > 0 else b"0"),
+            (b"x-ratelimit-reset-tokens", duration(tokens.reset)),
         )
     if money is not None:
-        headers.append((b"x-tollway-budget-remaining-usd", dollars(max(0, money.left)).encode()))
+        headers.append((b"x-tollway-budget-remaining-usd", _left(money)))
     if reservation.degraded is not None:
         headers.append((b"x-tollway-limits", reservation.degraded.encode()))
     return headers
+
+
+def _tighter(grant: Grant, other: Grant) -> bool:
+    return grant.left * other.rule.limit < other.left * grant.rule.limit
+
+
+def _left(grant: Grant) -> bytes:
+    left = grant.left
+    return b"%d.%06d" % divmod(left, MICRO) if left > 0 else b"0.000000"
+
+
+_WHOLE: dict[int, bytes] = {60: b"1m0s", 61: b"1m1s"}
+"""What a window that has just begun to fill is most often told."""
 
 
 def duration(seconds: float) -> bytes:
@@ -46,6 +67,8 @@ def duration(seconds: float) -> bytes:
     if seconds < 60:
         return b"%gs" % round(seconds, 3)
     whole = -int(-seconds // 1)
+    if whole in _WHOLE:
+        return _WHOLE[whole]
     minutes, rest = divmod(whole, 60)
     if minutes < 60:
         return b"%dm%ds" % (minutes, rest)

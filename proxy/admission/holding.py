@@ -14,18 +14,28 @@ from .refusal import refusal
 class Holding:
     """One reservation and how many output tokens each of its grants covers."""
 
-    __slots__ = ("_covered", "_leases", "_prompt", "_quote", "_sent_prompt", "_store", "reservation")
+    __slots__ = ("_asked", "_cover", "_leases", "_quote", "_sent_prompt", "_store", "reservation", "short")
 
     def __init__(
         self, reservation: Reservation, *, asked: Asked, quote: Quote, store: LimitStore, leases: Leases
     ) -> None:
         self.reservation = reservation
         self._quote = quote
-        self._prompt = asked.input
+        self._asked = asked
         self._store = store
         self._leases = leases
-        self._covered = [_covered(grant.rule, grant.held, asked, quote) for grant in reservation.grants]
+        self._cover: list[int | None] | None = None
         self._sent_prompt = False
+        self.short = False
+        """May the answer cost more than hard budgets have granted, unless it is capped?"""
+
+    @property
+    def _covered(self) -> list[int | None]:
+        """Output tokens that each grant stands for; worked out where somebody asks."""
+        if self._cover is None:
+            grants = self.reservation.grants
+            self._cover = [_covered(grant.rule, grant.held, self._asked, self._quote) for grant in grants]
+        return self._cover
 
     @property
     def output(self) -> int | None:
@@ -60,17 +70,17 @@ class Holding:
             later[index] = goal
             more = goal - covered
             if grant.rule.unit == "micro_usd":
-                more = max(0, cost(quote, self._prompt, goal) - grant.held)
+                more = max(0, cost(quote, self._asked.input, goal) - grant.held)
             amounts.append(more)
         denial = await self._store.extend(self.reservation, amounts)
         if denial is not None:
             return refusal(denial)
-        self._covered = later
+        self._cover = later
         return None
 
     async def spend(self, more: int) -> None:
         """``more`` output tokens have been delivered, and the prompt was read: they are used now, not held."""
-        prompt, self._sent_prompt = (0 if self._sent_prompt else self._prompt), True
+        prompt, self._sent_prompt = (0 if self._sent_prompt else self._asked.input), True
         by_unit = {"tokens": prompt + more, "input_tokens": prompt, "output_tokens": more}
         await self._store.spend(
             self.reservation, [by_unit.get(grant.rule.unit, 0) for grant in self.reservation.grants]
@@ -84,19 +94,23 @@ class Holding:
 
 def used(reservation: Reservation, ctx: RequestContext) -> Sequence[int]:
     """What each grant comes to. A request that reached no provider used a request and nothing else."""
-    usage, settled = ctx.usage, ctx.settled
-    charge = settled.charge if settled is not None else 0
-    by_unit = {
-        "requests": 1,
-        "slots": 0,
-        "tokens": usage.input + usage.output,
-        "input_tokens": usage.input,
-        "output_tokens": usage.output,
-        "micro_usd": charge or 0,
-    }
     if not ctx.attempts:
         return [1 if grant.rule.unit == "requests" else 0 for grant in reservation.grants]
-    return [by_unit[grant.rule.unit] for grant in reservation.grants]
+    usage, settled = ctx.usage, ctx.settled
+    amounts = []
+    for grant in reservation.grants:
+        unit = grant.rule.unit
+        if unit == "tokens":
+            amounts.append(usage.input + usage.output)
+        elif unit == "micro_usd":
+            amounts.append((settled.charge or 0) if settled is not None else 0)
+        elif unit == "input_tokens":
+            amounts.append(usage.input)
+        elif unit == "output_tokens":
+            amounts.append(usage.output)
+        else:
+            amounts.append(1 if unit == "requests" else 0)
+    return amounts
 
 
 def _covered(rule: Rule, held: int, asked: Asked, quote: Quote) -> int | None:

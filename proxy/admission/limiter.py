@@ -2,18 +2,20 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from random import getrandbits
+from itertools import count
+from secrets import token_hex
 from typing import Protocol
 
 from ..context import Principal, Quote, RequestContext, StreamMeter, Target
 from ..errors import LedgerUnavailable, PriceUnknown, TollwayError
 from ..policy.rules import Charge, Denial, Reservation, Rule
 from ..protocols import Clock, Counter, Directory, Ledger, LimitStore, Pricing, Tasks
-from .asking import GENERATING, Asked, Calendar, asked, charges, cost
+from .asking import GENERATING, Asked, Calendar, asked, cost
 from .capping import with_output_cap
 from .headers import limit_headers
 from .holding import Holding
 from .leases import LEASE, Leases
+from .program import Program, Programs, program_of
 from .refusal import refusal
 
 
@@ -61,10 +63,10 @@ class Decisions(Protocol):
     """Is told what was decided, for metrics and alerts."""
 
     def decided(self, rule: Rule, result: str) -> None:
-        """``allowed``, ``denied``, ``shadow`` (would have been denied), ``unavailable``."""
+        """``denied``, or ``unavailable``: it could not be asked."""
 
     def held(self, reservation: Reservation, principal: Principal) -> None:
-        """What is left after a hold: budgets that reach an alert are reported."""
+        """What is left after a hold: budgets that reach an alert, shadows that would have refused."""
 
 
 class Shared:
@@ -90,6 +92,12 @@ class Shared:
         self.calendar = Calendar(wall)
         self.wall = wall
         self.tasks = tasks
+        self._born = token_hex(8)
+        self._numbers = count()
+
+    def ident(self) -> str:
+        """32 hexadecimal digits that no other request has: of this process, and a number."""
+        return f"{self._born}{next(self._numbers):016x}"
 
 
 class Limiter:
@@ -108,9 +116,8 @@ class Limiter:
         meter: MakeMeter,
     ) -> None:
         self._shared = shared
-        self._gateway = gateway
-        self._models = models
-        self._providers = providers
+        self._programs = Programs(gateway, dict(models))
+        self._providers = {name: program_of(rules) for name, rules in providers.items()}
         self._directory = directory
         self._pricing = pricing
         self._counter = counter
@@ -120,40 +127,42 @@ class Limiter:
         """Before routing. Raises ``RateLimited``, ``BudgetExceeded``, ``PriceUnknown``, ``LimitsUnavailable`` or ``LedgerUnavailable``."""
         principal, ledger = ctx.principal, self._shared.ledger
         route, target = self._route(ctx)
-        rules = principal.rules + self._models.get(route, ()) + self._gateway
-        if not rules and ledger is None:
+        program = self._programs.of(principal.rules, route)
+        if not program.rules and ledger is None:
             self._cap(ctx, None)
             return
         quote = ctx.quote = self._pricing.quote(principal, ctx.request.model or "", target)
         if target is not None and quote.known:
             ctx.costing = partial(self._pricing.charge, principal, ctx.request.model or "", target)
-        priced = principal.plan.prepaid or any(rule.method == "money" for rule in rules)
+        priced = program.money or principal.plan.prepaid
         if priced and not quote.known and target is not None and target.model:
             raise _price_unknown(target)
-        ctx.ledger_id = f"{getrandbits(128):032x}"
-        holding = await self._reserve(ctx, rules, quote, route) if rules else None
+        ctx.ledger_id = self._shared.ident()
+        want = asked(ctx, quote, self._shared.forecast.p95(route))
+        holding = await self._reserve(ctx, program, want, quote, route) if program.rules else None
         try:
             if ledger is not None and target is not None:
-                await self._hold(ctx, ledger, holding, quote, target, route, required=priced)
+                await self._hold(ctx, ledger, holding, want, quote, target, route, required=priced)
         except BaseException:
             if holding is not None:
                 await holding.settle(ctx)
                 ctx.settlers.remove(holding.settle)
             raise
-        self._cap(ctx, holding)
+        if principal.output_cap is not None or (holding is not None and program.hard and holding.short):
+            self._cap(ctx, holding)
         if ctx.request.stream and ctx.endpoint.dialect in GENERATING:
-            self._watch(ctx, holding, ledger)
+            self._watch(ctx, holding if program.metered else None, ledger)
 
     async def attempt(self, ctx: RequestContext, target: Target) -> None:
         """Before one try at one provider: the provider's own limits. Raises ``RateLimited``."""
-        rules = self._providers.get(target.provider, ())
-        if not rules:
+        program = self._providers.get(target.provider)
+        if program is None:
             return
         shared = self._shared
         want = asked(ctx, ctx.quote, shared.forecast.p95(ctx.route))
-        ident = f"{getrandbits(128):032x}"
-        outcome = await shared.store.reserve(ident, charges(rules, want, ctx.quote, shared.calendar), LEASE)
-        self._tell(rules, outcome, ctx)
+        ident = shared.ident()
+        outcome = await shared.store.reserve(ident, program.charges(want, ctx.quote, shared.calendar), LEASE)
+        self._tell(program, outcome, ctx)
         if isinstance(outcome, Denial):
             raise refusal(outcome)
         shared.leases.add(outcome)
@@ -169,12 +178,10 @@ class Limiter:
             return "", self._directory.passthrough() if ctx.endpoint.model == "hint" else None
         return found
 
-    async def _reserve(self, ctx: RequestContext, rules: Sequence[Rule], quote: Quote, route: str) -> Holding:
+    async def _reserve(self, ctx: RequestContext, program: Program, want: Asked, quote: Quote, route: str) -> Holding:
         shared = self._shared
-        recent = shared.forecast.p95(route)
-        want = asked(ctx, quote, recent)
         outcome: Reservation | Denial | None
-        wanted = charges(rules, want, quote, shared.calendar)
+        wanted = program.charges(want, quote, shared.calendar)
         # Whoever comes now stands behind those who wait already.
         outcome = shared.room.ahead(wanted) if shared.room is not None else None
         if outcome is None:
@@ -182,19 +189,21 @@ class Limiter:
         if isinstance(outcome, Denial) and outcome.reason == "limit" and _by_tokens(outcome.rule):
             exact = await self._exact(ctx, want)
             if exact is not None:
-                want = asked(ctx, quote, recent, exact_input=exact)
-                wanted = charges(rules, want, quote, shared.calendar)
+                want = asked(ctx, quote, shared.forecast.p95(route), exact_input=exact)
+                wanted = program.charges(want, quote, shared.calendar)
                 outcome = await shared.store.reserve(ctx.ledger_id, wanted, LEASE)
         if isinstance(outcome, Denial) and shared.room is not None and outcome.retry_after is not None:
             again = partial(shared.store.reserve, ctx.ledger_id, wanted, LEASE)
             outcome = await shared.room.enter(ctx.principal.tenant, outcome, again)
-        self._tell(rules, outcome, ctx)
+        self._tell(program, outcome, ctx)
         if isinstance(outcome, Denial):
             raise refusal(outcome)
         ctx.reservation = outcome
         ctx.response_headers += limit_headers(outcome)
         shared.leases.add(outcome)
         holding = Holding(outcome, asked=want, quote=quote, store=shared.store, leases=shared.leases)
+        # Where nobody bounds the answer, or the money does not reach to the bound, a cap is due.
+        holding.short = program.hard and (not want.bounded or _shrunk(outcome, wanted))
         ctx.settlers.append(holding.settle)
         return holding
 
@@ -211,6 +220,7 @@ class Limiter:
         ctx: RequestContext,
         ledger: Ledger,
         holding: Holding | None,
+        want: Asked,
         quote: Quote,
         target: Target,
         route: str,
@@ -220,8 +230,7 @@ class Limiter:
         """Durable before anything is sent. Where no money hangs on it a full disk stops nobody."""
         grants = holding.reservation.grants if holding is not None else ()
         money = [grant.held for grant in grants if grant.rule.method == "money"]
-        likely = asked(ctx, quote, self._shared.forecast.p95(route))
-        held = max(money) if money else cost(quote, likely.input, likely.output)
+        held = max(money) if money else cost(quote, want.input, want.output)
         try:
             ledger.hold(self._pricing.hold(ctx, target=target, route=route, held=held, at=self._shared.wall()))
             if ledger.sync:
@@ -266,19 +275,24 @@ class Limiter:
             spend=spend,
         )
 
-    def _tell(self, rules: Sequence[Rule], outcome: Reservation | Denial, ctx: RequestContext) -> None:
+    def _tell(self, program: Program, outcome: Reservation | Denial, ctx: RequestContext) -> None:
         decisions = self._shared.decisions
         if isinstance(outcome, Denial):
             decisions.decided(outcome.rule, "denied" if outcome.reason == "limit" else "unavailable")
-            return
-        for grant in outcome.grants:
-            if grant.left < 0 and grant.rule.shadow:
-                decisions.decided(grant.rule, "shadow")
-        decisions.held(outcome, ctx.principal)
+        elif program.watched:
+            decisions.held(outcome, ctx.principal)
 
 
 async def _granted(_: int) -> None:
     return None
+
+
+def _shrunk(reservation: Reservation, wanted: Sequence[Charge]) -> bool:
+    """Was less money granted than the longest answer may cost?"""
+    for grant, charge in zip(reservation.grants, wanted, strict=True):
+        if grant.held < charge.amount and grant.rule.method == "money":
+            return True
+    return False
 
 
 def _by_tokens(rule: Rule) -> bool:

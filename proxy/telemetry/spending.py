@@ -24,9 +24,11 @@ class Spending:
         self._metrics.decisions.labels(rule.scope, rule.name, result).inc()
 
     def held(self, reservation: Reservation, principal: Principal) -> None:
-        """Looks for budgets that this hold brought to a threshold."""
+        """Looks for budgets that this hold brought to a threshold, and shadows that would have refused it."""
         for grant in reservation.grants:
             rule = grant.rule
+            if rule.shadow and grant.left < 0:
+                self.decided(rule, "shadow")
             if rule.alerts and grant.left <= rule.limit - rule.limit * rule.alerts[0]:
                 self._alert(grant, principal)
 

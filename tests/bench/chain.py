@@ -10,8 +10,10 @@ import gc
 import json
 import pstats
 import sys
+import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
 
 import orjson
 from prometheus_client import CollectorRegistry
@@ -19,18 +21,30 @@ from starlette.types import ASGIApp
 
 import middleware
 from proxy import accounts, generation
+from proxy.admission.limiter import Limiter, Shared
 from proxy.config import Config, Secret
 from proxy.config.traffic import Key, Model, Provider, Target
-from proxy.context import Limits, Message, Scope
+from proxy.context import Limits as TimeLimits
+from proxy.context import Message, RequestContext, Scope, StreamMeter
 from proxy.counting import ChainCounter
 from proxy.errors import RawHeaders
+from proxy.identity.authorisation import authorise
 from proxy.inflight import InFlight
-from proxy.protocols import Exchange, UpstreamRequest, UpstreamSocket
+from proxy.limits.forecast import OutputForecast
+from proxy.limits.memory import MemoryLimitStore
+from proxy.money.bookkeeping import Bookkeeper
+from proxy.money.journal import Journal
+from proxy.money.ledger import JournaledLedger
+from proxy.ownership.memory import MemoryOwners
+from proxy.policy.terms import NO_LIMITS, Budget, Limits
+from proxy.protocols import Entry, Exchange, Ledger, UpstreamRequest, UpstreamSocket
 from proxy.services import Services
 from proxy.settlement import Settler
+from proxy.storage.records import Transaction
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.recorder import Recorder
+from proxy.telemetry.spending import Spending
 from proxy.tokens.counter import TokenCounter
 from proxy.wire.endpoints import CHAT
 
@@ -108,22 +122,44 @@ class MemoryTransport:
         self.reads = (*([EVENT * together] * (events // together)), LAST)
         self.headers = (*COMMON, (b"content-type", b"text/event-stream; charset=utf-8"))
 
-    async def send(self, request: UpstreamRequest, limits: Limits, *, fresh: bool = False) -> Exchange:
+    async def send(self, request: UpstreamRequest, limits: TimeLimits, *, fresh: bool = False) -> Exchange:
         return MemoryExchange(self.reads, self.headers)
 
-    async def connect(self, request: UpstreamRequest, limits: Limits, subprotocols: Sequence[str]) -> UpstreamSocket:
+    async def connect(
+        self, request: UpstreamRequest, limits: TimeLimits, subprotocols: Sequence[str]
+    ) -> UpstreamSocket:
         raise NotImplementedError
 
     async def close(self) -> None:
         return None
 
 
+class Nowhere:
+    """A database that takes everything and keeps nothing."""
+
+    async def record(self, entries: Sequence[Entry], transactions: Sequence[Transaction]) -> list[bool]:
+        return [True] * len(entries)
+
+    async def held(self, requests: Iterable[str]) -> dict[str, int]:
+        return {}
+
+    async def included_of_month(self, account: str, month: str) -> int:
+        return 0
+
+
+def no_meter(ctx: RequestContext, **_: object) -> StreamMeter:
+    """Streams of this bench are not limited."""
+    raise NotImplementedError
+
+
 class Bench:
     """The services of a usual configuration on a transport in memory. Make it inside a running loop."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, limits: Limits = NO_LIMITS, budget: Budget | None = None, ledger: Ledger | None = None
+    ) -> None:
         self.config = Config(
-            keys=(Key(name="app", key=Secret(KEY)),),
+            keys=(Key(name="app", key=Secret(KEY), limits=limits, budget=budget),),
             providers={"local": Provider(use="openai", base_url="http://127.0.0.1:1/v1", api_key=Secret("none"))},
             models={"fast": Model(targets=(Target(provider="local", model="small"),))},
         )
@@ -136,15 +172,49 @@ class Bench:
         counter = ChainCounter(self._tokens)
         recorder = Recorder(metrics=metrics, access_log=self._log, wall=time.time)
         built = accounts.providers(self.config, {"local": self.transport}, {})  # type: ignore[dict-item]
+        tasks, forecast, pricing = InFlight(), OutputForecast(), generation.pricing(self.config)
+        directory = generation.directory(self.config)
+        gateway, models, providers = generation.shared_rules(self.config)
+        shared = Shared(
+            store=MemoryLimitStore(time.monotonic, time.time),
+            ledger=ledger,
+            forecast=forecast,
+            room=None,
+            decisions=Spending(metrics),
+            wall=time.time,
+            tasks=tasks,
+        )
         self.services = Services(
             config=self.config,
-            authenticator=generation.authenticator(self.config, clock),
-            directory=generation.directory(self.config),
+            authenticator=generation.authenticator(self.config, clock, terms=generation.terms_of(self.config)),
+            authorise=authorise,
+            directory=directory,
             providers=built,
             counter=counter,
             telemetry=recorder,
-            settlement=Settler(counter=counter, telemetry=recorder),
-            tasks=InFlight(),
+            settlement=Settler(
+                counter=counter,
+                telemetry=recorder,
+                pricing=pricing,
+                ledger=ledger,
+                forecast=forecast,
+                room=None,
+                local=True,
+                clock=clock,
+                wall=time.time,
+            ),
+            admission=Limiter(
+                shared,
+                gateway=gateway,
+                models=models,
+                providers=providers,
+                directory=directory,
+                pricing=pricing,
+                counter=counter,
+                meter=no_meter,
+            ),
+            owners=MemoryOwners(enforced=lambda: True, wall=time.time),
+            tasks=tasks,
             relay=generation.relay_settings(self.config),
             body_limits=generation.body_limits(self.config),
             clock=clock,
@@ -276,9 +346,33 @@ async def measure(*, count: int = 2000, rounds: int = 7) -> dict[str, float]:
             figures[f"link {link.__module__.rsplit('.', 1)[1]}"] = cost - before
             before = cost
         figures["link streaming"] = figures["request"] - before
+        figures |= await limited(figures, count=count, rounds=rounds)
         return figures
     finally:
         bench.close()
+
+
+async def limited(figures: dict[str, float], *, count: int, rounds: int) -> dict[str, float]:
+    """What limits, a budget and the durable hold add to a request, reserve to settlement, and auth with them."""
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal(Path(folder), limit=256 * 1024 * 1024)
+        ledger = JournaledLedger(journal, Bookkeeper(Nowhere()), sync=False, clock=time.monotonic)
+        most = 1_000_000_000
+        bench = Bench(
+            limits=Limits(rpm=most, tpm=most, concurrency=1000),
+            budget=Budget(usd=1_000_000),
+            ledger=ledger,
+        )
+        bench.transport.plain()
+        writing = asyncio.get_running_loop().create_task(ledger.run())
+        try:
+            whole = await best(bench.chain(), BODY, count=count, rounds=rounds)
+        finally:
+            writing.cancel()
+            bench.close()
+            ledger.close()
+    added = whole - figures["request"]
+    return {"request, limited": whole, "limits and hold": added, "auth, limits and hold": added + figures["link auth"]}
 
 
 async def profile(count: int) -> None:

@@ -10,7 +10,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from itertools import count
@@ -56,15 +56,15 @@ def postgres_at(url: str, folder: Path) -> dict[str, Any]:
     return {"type": "postgres", "url": url, "journal": str(folder / "journal")}
 
 
-@contextlib.contextmanager
-def fleet(config: dict[str, Any], size: int = 4) -> Iterator[list[Gateway]]:
+@contextlib.asynccontextmanager
+async def fleet(config: dict[str, Any], size: int = 4) -> AsyncIterator[list[Gateway]]:
     """``size`` processes with one configuration, each on a port of its own; started together."""
     configs = [{**config, "server": {**config["server"], "port": free_port()}} for _ in range(size)]
     found: list[Gateway] = []
     try:
         found += [Gateway(each, wait=False) for each in configs]
         for gateway in found:
-            wait_up(gateway)
+            await asyncio.to_thread(wait_up, gateway)
         yield found
     finally:
         for gateway in found:
@@ -257,10 +257,16 @@ class Witness:
             await asyncio.sleep(every)
 
     async def finish(self) -> None:
-        """The last look; nothing may have been missed."""
-        await self.look()
-        total = (await asyncio.to_thread(self._mock.stats))["requests"] - self._before
-        assert len(self._numbers) == total, f"saw {len(self._numbers)} of {total} requests"
+        """The last look, when all clients are gone and everything they left behind has ended; nothing may have been missed."""
+        deadline = time.monotonic() + 10
+        while True:
+            stats = await asyncio.to_thread(self._mock.stats)
+            await self.look()
+            total = stats["requests"] - self._before
+            if not stats["open"] and len(self._numbers) == total:
+                return
+            assert time.monotonic() < deadline, f"saw {len(self._numbers)} of {total} requests: {stats}"
+            await asyncio.sleep(0.1)
 
 
 # ---- the ledger -----------------------------------------------------------------------------------------------------

@@ -124,16 +124,16 @@ async def test_four_processes_on_one_store(
     valkey.ask("FLUSHALL")
     state = {"type": "redis", "url": valkey.url, "replicas": 4, "timeout": 1}
     async with stored(engine, tmp_path) as (storage, books):
-        with fleet(budgeted(upstream, storage, state)) as gateways:
+        async with fleet(budgeted(upstream, storage, state)) as gateways:
             await exactly_ten(upstream, gateways, books, number)
 
 
 async def test_four_workers_on_an_embedded_store(upstream: Mock, tmp_path: Path) -> None:
     config = budgeted(upstream, sqlite_in(tmp_path), {"type": "embedded", "timeout": 1}, server={"workers": 4})
-    with fleet(config, 1) as gateways:
+    async with fleet(config, 1) as gateways:
         await exactly_ten(upstream, gateways, Books(tmp_path / "tollway.db"))
 
 
 async def test_one_worker_in_memory(upstream: Mock, tmp_path: Path) -> None:
-    with fleet(budgeted(upstream, sqlite_in(tmp_path), None), 1) as gateways:
+    async with fleet(budgeted(upstream, sqlite_in(tmp_path), None), 1) as gateways:
         await exactly_ten(upstream, gateways, Books(tmp_path / "tollway.db"))

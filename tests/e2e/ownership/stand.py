@@ -60,6 +60,8 @@ class Upstream:
     """Answers by ``routes`` ((method, path below /v1) to a document or a function), everything else with 200 ``{"ok": true}``."""
 
     def __init__(self) -> None:
+        self.opened = 0
+        """Requests begun, those that broke off in their body too."""
         self.requests: list[UpstreamRequest] = []
         self.bodies: list[bytes] = []
         self.routes: dict[tuple[str, str], Any] = {}
@@ -71,6 +73,7 @@ class Upstream:
         return [f"{request.method} {request.url}" for request in self.requests]
 
     async def send(self, request: UpstreamRequest, limits: Limits, *, fresh: bool = False) -> Exchange:
+        self.opened += 1
         body = request.body
         if body is not None and not isinstance(body, bytes):
             body = b"".join([chunk async for chunk in body])

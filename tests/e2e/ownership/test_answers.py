@@ -280,6 +280,15 @@ async def test_paging_finds_everything_behind_the_objects_of_others(spread: int,
     assert await listed(gate, limit) == mine
 
 
+async def test_a_provider_that_ignores_the_cursor_is_not_asked_for_ever() -> None:
+    gate = Stand()
+    await gate.owners.claim(A, ["file-mine1"])
+    gate.upstream.routes["GET", "/files"] = lambda request: json_answer(a_list(["file-mine1", "file-x"], more=True))
+    page = orjson.loads((await gate.ask(A, "GET", "/v1/files")).body)
+    assert ([item["id"] for item in page["data"]], page["has_more"]) == (["file-mine1"], False)
+    assert len(gate.upstream.requests) == 2
+
+
 async def test_a_list_too_deep_is_refused_and_says_so() -> None:
     gate = Stand()
     gate.upstream.routes["GET", "/files"] = paged([f"file-{number:05}x" for number in range(5000)], 20)

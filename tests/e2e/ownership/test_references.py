@@ -104,6 +104,26 @@ async def test_a_reference_must_be_the_callers(path: str, document: dict[str, An
     assert gate.upstream.bodies[-1] == with_id(document, MINE), "what is the caller's travels byte for byte"
 
 
+TELLS = ('"reasoning"', '"message"', '"whatever"')
+"""What says itself what it is: only an id that is known as somebody else's is refused there."""
+
+
+@pytest.mark.parametrize(
+    ("path", "document"), REFERENCES, ids=[f"{p} {orjson.dumps(d).decode()}" for p, d in REFERENCES]
+)
+async def test_an_id_that_nobody_has_is_refused_in_the_same_words(path: str, document: dict[str, Any]) -> None:
+    gate = await stand()
+    await gate.owners.claim(A, ["vs_mine"])
+    nobodys = await gate.ask(A, "POST", "/v1" + path, with_id(document, "file-nobodys1"))
+    if any(word.encode() in with_id(document, ID) for word in TELLS):
+        assert nobodys.status == 200
+        return
+    assert nobodys.status == 404
+    theirs = await gate.ask(A, "POST", "/v1" + path, with_id(document, THEIRS))
+    words = [answer.error["message"].partition("(request id")[0] for answer in (nobodys, theirs)]
+    assert words[0].replace("file-nobodys1", "@") == words[1].replace(THEIRS, "@")
+
+
 @pytest.mark.parametrize(
     ("path", "document"), REFERENCES, ids=[f"{p} {orjson.dumps(d).decode()}" for p, d in REFERENCES]
 )
@@ -191,7 +211,7 @@ async def test_a_model_that_the_configuration_names_is_everybodys() -> None:
     [
         "after=file-theirs12", "before=file-theirs12", "limit=3&after=file%2Dtheirs12", "after=file%252Dtheirs12",
         "after=file-mine1234&after=file-theirs12", "%61fter=file-theirs12", "x=1;after=file-theirs12", "anything=file-theirs12",
-        "call_id=file-theirs12", "call_id=nobody", "THREAD_ID=nobody",
+        "call_id=file-theirs12", "call_id=nobody", "x=1;call_id=nobody", "THREAD_ID=nobody",
     ],
 )  # fmt: skip
 async def test_ids_in_the_query(query: str) -> None:
@@ -302,7 +322,7 @@ async def test_ids_in_a_form(path: str, name: str, value: str) -> None:
     gate = await stand()
     await gate.owners.claim(A, ["cntr_mine1"])
     assert await send(gate, path, form((name, value.replace("@", THEIRS), None))) == 404
-    assert gate.upstream.asked == [], "a small form is refused before anybody hears of it"
+    assert gate.upstream.opened == 0, "a small form is refused before anybody hears of it"
     assert await send(gate, path, form((name, value.replace("@", MINE), None))) == 200
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.admission.asking import ASSUMED, Asked, Calendar, affordable, asked, charges, cost
+from proxy.admission.asking import ASSUMED, Asked, Calendar, affordable, asked, cost
+from proxy.admission.program import Programs, program_of
 from proxy.context import Principal, Quote, RequestContext, TokenEstimate
 from proxy.policy.rules import Rule, budget_rule, rules_of
 from proxy.policy.terms import Budget, Limits
@@ -33,7 +34,7 @@ def test_the_reservation_is_the_least_of_the_caps(
     cap: int, key_cap: int | None, recent: int | None, output: int, paid: int, least: int
 ) -> None:
     want = asked(context(cap=cap, key_cap=key_cap), QUOTE, recent)
-    assert want == Asked(100, output, paid, least, bool(cap))
+    assert want == Asked(100, output, paid, least, bool(cap), True)
 
 
 def test_without_a_known_maximum_the_usual_answer_is_assumed() -> None:
@@ -44,7 +45,7 @@ def test_without_a_known_maximum_the_usual_answer_is_assumed() -> None:
 def test_embeddings_have_no_output() -> None:
     ctx = context(cap=10)
     ctx.endpoint = EMBEDDINGS
-    assert asked(ctx, QUOTE, 50) == Asked(100, 0, 0, 0, False)
+    assert asked(ctx, QUOTE, 50) == Asked(100, 0, 0, 0, False, True)
 
 
 def test_a_count_takes_the_place_of_the_estimate() -> None:
@@ -72,13 +73,15 @@ class Clock:
 
 
 def by_name(rules: tuple[Rule, ...], want: Asked) -> dict[str, tuple[int, int, str]]:
-    return {c.rule.name: (c.amount, c.least, c.window) for c in charges(rules, want, QUOTE, Calendar(Clock()))}
+    return {
+        c.rule.name: (c.amount, c.least, c.window) for c in program_of(rules).charges(want, QUOTE, Calendar(Clock()))
+    }
 
 
 def test_each_rule_is_asked_for_its_own_unit() -> None:
     limits = Limits(rpm=10, tpm=10_000, input_tpm=10_000, output_tpm=10_000, concurrency=3)
     rules = (*rules_of(limits, "key", "k"), budget_rule(Budget(usd=1, per="day"), "key", "k", ledgered=False))
-    want = Asked(100, 50, 400, 60, False)
+    want = Asked(100, 50, 400, 60, False, True)
     assert by_name(rules, want) == {
         "rpm": (1, 1, ""),
         "concurrency": (1, 1, ""),
@@ -91,14 +94,17 @@ def test_each_rule_is_asked_for_its_own_unit() -> None:
 
 def test_an_answer_without_a_cap_shrinks_to_what_the_limit_can_hold() -> None:
     rules = rules_of(Limits(tpm=500, output_tpm=300), "key", "k")
-    assert by_name(rules, Asked(100, 1024, 1024, 1024, False)) == {"tpm": (500, 500, ""), "output_tpm": (300, 300, "")}
+    assert by_name(rules, Asked(100, 1024, 1024, 1024, False, True)) == {
+        "tpm": (500, 500, ""),
+        "output_tpm": (300, 300, ""),
+    }
 
 
 def test_a_client_that_asks_for_too_much_is_told_so() -> None:
     rules = rules_of(Limits(tpm=500), "key", "k")
-    assert by_name(rules, Asked(100, 1000, 1000, 1000, True)) == {"tpm": (1100, 1100, "")}
+    assert by_name(rules, Asked(100, 1000, 1000, 1000, True, True)) == {"tpm": (1100, 1100, "")}
     # A prompt that is too long by itself is too long, cap or not.
-    assert by_name(rules, Asked(600, 1000, 1000, 1000, False)) == {"tpm": (1600, 1600, "")}
+    assert by_name(rules, Asked(600, 1000, 1000, 1000, False, True)) == {"tpm": (1600, 1600, "")}
 
 
 def test_the_calendar_follows_the_clock_in_both_directions() -> None:
@@ -117,3 +123,26 @@ def test_the_calendar_follows_the_clock_in_both_directions() -> None:
 
 def test_the_default_endpoint_generates() -> None:
     assert context().endpoint is CHAT
+
+
+def test_what_a_program_is_asked_about_beside_its_charges() -> None:
+    rates = rules_of(Limits(rpm=5, tpm=5, soft=("tpm",)), "key", "k")
+    soft = budget_rule(Budget(usd=1, hard=False), "key", "k", ledgered=False)
+    hard = budget_rule(Budget(usd=1, per="day", alerts=()), "key", "k", ledgered=False)
+    shown = [
+        (made.money, made.hard, made.watched, made.metered)
+        for made in (program_of(rates), program_of((soft,)), program_of((hard,)), program_of(()))
+    ]
+    assert shown == [
+        (False, False, False, False), (True, False, True, False), (True, True, False, True), (False, False, False, False),
+    ]  # fmt: skip
+
+
+def test_programs_are_put_together_once_for_a_caller_and_a_route() -> None:
+    own = rules_of(Limits(rpm=1), "key", "k")
+    fast, gateway = rules_of(Limits(rpm=2), "model", "fast"), rules_of(Limits(rpm=3), "gateway", "")
+    programs = Programs(gateway, {"fast": fast})
+    assert programs.of(own, "fast").rules == own + fast + gateway
+    assert programs.of(own, "slow").rules == own + gateway
+    assert programs.of(own, "fast") is programs.of(own, "fast")
+    assert programs.of((), "fast").rules == fast + gateway

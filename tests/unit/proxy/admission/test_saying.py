@@ -109,8 +109,8 @@ def test_money_and_a_store_that_is_down_have_headers_of_ours() -> None:
     reservation = grants((month, 5_000_000), (day, 750_000), (credit_rule("a", 9), -1))
     reservation.degraded = "share"
     assert limit_headers(reservation) == [
-        (b"x-tollway-credit-remaining-usd", b"0.00"),
-        (b"x-tollway-budget-remaining-usd", b"0.75"),
+        (b"x-tollway-credit-remaining-usd", b"0.000000"),
+        (b"x-tollway-budget-remaining-usd", b"0.750000"),
         (b"x-tollway-limits", b"share"),
     ]
 

@@ -7,6 +7,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from proxy.errors import (
+    UpstreamConnectTimeout,
     UpstreamCut,
     UpstreamDropped,
     UpstreamError,
