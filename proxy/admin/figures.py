@@ -31,7 +31,7 @@ async def usage(desk: Desk, call: Call[Nothing, queries.UsageQuery]) -> answers.
         first=None if since is None else _day(since),
         last=None if until is None else _day(until - 1e-6),
         account=await _account(desk, asked.account),
-        key=asked.key,
+        key=await _key(desk, asked.key),
         route=asked.route,
         model=asked.model,
         provider=asked.provider,
@@ -49,7 +49,7 @@ async def requests(desk: Desk, call: Call[Nothing, queries.RequestsQuery]) -> an
     since, until = _period(asked)
     filters = EntryFilter(
         account=await _account(desk, asked.account),
-        key=asked.key,
+        key=await _key(desk, asked.key),
         route=asked.route,
         model=asked.model,
         provider=asked.provider,
@@ -103,6 +103,12 @@ def _period(asked: queries.Period) -> tuple[float | None, float | None]:
     if since is not None and until is not None and since >= until:
         raise invalid("to", "is not after from.")
     return since, until
+
+
+async def _key(desk: Desk, named: str | None) -> str | None:
+    """What its entries stand under: a rotated key's under the first of its line. A key of the file has no record."""
+    record = await desk.db.key(named) if named is not None else None
+    return named if record is None else record.counted_as
 
 
 async def _account(desk: Desk, named: str | None) -> str | None:

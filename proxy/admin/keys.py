@@ -119,7 +119,7 @@ async def revoke(desk: Desk, call: Call[Nothing, Nothing]) -> answers.Key:
 
 
 async def rotate(desk: Desk, call: Call[KeyRotate, Nothing]) -> Struct:
-    """A new key with the same terms; the old one works on for ``overlap``."""
+    """A new key with the same terms and the same counters; the old one works on for ``overlap``."""
     overlap = span(call.body.overlap, "overlap")
     old = await _key(desk, call.path["key"])
     ident = id_for("key", desk, call.repeat)
@@ -142,6 +142,7 @@ async def rotate(desk: Desk, call: Call[KeyRotate, Nothing]) -> Struct:
         created=call.at,
         revoked=None,
         replaced_by=None,
+        root=old.counted_as,
         version=1,
     )
     ended = structs.replace(old, revoked=call.at + overlap, replaced_by=new.id)

@@ -84,7 +84,7 @@ def principal_of(key: KeyRecord, account: AccountRecord, terms: Terms) -> Princi
         name=key.name,
         tenant=account.id,
         account=account.id,
-        key=key.id,
+        key=key.counted_as,
         models=scopes.models,
         passthrough=EVERY_MODEL in scopes.models if scopes.passthrough is None else scopes.passthrough,
         exact_usage=terms.ledgered or account.plan.prepaid or any(_counts_tokens(rule) for rule in rules),
@@ -101,7 +101,9 @@ def principal_of(key: KeyRecord, account: AccountRecord, terms: Terms) -> Princi
 
 def key_rules(key: KeyRecord, terms: Terms) -> tuple[Rule, ...]:
     """Limits and budgets of one key; ``terms.default`` fills in what it does not set."""
-    return rules_of(filled(key.limits, terms.default), "key", key.id) + _budgets(key.budgets, "key", key.id, terms)
+    return rules_of(filled(key.limits, terms.default), "key", key.counted_as) + _budgets(
+        key.budgets, "key", key.counted_as, terms
+    )
 
 
 def account_rules(account: AccountRecord, terms: Terms) -> tuple[Rule, ...]:

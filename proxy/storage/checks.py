@@ -115,6 +115,7 @@ def key(record: KeyRecord) -> None:
     text("The key's name", record.name, NAME, empty=True)
     text("The key's hint", record.hint, ID, empty=True)
     text("replaced_by", record.replaced_by or "", ID, empty=True)
+    text("root", record.root or "", ID, empty=True)
     if not 16 <= len(record.digest) <= 64:
         raise ValueError("The key's digest has no length that a digest has.")
     moment("The key's creation", record.created)

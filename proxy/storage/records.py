@@ -42,8 +42,15 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
     revoked: float | None = None
     """When it stops, or stopped, working: rotation sets it in the future."""
     replaced_by: str | None = None
+    root: str | None = None
+    """The first key of its line of rotations; ``None``: this one."""
     metadata: dict[str, str] = {}
     version: int = 1
+
+    @property
+    def counted_as(self) -> str:
+        """The id that its limits, budgets and entries stand under: a rotation changes the secret, not what was used."""
+        return self.root or self.id
 
 
 class Posting(Struct, frozen=True):

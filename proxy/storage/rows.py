@@ -76,6 +76,7 @@ def key_values(record: KeyRecord) -> Values:
         "expires": record.expires,
         "revoked": record.revoked,
         "replaced_by": record.replaced_by,
+        "root": record.root,
         "metadata": _other("metadata", record.metadata, {}),
         "version": record.version,
     }
@@ -84,7 +85,7 @@ def key_values(record: KeyRecord) -> Values:
 def key_of(row: AnyRow) -> KeyRecord:
     """A key from its columns in the table's order."""
     (
-        id, account, name, digest, hint, created, scopes, limits, budgets, output_cap, expires, revoked, replaced_by, metadata, version
+        id, account, name, digest, hint, created, scopes, limits, budgets, output_cap, expires, revoked, replaced_by, root, metadata, version
     ) = row  # fmt: skip
     return KeyRecord(
         id=id,
@@ -100,6 +101,7 @@ def key_of(row: AnyRow) -> KeyRecord:
         expires=expires,
         revoked=revoked,
         replaced_by=replaced_by,
+        root=root,
         metadata={} if metadata is None else _metadata.decode(metadata),
         version=version,
     )

@@ -77,6 +77,7 @@ keys = Table(
     Column("expires", Double),
     Column("revoked", Double),
     Column("replaced_by", Text),
+    Column("root", Text),
     Column("metadata", Text),
     Column("version", BigInteger, nullable=False),
     Index("keys_created", "created", "id"),

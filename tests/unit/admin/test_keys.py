@@ -4,6 +4,7 @@ import asyncio
 
 import orjson
 
+from proxy.identity.principals import Terms, key_rules
 from proxy.identity.virtual_keys import digest, well_formed
 
 from .api import BOTH, PEPPER, Api, Json, once
@@ -112,6 +113,17 @@ async def test_rotation_with_an_overlap(api: Api) -> None:
     assert (await api.good("GET", f"/keys/{new['id']}"))["status"] == "active"
     reply = await api.ask("POST", f"/keys/{old['id']}/rotate", {})
     assert (reply.status, reply.error["code"]) == (409, "conflict")
+
+
+async def test_a_rotation_changes_the_secret_and_not_what_was_used(api: Api) -> None:
+    first = await make(api, limits={"rpm": 5}, budget={"usd": 3})
+    second = await api.good("POST", f"/keys/{first['id']}/rotate", {"overlap": "10m"})
+    third = await api.good("POST", f"/keys/{second['id']}/rotate")
+    records = [await api.database.key(made["id"]) for made in (first, second, third)]
+    assert [record.counted_as for record in records if record is not None] == [first["id"]] * 3
+    rules = [key_rules(record, Terms(ledgered=True)) for record in records if record is not None]
+    assert rules[0] == rules[1] == rules[2]
+    assert {rule.ident for rule in rules[2]} == {f"key/{first['id']}/rpm", f"key/{first['id']}/budget.month"}
 
 
 async def test_rotation_at_once_and_by_seconds(api: Api) -> None:

@@ -293,6 +293,7 @@ def _tables() -> None:
         sa.Column("expires", sa.Double(), nullable=True),
         sa.Column("revoked", sa.Double(), nullable=True),
         sa.Column("replaced_by", sa.Text(), nullable=True),
+        sa.Column("root", sa.Text(), nullable=True),
         sa.Column("metadata", sa.Text(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
