@@ -117,7 +117,7 @@ async def _to_client(ctx: RequestContext, upstream: UpstreamSocket, send: Send) 
             await ctx.frames.received(message)
         if isinstance(message, str):
             await send({"type": "websocket.send", "text": message})
-            if '"response.done"' in message:
+            if '"usage"' in message:
                 ctx.usage = read_realtime_usage(message.encode(), ctx.usage)
         else:
             await send({"type": "websocket.send", "bytes": message})

@@ -6,7 +6,8 @@ from starlette.types import ASGIApp
 from proxy.context import Receive, Scope, Send, context_of
 from proxy.protocols import Clock, Counter
 from proxy.services import Services
-from proxy.wire.endpoints import Endpoint
+from proxy.wire.chat import RequestView
+from proxy.wire.endpoints import Dialect, Endpoint
 
 
 class TokenCountMiddleware:
@@ -22,11 +23,23 @@ class TokenCountMiddleware:
         if ctx.body:
             begun = self._clock()
             request = ctx.request
-            # The largest, whichever of them the provider will read.
-            cap = max(request.max_completion_tokens or 0, request.max_tokens or 0, request.max_output_tokens or 0)
-            ctx.estimate = self._counter.estimate(ctx.body, cap * max(request.n or 1, request.best_of or 1))
+            cap = _cap(ctx.endpoint.dialect, request) * max(request.n or 1, request.best_of or 1)
+            ctx.estimate = self._counter.estimate(ctx.body, cap)
             ctx.timings.append(("token_count", self._clock() - begun))
         await self.app(scope, receive, send)
+
+
+def _cap(dialect: Dialect, request: RequestView) -> int:
+    """Of the caps that this operation knows the largest, whichever of them the provider will read; others cap nothing."""
+    match dialect:
+        case "chat":
+            return max(request.max_completion_tokens or 0, request.max_tokens or 0)
+        case "responses":
+            return request.max_output_tokens or 0
+        case "completions" | "messages":
+            return request.max_tokens or 0
+        case _:
+            return 0
 
 
 def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:

@@ -32,13 +32,22 @@ def masked(value: object) -> Plain:
     if isinstance(value, Secret):
         return value.masked()
     if isinstance(value, Struct):
-        return {name: masked(_covered(name, child)) for name, child in structs.asdict(value).items()}
+        return {name: masked(_covered(name, child)) for name, child in _fields(value).items()}
     if isinstance(value, Mapping):
         return {str(name): masked(child) for name, child in value.items()}
     if isinstance(value, tuple | list):
         return [masked(child) for child in value]
     assert value is None or isinstance(value, str | int | float | bool)
     return value
+
+
+def _fields(value: Struct) -> dict[str, object]:
+    """A Struct's fields; of one with many optional ones, such as limits, those that are set."""
+    fields = structs.asdict(value)
+    if not value.__struct_config__.omit_defaults:
+        return fields
+    unset = {field.name for field in structs.fields(value) if fields[field.name] == field.default}
+    return {name: child for name, child in fields.items() if name not in unset}
 
 
 def _covered(name: str, value: object) -> object:
@@ -56,7 +65,9 @@ def leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
     """Every leaf with its path; empty mappings and lists count as leaves, Secrets stay Secrets."""
     children: list[tuple[str | int, object]] = []
     if isinstance(value, Struct):
-        children = [(name, _covered(name, child)) for name, child in structs.asdict(value).items()]
+        children = [(name, _covered(name, child)) for name, child in _fields(value).items()]
+        if not children:
+            return
     elif isinstance(value, Mapping):
         children = [(str(name), child) for name, child in value.items()]
     elif isinstance(value, tuple | list):

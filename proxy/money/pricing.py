@@ -183,8 +183,9 @@ def _total(ctx: RequestContext, tariff: Tariff, usage: Usage) -> int | None:
 
 
 def _costs_nothing(ctx: RequestContext) -> bool:
-    """Looking something up is free everywhere."""
-    return ctx.method in _FREE_METHODS or ctx.endpoint.model == "never" or ctx.endpoint.operation == "count_tokens"
+    """Looking something up is free everywhere. A WebSocket begins with a GET, and is none."""
+    looks = ctx.method in _FREE_METHODS and ctx.endpoint.body != "socket"
+    return looks or ctx.endpoint.model == "never" or ctx.endpoint.operation == "count_tokens"
 
 
 def _source(usage: Usage, basis: Basis) -> Source:

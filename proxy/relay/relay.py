@@ -286,7 +286,7 @@ class Relay:
             await asyncio.get_running_loop().create_task(self._events(exchange))
         elif ctx.response_started:
             await self._late_answer(exchange)
-        elif kind.startswith(b"application/json") and ctx.request.stream is not True:
+        elif kind.startswith(b"application/json"):
             await self._whole(exchange)
         else:
             await self._opaque(exchange)

@@ -256,9 +256,10 @@ class MessageReader:
 
 
 def read_realtime_usage(message: bytes, so_far: Usage) -> Usage:
-    """``so_far`` plus the usage of one ``response.done`` event of a WebSocket."""
-    usage = read_response_event(message).usage
-    if usage is None:
+    """``so_far`` plus the usage of an event of a WebSocket that ends a response; other events have none of their own."""
+    event = read_response_event(message)
+    usage = event.usage
+    if usage is None or not event.finished:
         return so_far
     return Usage(
         input=so_far.input + usage.input,

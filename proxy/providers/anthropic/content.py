@@ -58,7 +58,7 @@ class Parts:
             block = {"type": "image", "source": self._image(part)}
         elif kind == "file":
             block = self._file(obj(part.get("file")))
-        elif kind in NATIVE:
+        elif isinstance(kind, str) and kind in NATIVE:
             return part
         else:
             raise unsupported(text(kind))

@@ -5,6 +5,7 @@ import contextlib
 import random
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from tests.support.gateways import (
     sqlite_in,
     wait_up,
 )
-from tests.support.processes import KEY, Gateway, Mock
+from tests.support.processes import KEY, Gateway, Mock, free_port
+from tests.support.valkey import server
 
 pytestmark = pytest.mark.e2e
 
@@ -45,70 +47,112 @@ class Story:
     """What happened."""
 
     calls: list[Call] = field(default_factory=list)
-    kills: list[float] = field(default_factory=list)
-    """Moments just after which everything was killed."""
+    asked: dict[str, int] = field(default_factory=dict)
+    """Which gateway each call went to."""
+    kills: list[tuple[int, float]] = field(default_factory=list)
+    """Which gateway died, and a moment just before."""
     down: list[float] = field(default_factory=list)
     """Seconds until the next process answered."""
 
-
-async def keep_asking(clients: Load, current: list[Gateway], keys: list[str], story: Story, seed: int) -> None:
-    """One client: plain requests and streams, short and long, one after another, whoever is there."""
-    chance = random.Random(seed)
-    while True:
-        tokens = chance.choice((5, 40, 150, 400))
-        mock = {"tokens": str(tokens), "seed": str(chance.randrange(1000))}
-        stream = chance.random() < 0.6
-        mock |= {"pace": "4", "jitter": "3"} if stream else {"first-token": str(chance.randrange(250))}
-        call = await clients.ask(
-            current[0], key=chance.choice(keys), stream=stream, mock=mock, max_tokens=max(16, tokens)
-        )
-        story.calls.append(call)
-        if call.ending == "lost":
-            await asyncio.sleep(0.1)
+    def end_of(self, call: Call) -> float | None:
+        """When the gateway that had this call was killed."""
+        return next((at for place, at in self.kills if place == self.asked[call.ident] and at >= call.begun), None)
 
 
-async def die_and_live(config: dict[str, Any], current: list[Gateway], story: Story, kills: int, seed: int) -> None:
-    """Kills and starts again, so many times."""
-    chance = random.Random(seed)
-    for _ in range(kills):
-        await asyncio.sleep(chance.uniform(0.05, 1.0))
-        story.kills.append(time.monotonic())
-        await asyncio.to_thread(kill_all, current[0])
-        begun = time.monotonic()
-        old, current[0] = current[0], Gateway(config, wait=False)
-        old.close()
-        await asyncio.to_thread(wait_up, current[0])
-        story.down.append(time.monotonic() - begun)
+class Fleet:
+    """Gateways that die and live again at their places, and clients that do not mind."""
+
+    def __init__(self, configs: list[dict[str, Any]], clients: Load, seed: int) -> None:
+        self._configs = configs
+        self._clients = clients
+        self._seed = seed
+        self.gateways = [Gateway(config, wait=False) for config in configs]
+        self.story = Story()
+        self._there: set[int] = set()
+
+    async def up(self) -> None:
+        """All of them."""
+        for place, gateway in enumerate(self.gateways):
+            await asyncio.to_thread(wait_up, gateway)
+            self._there.add(place)
+
+    def close(self) -> None:
+        """Ends what still runs."""
+        for gateway in self.gateways:
+            gateway.close()
+
+    async def ask_for_ever(self, number: int, keys: list[str]) -> None:
+        """One client: plain requests and streams, short and long, one after another, of whoever is there."""
+        chance = random.Random(self._seed + number)
+        while True:
+            if not self._there:
+                await asyncio.sleep(0.01)
+                continue
+            place = chance.choice(sorted(self._there))
+            tokens = chance.choice((5, 40, 150, 400))
+            mock = {"tokens": str(tokens), "seed": str(chance.randrange(1000))}
+            stream = chance.random() < 0.6
+            mock |= {"pace": "4", "jitter": "3"} if stream else {"first-token": str(chance.randrange(250))}
+            call = await self._clients.ask(
+                self.gateways[place], key=chance.choice(keys), stream=stream, mock=mock, max_tokens=max(16, tokens)
+            )
+            self.story.calls.append(call)
+            self.story.asked[call.ident] = place
+
+    async def die_and_live(self, place: int, kills: int) -> None:
+        """Kills the gateway at ``place`` so many times: some of them while it starts and recovers what the last one left."""
+        chance = random.Random(self._seed - place)
+        for _ in range(kills):
+            await asyncio.sleep(chance.uniform(0.1, 1.2))
+            old = self.gateways[place]
+            self._there.discard(place)
+            self.story.kills.append((place, time.monotonic()))
+            await asyncio.to_thread(kill_all, old)
+            self.gateways[place] = Gateway(self._configs[place], wait=False)
+            old.close()
+            if chance.random() < 0.2:
+                continue
+            begun = time.monotonic()
+            await asyncio.to_thread(wait_up, self.gateways[place])
+            self._there.add(place)
+            self.story.down.append(time.monotonic() - begun)
+
+    async def terminate(self) -> None:
+        """They write what they have and go."""
+        for gateway in self.gateways:
+            assert await asyncio.to_thread(gateway.terminate) == 0, gateway.log()
 
 
-async def survive(config: dict[str, Any], mock: Mock, books: Books, kills: int, seed: int) -> Story:
-    """The whole of it; returns when the last process has written everything and gone."""
-    story, witness = Story(), Witness(mock)
-    current = [Gateway(config, wait=False)]
-    try:
-        await asyncio.to_thread(wait_up, current[0])
-        async with load() as clients:
-            await clients.admin(current[0], "POST", "/accounts", {"name": "acme", "plan": {"prepaid": True}})
-            await clients.admin(current[0], "POST", "/accounts/acme/credits", {"usd": PAID_IN})
-            made = await clients.admin(current[0], "POST", "/keys", {"account": "acme", "name": "paid"})
-            await clients.until_ready(current, key=made["key"])
-            tasks = [asyncio.create_task(witness.watch())]
-            tasks += [
-                asyncio.create_task(keep_asking(clients, current, [KEY, made["key"]], story, seed + each))
-                for each in range(CLIENTS)
-            ]
-            await die_and_live(config, current, story, kills, seed)
-            # The last one's load ends by itself: requests under way are settled, not recovered.
+async def survive(configs: list[dict[str, Any]], mock: Mock, books: Books, kills: int, seed: int) -> None:
+    """The whole of it."""
+    witness = Witness(mock)
+    async with load() as clients:
+        fleet = Fleet(configs, clients, seed)
+        try:
+            await fleet.up()
+            first = fleet.gateways[0]
+            await clients.admin(first, "POST", "/accounts", {"name": "acme", "plan": {"prepaid": True}})
+            await clients.admin(first, "POST", "/accounts/acme/credits", {"usd": PAID_IN})
+            made = await clients.admin(first, "POST", "/keys", {"account": "acme", "name": "paid"})
+            await clients.until_ready(fleet.gateways, key=made["key"])
+            keys = [KEY, made["key"]]
+            tasks = [asyncio.create_task(fleet.ask_for_ever(each, keys)) for each in range(CLIENTS)]
+            tasks.append(asyncio.create_task(witness.watch()))
+            await asyncio.gather(
+                *(fleet.die_and_live(place, kills // len(configs)) for place in range(len(configs)))
+            )
+            await fleet.up()
+            # A while without kills: what is under way at its end is settled, not recovered.
             await asyncio.sleep(0.5)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        assert await asyncio.to_thread(current[0].terminate) == 0, current[0].log()
-    finally:
-        current[0].close()
+            await fleet.terminate()
+        finally:
+            fleet.close()
     await witness.finish()
-    await judge(story, witness, books)
-    return story
+    assert len(fleet.story.kills) == kills
+    await judge(fleet.story, witness, books)
 
 
 async def judge(story: Story, witness: Witness, books: Books) -> None:
@@ -154,10 +198,10 @@ def exact(call: Call, entry: dict[str, Any]) -> None:
     assert entry["charge"] == call.cost
 
 
-def near(call: Call, entry: dict[str, Any], story: Story, count: Any) -> None:
+def near(call: Call, entry: dict[str, Any], story: Story, count: Callable[[str], int]) -> None:
     """A recovered one is marked so, and at most so far behind what was delivered."""
     assert entry["count"] == "estimated", entry
-    killed = next((moment for moment in story.kills if moment >= call.begun), None)
+    killed = story.end_of(call)
     assert killed is not None, (call, entry)
     total, before = count(call.text), count(call.text_by(killed - LATE_SECONDS))
     assert entry["output_tokens"] >= min(total - LATE_TOKENS, before), (total, before, entry)
@@ -175,30 +219,43 @@ def report(story: Story, witness: Witness, entries: dict[str, Any]) -> None:
     )
 
 
-def configured(mock: Mock, folder: Path) -> dict[str, Any]:
-    """One worker with a ledger in a file, and a key with a budget that is never reached."""
+def configured(mock: Mock, folder: Path, state: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A ledger in a file, and a key with a budget that is never reached."""
     keys = [{"name": "app", "key": KEY, "budget": {"usd": 1_000, "per": "total"}}]
-    return costed(mock.url, sqlite_in(folder), keys=keys)
+    return costed(mock.url, sqlite_in(folder), state, keys=keys)
 
 
 @pytest.fixture
-def upstream() -> Any:
+def upstream() -> Iterator[Mock]:
     """A mock that nobody else asks."""
     with contextlib.closing(Mock()) as mock:
         yield mock
 
 
+async def two_on_one_store(mock: Mock, folder: Path, kills: int, seed: int) -> None:
+    """They share everything; each recovers what the other's killed ones left, when it comes first."""
+    with server() as valkey:
+        config = configured(mock, folder, {"type": "redis", "url": valkey.url, "replicas": 2, "timeout": 1})
+        configs = [{**config, "server": {**config["server"], "port": free_port()}} for _ in range(2)]
+        await survive(configs, mock, Books(folder / "tollway.db"), kills, seed)
+
+
 async def test_twenty_kills(upstream: Mock, tmp_path: Path) -> None:
-    config = configured(upstream, tmp_path)
-    story = await survive(config, upstream, Books(tmp_path / "tollway.db"), 20, seed=20)
-    assert len(story.kills) == 20
+    await two_on_one_store(upstream, tmp_path, 20, seed=20)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 async def test_two_hundred_kills(upstream: Mock, tmp_path: Path) -> None:
-    config = configured(upstream, tmp_path)
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
-    story = await survive(config, upstream, Books(tmp_path / "tollway.db"), 200, seed=seed)
-    assert len(story.kills) == 200
+    await two_on_one_store(upstream, tmp_path, 200, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+async def test_a_hundred_kills_of_one_alone(upstream: Mock, tmp_path: Path) -> None:
+    """With everything in memory: nobody else is there to recover."""
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")
+    await survive([configured(upstream, tmp_path)], upstream, Books(tmp_path / "tollway.db"), 100, seed)

@@ -529,7 +529,7 @@ def test_every_error_class_has_an_outcome() -> None:
     def classes(base: type[TollwayError]) -> list[type[TollwayError]]:
         return [base, *(found for sub in base.__subclasses__() for found in classes(sub))]
 
-    for cls in classes(TollwayError):
+    for cls in [each for each in classes(TollwayError) if each.__module__ == "proxy.errors"]:
         error = cls() if cls is GatewayDraining else cls("x")
         expected = {"client": ("rejected", "client_closed"), "upstream": ("upstream_error", "timeout")}.get(
             error.source, ("internal_error", "rejected")
