@@ -10,11 +10,19 @@ import re
 from starlette.types import ASGIApp
 
 from proxy.context import Attempt, Receive, RequestContext, Scope, Send, context_of
-from proxy.errors import AuthenticationFailed, ClientGone, InternalError, PermissionDenied, UpstreamAuthFailed
+from proxy.errors import (
+    AuthenticationFailed,
+    ClientGone,
+    InternalError,
+    InvalidRequest,
+    PermissionDenied,
+    UpstreamAuthFailed,
+)
 from proxy.protocols import Admission, Clock, Providers, Tasks, UpstreamSocket
 from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
 from proxy.wire.stream import read_realtime_usage
+from proxy.wire.values import obj, object_in
 
 from .auth import SUBPROTOCOL
 
@@ -105,6 +113,7 @@ async def _to_upstream(ctx: RequestContext, receive: Receive, upstream: Upstream
             return sendable(message.get("code") or 1000), message.get("reason") or ""
         text = message.get("text")
         frame = text if text is not None else message["bytes"]
+        check_model(ctx, frame)
         if ctx.frames is not None:
             await ctx.frames.sent(frame)
         await upstream.send(frame)
@@ -118,9 +127,39 @@ async def _to_client(ctx: RequestContext, upstream: UpstreamSocket, send: Send) 
         if isinstance(message, str):
             await send({"type": "websocket.send", "text": message})
             if '"usage"' in message:
-                ctx.usage = read_realtime_usage(message.encode(), ctx.usage)
+                await _note(ctx, message.encode("utf-8", "surrogatepass"))
         else:
             await send({"type": "websocket.send", "bytes": message})
+
+
+async def _note(ctx: RequestContext, frame: bytes) -> None:
+    """Adds a response's usage. Raises the error of the limit that it has reached, which ends the socket."""
+    ctx.usage = read_realtime_usage(frame, ctx.usage)
+    meter = ctx.meter
+    if meter is None:
+        return
+    meter.feed(frame)
+    while meter.waiting:
+        await meter.more()
+    if meter.error is not None:
+        raise meter.error
+
+
+def check_model(ctx: RequestContext, frame: str | bytes) -> None:
+    """A frame must not name another model than the one that the socket was opened, and is paid, for. Raises ``InvalidRequest``."""
+    opened, target = ctx.request.model, ctx.target
+    if opened is None or target is None:
+        return
+    data = frame.encode("utf-8", "surrogatepass") if isinstance(frame, str) else frame
+    if b'"model' not in data and b"\\u00" not in data:
+        return
+    document = object_in(data) or {}
+    for place in (document, obj(document.get("response")), obj(document.get("session"))):
+        named = place.get("model", opened)
+        if named not in (opened, target.model):
+            raise InvalidRequest(
+                "A WebSocket keeps the model that its URL names; open another one for another model.", param="model"
+            )
 
 
 def sendable(code: int) -> int:

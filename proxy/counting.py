@@ -31,11 +31,14 @@ class ChainCounter:
         name = endpoint.name
         if name in ("messages", "count_tokens"):
             name, body = "chat", as_chat(model, body)
-        prompt = await self._tokens.prompt(name, model, body)
         text = await self._tokens.text(model, output)
         tokens, source = text.tokens, text.source
         if dropped:
             tokens, source = round(tokens * (1 + dropped / len(output))), "estimated"
+        if endpoint.model == "hint":
+            # A body of any dialect.
+            return Usage(input=self._tokens.estimate(body).likely, output=tokens, output_source=source)
+        prompt = await self._tokens.prompt(name, model, body)
         return Usage(input=prompt.total, output=tokens, input_source=prompt.source, output_source=source)
 
     async def breakdown(self, model: str, body: bytes) -> dict[str, int | str]:

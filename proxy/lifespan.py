@@ -26,12 +26,7 @@ class Lifespan:
                 try:
                     await self._start()
                 except Exception as error:  # noqa: BLE001 - whatever it is, the server must be told to exit
-                    told = str(error) if isinstance(error, StartRefused) else ""
-                    reason = (
-                        told or error.strerror
-                        if isinstance(error, OSError) and error.strerror
-                        else type(error).__name__
-                    )
+                    reason = reason_of(error)
                     _log.error("start failed: %s", reason)
                     await send({"type": "lifespan.startup.failed", "message": f"tollway: start failed: {reason}"})
                     return
@@ -42,3 +37,10 @@ class Lifespan:
                 finally:
                     await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def reason_of(error: BaseException) -> str:
+    """Why the start failed, in words that hold no secret."""
+    if isinstance(error, StartRefused):
+        return str(error)
+    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__

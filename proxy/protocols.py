@@ -140,6 +140,10 @@ class Meter(Protocol):
     def usage(self) -> Usage | None:
         """As the provider reported it, once known."""
 
+    @property
+    def text(self) -> str:
+        """What was generated, bounded, for a count where nothing is reported."""
+
     def feed(self, data: bytes) -> None:
         """The next bytes of the body."""
 

@@ -14,8 +14,9 @@ from types import FrameType
 
 from . import meter, report
 from .load import Load, Meter
-from .scenarios import ALONE, FOREIGN_SHARE, IN_PROCESS, QUICK, SCENARIOS, Bench, Plan, Row
+from .scenarios import FOREIGN_SHARE, QUICK, Bench, Plan, Row
 from .servers import BenchError, Cores, build, nginx, start_upstream
+from .table import ALONE, OURS, SCENARIOS
 
 OPEN_FILES = 8192
 WATCH_S = 0.5
@@ -74,7 +75,7 @@ def measure(options: argparse.Namespace) -> report.Run:
         raise BenchError("--rounds must be at least 1")
     plan = QUICK if options.quick else Plan()
     plan = replace(plan, rounds=options.rounds or plan.rounds)
-    chosen = options.only or [name for name in SCENARIOS if name not in IN_PROCESS or options.server is None]
+    chosen = options.only or [name for name in SCENARIOS if name not in OURS or options.server is None]
     build()
     allow_open_files()
     cores = Cores.choose()

@@ -4,7 +4,6 @@ Ratios and differences are taken within a round and the median of the rounds is 
 machine cancels out.
 """
 
-import json
 import subprocess
 import sys
 import time
@@ -308,70 +307,3 @@ def _help_once(bench: Bench) -> float:
     if done.returncode:
         raise BenchError(f"tollway --help ended with status {done.returncode}: {done.stderr[-500:]}")
     return time.monotonic() - began
-
-
-def chain(bench: Bench) -> list[Row]:
-    """The chain alone in process, from `python -m tests.bench.chain --json`: {"us_per_request": .., "us_per_event": ..}."""
-    request, event = _figures("chain", _in_process(bench, "chain"))
-    return [
-        Row("chain", "chain alone, in process: CPU per request", 60, "µs", [request]),
-        Row("chain", "chain alone, in process: CPU per event", 1, "µs", [event]),
-    ]
-
-
-def translation(bench: Bench) -> list[Row]:
-    """Each dialect and each front alone in process, from `python -m tests.bench.translation --json`: the same pair by name."""
-    rows = []
-    for name, pair in _in_process(bench, "translation").items():
-        request, event = _figures("translation", pair)
-        rows.append(Row("translation", f"translation, {name}: CPU per 1 KB request", 25, "µs", [request]))
-        rows.append(Row("translation", f"translation, {name}: CPU per stream event", 6, "µs", [event]))
-    if not rows:
-        raise BenchError("tests.bench.translation measured nothing")
-    return rows
-
-
-def _in_process(bench: Bench, name: str) -> dict[str, object]:
-    """What a bench of one process prints, pinned to the server's core."""
-    if not (ROOT / "tests" / "bench" / f"{name}.py").exists():
-        raise BenchError(f"tests/bench/{name}.py is not there")
-    done = subprocess.run(
-        [sys.executable, "-m", f"tests.bench.{name}", "--json"],
-        cwd=ROOT,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        preexec_fn=child_of_ours(bench.cores.server),
-    )
-    try:
-        measured = json.loads(done.stdout)
-    except ValueError:
-        measured = None
-    if not isinstance(measured, dict):
-        raise BenchError(f"tests.bench.{name} printed no figures: {(done.stderr or done.stdout)[-500:]}")
-    return measured
-
-
-def _figures(name: str, pair: object) -> tuple[float, float]:
-    """Microseconds a request and an event."""
-    try:
-        return float(pair["us_per_request"]), float(pair["us_per_event"])  # type: ignore[index]
-    except (KeyError, TypeError, ValueError):
-        raise BenchError(f"tests.bench.{name} printed no figures: {str(pair)[-500:]}") from None
-
-
-# The order of the figures table. ALONE run first, while no other gateway shares memory pages with the one measured.
-SCENARIOS: dict[str, Callable[[Bench], list[Row]]] = {
-    "chat": chat,
-    "latency": latency,
-    "paced": paced,
-    "delay": delay,
-    "burst": burst,
-    "chain": chain,
-    "translation": translation,
-    "memory": memory,
-    "start": start,
-}
-IN_PROCESS = ("chain", "translation")  # of this gateway only: another server has no part in them
-ALONE = ("memory", "start", "chain", "translation")

@@ -9,6 +9,7 @@ from msgspec import Struct
 from ..context import Quote, RequestContext
 from ..policy.rules import window_end, window_of
 from ..protocols import Clock
+from .unseen import generates
 
 GENERATING = frozenset(("chat", "completions", "responses", "messages"))
 """Dialects whose answers have output tokens."""
@@ -37,7 +38,12 @@ def asked(ctx: RequestContext, quote: Quote, recent: int | None, *, exact_input:
     """``recent``: the 95th percentile of the route's recent answers, in tokens; ``exact_input``: a count in place of the estimate."""
     prompt = ctx.estimate.likely if exact_input is None else exact_input
     if ctx.endpoint.dialect not in GENERATING:
-        return Asked(prompt, 0, 0, 0, False, True)
+        if not generates(ctx):
+            return Asked(prompt, 0, 0, 0, False, True)
+        # Passed on as it is, and so without a cap of ours: its longest answer must be there.
+        usual = recent if recent is not None else ASSUMED
+        paid = quote.max_output or usual
+        return Asked(prompt, min(usual, paid), paid, paid, False, True)
     client = ctx.estimate.output
     bounds = [bound for bound in (client, ctx.principal.output_cap, quote.max_output) if bound]
     whole = min(bounds) if bounds else 0

@@ -6,6 +6,7 @@ from ..context import Quote, RequestContext
 from ..errors import TollwayError
 from ..policy.rules import Reservation, Rule
 from ..protocols import LimitStore
+from ..wire.usage import Usage
 from .asking import Asked, affordable, cost
 from .leases import Leases
 from .refusal import refusal
@@ -85,6 +86,29 @@ class Holding:
         await self._store.spend(
             self.reservation, [by_unit.get(grant.rule.unit, 0) for grant in self.reservation.grants]
         )
+
+    async def used(self, usage: Usage, micro_usd: int) -> TollwayError | None:
+        """One more response of a socket came to so much: it is used now, and as much is asked for again.
+
+        Money must be there in full, since nobody can cap the next response; tokens may be asked for until none are left.
+        """
+        by_unit = {
+            "tokens": usage.input + usage.output,
+            "input_tokens": usage.input,
+            "output_tokens": usage.output,
+            "micro_usd": micro_usd,
+        }
+        amounts = [by_unit.get(grant.rule.unit, 0) for grant in self.reservation.grants]
+        await self._store.spend(self.reservation, amounts)
+        short = None
+        for index, grant in enumerate(self.reservation.grants):
+            if not amounts[index]:
+                continue
+            asked = [amount if place == index else 0 for place, amount in enumerate(amounts)]
+            denial = await self._store.extend(self.reservation, asked)
+            if denial is not None and (grant.rule.method == "money" or grant.held <= 0):
+                short = short or refusal(denial)
+        return short
 
     async def settle(self, ctx: RequestContext) -> None:
         """The end: what was used stays used, the rest is given back."""

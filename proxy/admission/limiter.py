@@ -17,6 +17,8 @@ from .holding import Holding
 from .leases import LEASE, Leases
 from .program import Program, Programs, program_of
 from .refusal import refusal
+from .socket_meter import SocketMeter
+from .unseen import refuse_later, spends
 
 
 class Forecast(Protocol):
@@ -135,8 +137,10 @@ class Limiter:
         if target is not None and quote.known:
             ctx.costing = partial(self._pricing.charge, principal, ctx.request.model or "", target)
         priced = program.money or principal.plan.prepaid
-        if priced and not quote.known and target is not None and target.model:
-            raise _price_unknown(target)
+        if priced:
+            if not quote.known and target is not None and (target.model or spends(ctx)):
+                raise _price_unknown(target)
+            refuse_later(ctx)
         ctx.ledger_id = self._shared.ident()
         want = asked(ctx, quote, self._shared.forecast.p95(route))
         holding = await self._reserve(ctx, program, want, quote, route) if program.rules else None
@@ -152,6 +156,9 @@ class Limiter:
             self._cap(ctx, holding)
         if ctx.request.stream and ctx.endpoint.dialect in GENERATING:
             self._watch(ctx, holding if program.metered else None, ledger)
+        elif ctx.endpoint.body == "socket" and holding is not None:
+            noted = partial(ledger.checkpoint, ctx.ledger_id) if ledger is not None and ctx.ledger_id else None
+            ctx.meter = SocketMeter(used=holding.used, costing=ctx.costing, checkpoint=noted)
 
     async def attempt(self, ctx: RequestContext, target: Target) -> None:
         """Before one try at one provider: the provider's own limits. Raises ``RateLimited``."""

@@ -2,14 +2,25 @@
 
 import json
 import os
+from collections.abc import Iterator
 
 import click
 import msgspec
 
 from ..accounts import load_checked
 from ..config import Config, ConfigError, Loaded
+from ..config.checks_policy import counts, effective_state
 from ..config.show import Plain, masked
 from .config import CONFIG_OPTION
+
+ADMIN_KEY = "TOLLWAY_ADMIN_KEY"
+"""The variable that stands in for ``admin.key``."""
+
+STATES = {
+    "memory": ": counts for this process alone",
+    "embedded": ": the workers of this machine count together",
+    "redis": ": all gateways on that store count together",
+}
 
 
 @click.command(epilog="Exit codes: 0 valid, 1 not valid, 2 valid with warnings under --strict.")
@@ -66,9 +77,24 @@ def make_plan(loaded: Loaded) -> dict[str, Plain]:
             for name, model in config.models.items()
         },
         "passthrough": masked(config.passthrough),
+        "accounts": list(config.accounts),
+        "storage": _storage(config),
+        "state": effective_state(config) if counts(config) else None,
+        "admin": config.admin.key is not None or bool(os.environ.get(ADMIN_KEY)),
         "warnings": list(loaded.warnings),
         "digest": loaded.digest,
     }
+
+
+def _storage(config: Config) -> dict[str, Plain] | None:
+    """The database and the folder of the write-ahead files; ``None`` without a database."""
+    if config.storage.type == "none":
+        return None
+    # Loads what serves requests, which a plan without a database does not need.
+    from ..stores import journal_root
+
+    place = config.storage.path if config.storage.type == "sqlite" else None
+    return {"type": config.storage.type, "path": place, "journal": str(journal_root(config)), "ledger": config.ledger}
 
 
 def _listeners(config: Config) -> list[str]:
@@ -111,9 +137,23 @@ def table(plan: dict[str, Plain]) -> str:
     passthrough = plan["passthrough"]
     assert isinstance(passthrough, dict)
     rows.append(("paths without model", f"{passthrough['provider'] or 'refused'}"))
+    rows += list(_kept(plan))
     rows += [("warning", str(item)) for item in _items(plan["warnings"])]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows) + "\nvalid"
+
+
+def _kept(plan: dict[str, Plain]) -> Iterator[tuple[str, str]]:
+    """Rows about accounts, money and counters, where there are such."""
+    if accounts := _items(plan["accounts"]):
+        yield "accounts", ", ".join(map(str, accounts))
+    storage = plan["storage"]
+    if isinstance(storage, dict):
+        place = f" at {storage['path']}" if storage["path"] else ""
+        yield "storage", f"{storage['type']}{place}, journal in {storage['journal']}, ledger {storage['ledger']}"
+        yield "admin API", "open at /admin/v1" if plan["admin"] else "closed: no admin.key"
+    if plan["state"] is not None:
+        yield "state", f"{plan['state']}{STATES[str(plan['state'])]}"
 
 
 def _items(value: Plain) -> list[Plain]:

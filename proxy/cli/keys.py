@@ -22,6 +22,7 @@ COLUMNS: Columns = {
     "LIMITS": "limits",
     "BUDGETS": "budgets",
     "EXPIRES": "expires",
+    "REVOKED": "revoked",
 }
 
 
@@ -151,6 +152,7 @@ def revoke(admin: AdminClient, key: str, yes: bool, dry_run: bool) -> None:
         return
     confirm(f"Revoke the key {before.get('name')} ({before.get('hint')}) for good?", yes=yes)
     admin.sheet(admin.change("POST", f"{path}/revoke"), first=FIRST)
+    _tell_of_others(admin, before)
 
 
 @keys.command()
@@ -164,6 +166,15 @@ def usage(admin: AdminClient, key: str, since: str | None, until: str | None, li
     ident = _found(admin, key) or key
     page = admin.get("/usage", key=ident, group_by="day", from_=since, to=until, limit=min(limit, 1_000))
     admin.rows(objects(page.get("data")), {"DAY": "day", **USED}, more=page.get("has_more") is True, limit=limit)
+
+
+def _tell_of_others(admin: AdminClient, revoked: JsonObject) -> None:
+    """A rotated key has its successor's name: whoever revokes by name should hear of the one that works on."""
+    rows, _ = admin.pages("/keys", limit=1_000_000, account=str(revoked.get("account")))
+    for row in rows:
+        if row.get("name") == revoked.get("name") and row.get("status") in ("active", "retiring"):
+            until = f" until {row['revoked']}" if row.get("revoked") else ""
+            click.echo(f"Another key of this name works on{until}: {row['id']} ({row['hint']}).", err=True)
 
 
 def _show_made(admin: AdminClient, made: JsonObject) -> None:

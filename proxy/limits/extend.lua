@@ -1,6 +1,6 @@
 -- Holds more under a reservation: all of it, or nothing is touched. One that the store has forgotten is held anew with it.
 -- In: ident, lease, grants of {key, kind, period, limit, ledgered, strict, held, spent, amount}.
--- Out: 1 and of each grant what is taken, left and the reset (-1: it was not looked at); or a refusal.
+-- Out: 1 and of each grant what is taken (-1: it was not looked at), left and the reset; or a refusal.
 
 local ident, lease, grants = unpack(cmsgpack.unpack(ARGV[1]))
 
@@ -15,7 +15,7 @@ for place, grant in ipairs(grants) do
     record[at], record[at + 1], record[at + 2] = key, held, spent
     hold(find(key, kind, period, limit, now), held)
   end
-  answer[size + 1], answer[size + 2], answer[size + 3] = 0, -1, -1
+  answer[size + 1], answer[size + 2], answer[size + 3] = -1, 0, 0
   if amount > 0 and not (ledgered and not seeded()) then
     local c = find(key, kind, period, limit, now)
     local room = limit - c.used - c.held
@@ -24,7 +24,7 @@ for place, grant in ipairs(grants) do
     else
       hold(c, amount)
       record[at + 1] = record[at + 1] + amount
-      answer[size + 1], answer[size + 2], answer[size + 3] = amount, max(room - amount, 0), ceil(reset(c, now))
+      answer[size + 1], answer[size + 2], answer[size + 3] = amount, room - amount, ceil(reset(c, now))
     end
   end
 end

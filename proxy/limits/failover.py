@@ -220,7 +220,7 @@ class FailoverStore:
             if rule.method == "money" and rule.on_failure == "share":
                 if len(self._left) >= KNOWN:
                     self._left.clear()
-                self._left[rule.ident, grant.window] = grant.left
+                self._left[rule.ident, grant.window] = max(grant.left, 0)
 
     # ---- later ------------------------------------------------------------------------------------------------------
 

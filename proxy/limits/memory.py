@@ -97,7 +97,7 @@ class MemoryLimitStore:
             else:
                 counter.held += amount
             left = room - amount
-            grants.append(Grant(rule, amount, left if left > 0 else 0, counter.reset(now), window))
+            grants.append(Grant(rule, amount, left, counter.reset(now), window))
         if denial is not None:
             self._undo(grants, now)
             return denial
@@ -137,7 +137,7 @@ class MemoryLimitStore:
             self._keep_open(held, held.lease, now)
         for grant, counter, amount in taken:
             grant.held += amount
-            grant.left = max(self._limit(grant.rule) - counter.used - counter.held, 0)
+            grant.left = self._limit(grant.rule) - counter.used - counter.held
             grant.reset = counter.reset(now)
         return None
 

@@ -95,7 +95,7 @@ class RedisLimitStore:
         if not answer[0]:
             return _denial(answer, wanted[answer[1] - 1][0].rule)
         for (grant, _), taken, left, pause in zip(wanted, answer[1::3], answer[2::3], answer[3::3], strict=True):
-            if left >= 0:
+            if taken >= 0:
                 grant.held += taken
                 grant.left = left
                 grant.reset = self._reset(grant.rule, grant.window, pause)

@@ -14,7 +14,7 @@ end
 local answer, record = {1}, {}
 local function grant(key, at_once, given, left, pause)
   local size = #answer
-  answer[size + 1], answer[size + 2], answer[size + 3] = given, max(left, 0), ceil(pause)
+  answer[size + 1], answer[size + 2], answer[size + 3] = given, left, ceil(pause)
   if not at_once then
     size = #record
     record[size + 1], record[size + 2], record[size + 3] = key, given, 0

@@ -302,7 +302,9 @@ class JournaledLedger:
 
     async def _pause(self) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), self._interval)
+            # Not ``wait_for``: before Python 3.12 it loses a cancellation that comes together with the wake-up.
+            async with asyncio.timeout(self._interval):
+                await self._wake.wait()
         except TimeoutError:
             pass
         self._wake.clear()

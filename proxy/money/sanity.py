@@ -3,6 +3,8 @@
 Counting is dear, so a cheap look comes first: only what it doubts is counted, and only what the count contradicts is replaced.
 """
 
+import re
+
 from msgspec import structs
 
 from ..context import RequestContext
@@ -28,10 +30,18 @@ _UNSEEN = (
     b'"code_execution',
     b'"search_parameters"',
     b'"mcp',
-    b'"prompt":{',
     b'"container"',
+    b'"file_data"',
+    b'"input_audio"',
+    b'"video_url"',
+    b'"document"',
+    b'"source"',
+    b"\\u00",
 )
-"""Fields of a request whose tokens the body does not show: their count cannot contradict anybody."""
+"""Fields of a request whose tokens the body does not show, a field whose name is escaped among them: their count cannot contradict
+anybody."""
+
+_PROMPT = re.compile(rb'"prompt"\s*:\s*\{')
 
 
 def doubted(ctx: RequestContext) -> bool:
@@ -49,7 +59,7 @@ def _input_doubted(ctx: RequestContext) -> bool:
 
 
 def _unseen(body: bytes) -> bool:
-    return any(field in body for field in _UNSEEN)
+    return any(field in body for field in _UNSEEN) or _PROMPT.search(body) is not None
 
 
 def needs_count(ctx: RequestContext) -> bool:
@@ -58,7 +68,7 @@ def needs_count(ctx: RequestContext) -> bool:
         return False
     if ctx.usage.input_source == "reported":
         return doubted(ctx)
-    if ctx.endpoint.dialect not in _COUNTABLE and ctx.endpoint.name != "embeddings":
+    if ctx.endpoint.dialect not in _COUNTABLE and ctx.endpoint.name != "embeddings" and not any(ctx.output_text):
         return False
     return 200 <= ctx.attempts[-1].status < 300 or (bool(ctx.ledger_id) and ending_of(ctx).operator != "nothing")
 
@@ -72,7 +82,21 @@ def judged(ctx: RequestContext, own: Usage) -> Usage:
     absurd_output = bool(ctx.output_text) and excessive(visible_output(reported), own.output)
     if absurd_input or absurd_output:
         ctx.tags[TAG] = ABSURD
-        return own
+        if bool(ctx.output_text) or reported.output == 0:
+            return own
+        # Only the prompt was doubted, and so only it was counted.
+        return Usage(
+            input=own.input,
+            output=reported.output,
+            reasoning=reported.reasoning,
+            audio_output=reported.audio_output,
+            input_source=own.input_source,
+            output_source=reported.output_source,
+        )
+    if reported.output == 0 and own.output > 0:
+        # Nobody writes for nothing: a figure of 0 beside a text is none.
+        prompt = reported if reported.input else own
+        return structs.replace(prompt, output=own.output, output_source=own.output_source)
     if ending_of(ctx) is not ENDINGS["complete"] and own.output > reported.output:
         # A stream that was cut: its first event reports the prompt, and of the answer only the beginning.
         return structs.replace(reported, output=own.output, output_source=own.output_source)

@@ -9,9 +9,10 @@ from ..translation.ask import Ask
 from ..translation.contract import ChunkDecoder, Operation
 from ..wire.headers import value_of
 from ..wire.paths import model_in
-from ..wire.stream import StreamDecoder
+from ..wire.reply import text_of
+from ..wire.stream import TEXT_LIMIT, StreamDecoder, read_chunk
 from ..wire.usage import Usage, reported_in, usage_in
-from ..wire.values import JsonObject, obj
+from ..wire.values import JsonObject, dumps, obj
 
 LIMIT = 8 * 1024 * 1024
 """Bytes of a whole answer that are kept to be read; a larger one is not metered from its body."""
@@ -60,6 +61,8 @@ class WholeMeter:
 
     def __init__(self, operation: Operation | None, path: str) -> None:
         self.usage: Usage | None = None
+        self.text = ""
+        """What was generated, where no usage is reported."""
         self._operation = operation
         self._path = path
         self._parts: list[bytes] = []
@@ -80,6 +83,7 @@ class WholeMeter:
             return
         if self._operation is None:
             self.usage = reported_in(body)
+            self.text = text_of(body)[:TEXT_LIMIT] if self.usage is None else ""
             return
         self.usage = reported_in(body)
         if self.usage is None:
@@ -88,6 +92,7 @@ class WholeMeter:
             except TollwayError:
                 return
             self.usage = usage_in(obj(found.get("usage")))
+            self.text = text_of(dumps(found))[:TEXT_LIMIT] if self.usage is None else ""
 
 
 class StreamMeter:
@@ -100,6 +105,11 @@ class StreamMeter:
     def usage(self) -> Usage | None:
         """As last reported."""
         return self._decoder.usage
+
+    @property
+    def text(self) -> str:
+        """What was generated, where no usage is reported."""
+        return self._decoder.text()
 
     def feed(self, data: bytes) -> None:
         """The next bytes."""
@@ -115,7 +125,14 @@ class DialectMeter:
 
     def __init__(self, decoder: ChunkDecoder) -> None:
         self.usage: Usage | None = None
+        self._texts: list[str] = []
+        self._size = 0
         self._decoder = decoder
+
+    @property
+    def text(self) -> str:
+        """What was generated, where no usage is reported."""
+        return "".join(self._texts)
 
     def feed(self, data: bytes) -> None:
         """The next bytes."""
@@ -130,3 +147,7 @@ class DialectMeter:
         for chunk in chunks:
             if "usage" in chunk:
                 self.usage = usage_in(obj(chunk["usage"])) or self.usage
+            if self._size < TEXT_LIMIT:
+                text = read_chunk(dumps(chunk)).text
+                self._size += len(text)
+                self._texts.append(text)

@@ -27,8 +27,9 @@ from ..wire.headers import client_headers, moved_aside, value_of
 from ..wire.reply import text_of
 from ..wire.sse import COMMENT
 from ..wire.stream import TEXT_LIMIT, StreamDecoder, StreamEvent, Withholder
-from ..wire.usage import excessive, reported_in, visible_output
+from ..wire.usage import NO_USAGE, excessive, reported_in, visible_output
 from .inflate import Inflater
+from .large import LargeAnswer
 from .metered import MeteredExchange
 from .translated import TranslatedAnswer
 from .watchdog import Watchdog
@@ -36,6 +37,12 @@ from .watchdog import Watchdog
 HOLD = 1024 * 1024
 """Bytes of a JSON answer that are held back so that a cut one becomes a clean 502 and a whole one leaves in one send."""
 
+
+GENERATED = ("chat", "completions", "responses", "messages")
+"""Dialects whose answers are text that can be counted."""
+
+CHARACTERS_PER_TOKEN = 4
+"""Of text, roughly."""
 
 BYTES_PER_TOKEN = 12
 """Of a whole JSON answer: an answer has hardly fewer tokens than that, which is all that a doubt needs."""
@@ -150,6 +157,8 @@ class Relay:
                 ctx.meter.close()
             if isinstance(exchange, MeteredExchange):
                 ctx.usage = exchange.meter.usage or ctx.usage
+                if exchange.meter.usage is None:
+                    ctx.output_text[:] = [exchange.meter.text]
             if self._watcher is not None:
                 self._watcher.cancel()
             if ctx.upload is not None:
@@ -403,29 +412,57 @@ class Relay:
             data = b"".join(parts)
         if exchange.ended:
             self._read_reply(data, exchange)
+        if self.beating is not None:
+            await self.beating
+            raise UpstreamInvalid("The provider did not answer with a stream.", detail=f"status {exchange.status}")
         await self.start(exchange, event_stream=False)
         if exchange.ended:
             await self.send({"type": "http.response.body", "body": data, "more_body": False})
         else:
-            await self._pump(exchange, data)
+            await self._large(exchange, data)
+
+    async def _large(self, exchange: Exchange, data: bytes) -> None:
+        """A JSON answer of which only a part was held."""
+        ctx = self.ctx
+        answer = LargeAnswer(Inflater.for_encoding(value_of(exchange.headers, b"content-encoding")))
+        try:
+            await self._pump(exchange, data, answer)
+        finally:
+            usage = answer.usage() if exchange.status < 300 and ctx.endpoint.model != "never" else NO_USAGE
+            if usage is not None:
+                ctx.usage = usage
+            elif ctx.endpoint.dialect in GENERATED:
+                # No answer has more than its cap; what else is there (log probabilities) is not paid for by the byte.
+                most = ctx.estimate.output or ctx.quote.max_output or answer.size
+                text = answer.text[: most * CHARACTERS_PER_TOKEN]
+                ctx.output_text.append(text)
+                ctx.output_dropped = min(answer.size, most * CHARACTERS_PER_TOKEN) - len(text)
 
     async def _opaque(self, exchange: Exchange) -> None:
-        """Anything else: binary, text, a JSON answer where a stream was asked for. Begins with the first byte."""
+        """Anything else: binary, text. Begins with the first byte."""
         data = await exchange.read()
         if self.beating is not None:
             await self.beating
             raise UpstreamInvalid("The provider did not answer with a stream.", detail=f"status {exchange.status}")
         await self.start(exchange, event_stream=False)
-        await self._pump(exchange, data)
+        if self.ctx.endpoint.dialect in GENERATED and exchange.status < 300:
+            # An answer under a false name is an answer.
+            await self._large(exchange, data)
+        else:
+            await self._pump(exchange, data)
 
-    async def _pump(self, exchange: Exchange, data: bytes) -> None:
+    async def _pump(self, exchange: Exchange, data: bytes, answer: LargeAnswer | None = None) -> None:
         send, watchdog = self.send, self.watchdog
         now = asyncio.get_running_loop().time
         while not exchange.ended:
+            if answer is not None:
+                answer.feed(data)
             watchdog.touched = watchdog.sending = now()
             await send({"type": "http.response.body", "body": data, "more_body": True})
             watchdog.sending = 0.0
             data = await exchange.read()
+        if answer is not None:
+            answer.feed(data)
         await send({"type": "http.response.body", "body": data, "more_body": False})
 
     # ---- what passed ------------------------------------------------------------------------------------------------
@@ -450,7 +487,8 @@ class Relay:
         if reported is not None:
             ctx.usage = reported
         # The text settles what was not reported, what can hardly be true, and what was cut after an early report.
-        if reported is None or not decoder.complete or excessive(visible_output(reported), decoder.tokens):
+        whole = reported is not None and decoder.complete and (reported.output > 0 or not decoder.tokens)
+        if reported is None or not whole or excessive(visible_output(reported), decoder.tokens):
             ctx.output_text.append(decoder.text())
             ctx.output_dropped = decoder.dropped
 
@@ -468,8 +506,8 @@ class Relay:
         usage = reported_in(body)
         if usage is not None:
             ctx.usage = usage
-        doubtful = usage is None or excessive(visible_output(usage), len(body) // BYTES_PER_TOKEN)
-        if doubtful and ctx.endpoint.dialect in ("chat", "completions", "responses"):
+        doubtful = usage is None or not usage.output or excessive(visible_output(usage), len(body) // BYTES_PER_TOKEN)
+        if doubtful and ctx.endpoint.dialect in GENERATED:
             ctx.output_text.append(text_of(body)[:TEXT_LIMIT])
 
     # ---- our headers ------------------------------------------------------------------------------------------------

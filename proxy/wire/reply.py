@@ -1,7 +1,7 @@
 """The generated text of a whole JSON answer, for counting when its provider reports no usage."""
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from .values import UNREADABLE
 
@@ -15,19 +15,21 @@ class _Call(Struct, frozen=True):
     function: _Function | None = None
 
 
+class _Part(Struct, frozen=True):
+    text: str | None = None
+
+
 class _Message(Struct, frozen=True):
-    content: str | None = None
+    content: str | list[_Part] | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None
     refusal: str | None = None
     tool_calls: list[_Call] | None = None
+    function_call: _Function | None = None
 
 
 class _Choice(Struct, frozen=True):
     message: _Message | None = None
-    text: str | None = None
-
-
-class _Part(Struct, frozen=True):
     text: str | None = None
 
 
@@ -37,8 +39,15 @@ class _Item(Struct, frozen=True):
     arguments: str | None = None
 
 
+class _Block(Struct, frozen=True):
+    text: str | None = None
+    thinking: str | None = None
+    input: Raw = Raw()
+
+
 class _Reply(Struct, frozen=True):
     choices: list[_Choice] | None = None
+    content: list[_Block] | None = None
     output: list[_Item] | None = None
 
 
@@ -46,7 +55,7 @@ _decoder = msgspec.json.Decoder(_Reply)
 
 
 def text_of(body: bytes) -> str:
-    """Everything the model wrote, joined; empty when the body is no answer of the chat, completions or responses kind."""
+    """Everything the model wrote, joined; empty when the body is no answer of the chat, completions, responses or messages kind."""
     try:
         reply = _decoder.decode(body)
     except UNREADABLE:
@@ -56,11 +65,16 @@ def text_of(body: bytes) -> str:
         parts.append(choice.text)
         message = choice.message
         if message is not None:
-            parts += (message.content, message.reasoning_content, message.refusal)
-            for call in message.tool_calls or ():
-                if call.function is not None:
-                    parts += (call.function.name, call.function.arguments)
+            content = message.content
+            parts += [content] if isinstance(content, str) else [part.text for part in content or ()]
+            parts += (message.reasoning_content or message.reasoning, message.refusal)
+            called = [call.function for call in message.tool_calls or ()] + [message.function_call]
+            for function in called:
+                if function is not None:
+                    parts += (function.name, function.arguments)
     for item in reply.output or ():
         parts += (item.name, item.arguments)
         parts += [part.text for part in item.content or ()]
+    for block in reply.content or ():
+        parts += (block.text, block.thinking, bytes(block.input).decode(errors="replace"))
     return "".join(part for part in parts if part)

@@ -96,7 +96,7 @@ _decode_event = msgspec.json.Decoder(_ResponseEvent).decode
 
 _END = StreamEvent(finished=True)
 _NOTHING = StreamEvent()
-_TERMINAL = frozenset(("response.completed", "response.incomplete", "response.failed"))
+_TERMINAL = frozenset(("response.completed", "response.incomplete", "response.failed", "response.done"))
 
 
 def _call_text(call: _Call) -> str:

@@ -12,7 +12,7 @@ import json
 import pstats
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from proxy.policy.terms import Budget, Limits
 from proxy.protocols import Settlement
 from proxy.wire.endpoints import CHAT
 
-from .chain import BODY, Bench, Nowhere, drop, loop_factory, requests, scope_for
+from .chain import BODY, Bench, Nowhere, collect_as_served, drop, loop_factory, requests
 
 MOST = 1_000_000_000
 LIMITS = Limits(rpm=MOST, tpm=MOST, concurrency=100_000)
@@ -174,8 +174,6 @@ async def profile(count: int) -> None:
     """Where the time goes."""
     async with limited() as bench:
         stages = Stages(bench)
-        steps: tuple[Callable[[], object], ...] = ()
-        del steps
         profiler = cProfile.Profile()
         for _ in range(10):
             await stages.admitted(count, {})
@@ -193,12 +191,11 @@ def main() -> None:
     options.add_argument("--profile", action="store_true", help="the functions that cost most")
     options.add_argument("--rounds", type=int, default=60, help="rounds, of which the best counts")
     chosen = options.parse_args()
+    collect_as_served()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         if chosen.profile:
             runner.run(profile(AT_ONCE))
             return
-        gc.collect()
-        gc.freeze()
         figures = runner.run(measure(rounds=chosen.rounds))
     if chosen.json:
         print(json.dumps({name: round(value, 3) for name, value in figures.items()}))

@@ -161,9 +161,20 @@ async def test_a_shadow_is_counted_and_never_refuses(store: LimitStore, kind: st
     asked = rule(kind, 10, shadow=True)
     for _ in range(3):
         (grant,) = (await granted(store, charge(asked, 8))).grants
-    assert grant.left == 0
+    # Below zero: what it would have refused. A steady limit has refilled a little meanwhile.
+    assert -14 <= grant.left <= -13
     found = await level(store, asked)
     assert found.used + found.held == 24
+
+
+@pytest.mark.parametrize("soft", [{"shadow": True}, {"soft": True}])
+async def test_what_is_left_of_a_lenient_budget_goes_below_zero(store: LimitStore, soft: dict[str, bool]) -> None:
+    asked = rule("money", 10, **soft)
+    reservation = await granted(store, charge(asked, 8))
+    assert await store.extend(reservation, [5]) is None
+    assert (reservation.grants[0].held, reservation.grants[0].left) == (13, -3)
+    (grant,) = (await granted(store, charge(asked, 1))).grants
+    assert grant.left == -4
 
 
 async def test_a_shadow_beside_a_rule_that_refuses_is_not_counted(store: LimitStore) -> None:

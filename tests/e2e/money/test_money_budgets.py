@@ -137,3 +137,20 @@ async def test_four_workers_on_an_embedded_store(upstream: Mock, tmp_path: Path)
 async def test_one_worker_in_memory(upstream: Mock, tmp_path: Path) -> None:
     async with fleet(budgeted(upstream, sqlite_in(tmp_path), None), 1) as gateways:
         await exactly_ten(upstream, gateways, Books(tmp_path / "tollway.db"))
+
+
+async def test_the_first_stream_of_a_process_gets_all_that_it_was_granted(upstream: Mock, tmp_path: Path) -> None:
+    """The budget pays for this one answer to its last token, and a process that has just started can count it."""
+    keys = [{"name": "app", "key": KEY, "budget": {"usd": PRICE * 1.05 / 1_000_000, "per": "total"}}]
+    async with fleet(costed(upstream.url, sqlite_in(tmp_path), keys=keys), 1) as (gateway,), load() as clients:
+        call = await clients.ask(gateway, stream=True, max_tokens=ANSWER, mock={"tokens": str(ANSWER)})
+        assert (call.status, call.done, call.error) == (200, True, None)
+        assert call.cost == PRICE
+
+
+async def test_a_gateway_that_is_ready_knows_what_was_spent(upstream: Mock, valkey: Server, tmp_path: Path) -> None:
+    """On a store that has never heard of it: it says that it is ready when it can decide."""
+    valkey.ask("FLUSHALL")
+    config = budgeted(upstream, sqlite_in(tmp_path), {"type": "redis", "url": valkey.url, "timeout": 1})
+    async with fleet(config, 1) as (gateway,), load() as clients:
+        assert (await clients.ask(gateway)).status == 200

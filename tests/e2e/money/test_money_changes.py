@@ -70,7 +70,8 @@ async def test_what_one_process_changes_bites_on_three(upstream: Mock, tmp_path:
         rotated = await clients.admin(first, "POST", f"/keys/{made['id']}/rotate", {"overlap": 0})
         since = time.monotonic()
         took["rotated out"], took["rotated in"] = await asyncio.gather(
-            until_all(clients, gateways, made["key"], 401, since), until_all(clients, gateways, rotated["key"], 200, since)
+            until_all(clients, gateways, made["key"], 401, since),
+            until_all(clients, gateways, rotated["key"], 200, since),
         )
         await clients.admin(second, "POST", f"/keys/{rotated['id']}/revoke")
         since = time.monotonic()

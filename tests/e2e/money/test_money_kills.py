@@ -27,7 +27,7 @@ from tests.support.gateways import (
     wait_up,
 )
 from tests.support.processes import KEY, Gateway, Mock, free_port
-from tests.support.valkey import server
+from tests.support.valkey import Server, server
 
 pytestmark = pytest.mark.e2e
 
@@ -138,9 +138,7 @@ async def survive(configs: list[dict[str, Any]], mock: Mock, books: Books, kills
             keys = [KEY, made["key"]]
             tasks = [asyncio.create_task(fleet.ask_for_ever(each, keys)) for each in range(CLIENTS)]
             tasks.append(asyncio.create_task(witness.watch()))
-            await asyncio.gather(
-                *(fleet.die_and_live(place, kills // len(configs)) for place in range(len(configs)))
-            )
+            await asyncio.gather(*(fleet.die_and_live(place, kills // len(configs)) for place in range(len(configs))))
             await fleet.up()
             # A while without kills: what is under way at its end is settled, not recovered.
             await asyncio.sleep(0.5)
@@ -237,7 +235,23 @@ async def two_on_one_store(mock: Mock, folder: Path, kills: int, seed: int) -> N
     with server() as valkey:
         config = configured(mock, folder, {"type": "redis", "url": valkey.url, "replicas": 2, "timeout": 1})
         configs = [{**config, "server": {**config["server"], "port": free_port()}} for _ in range(2)]
-        await survive(configs, mock, Books(folder / "tollway.db"), kills, seed)
+        books = Books(folder / "tollway.db")
+        await survive(configs, mock, books, kills, seed)
+        await counters_agree(valkey, books)
+
+
+async def counters_agree(valkey: Server, books: Books) -> None:
+    """What the store thinks was spent is what the ledger says: never less, and more only by what died between the two.
+
+    That is a millisecond of each request; two whole ones are a lot.
+    """
+    (acme,) = await books.rows("SELECT id FROM accounts WHERE name = 'acme'")
+    where = f"account = '{acme['id']}'"
+    spent = await books.one(f"SELECT SUM(charge) AS s FROM entries WHERE {where}")
+    recovered = await books.one(f"SELECT SUM(charge) AS s FROM entries WHERE {where} AND ending = 'recovered'")
+    (used,) = valkey.ask("HMGET", f"{{tollway}}:m:account/{acme['id']}/credit:total", "u").split(b"\r\n")[2:3]
+    print(f"the ledger says {spent}, of which {recovered} were recovered; the store says {int(used)}")
+    assert spent <= int(used) <= spent + recovered + 2 * (400 * OUTPUT + 22 * INPUT)
 
 
 async def test_twenty_kills(upstream: Mock, tmp_path: Path) -> None:

@@ -127,7 +127,9 @@ def times(calls: list[Call]) -> str:
     took = sorted((call.ended - call.begun) * 1000 for call in calls)
     if len(took) < 2:
         return f"{len(took)} calls"
-    return f"{len(took)} calls, p50 {median(took):.0f} ms, p99 {quantiles(took, n=100)[98]:.0f} ms, max {took[-1]:.0f} ms"
+    return (
+        f"{len(took)} calls, p50 {median(took):.0f} ms, p99 {quantiles(took, n=100)[98]:.0f} ms, max {took[-1]:.0f} ms"
+    )
 
 
 # ---- the shared store -----------------------------------------------------------------------------------------------
@@ -154,7 +156,9 @@ async def test_the_store_of_limits_goes_and_comes_back(
         up = [metric(gateway, "tollway_store_up") for gateway in gateways]
     print(f"{how}: healed {healed}")
     for name in found.calls:
-        print(f"  {name}: before {times(found.between(name, before, gone))}; during {times(found.between(name, gone, back))}")
+        print(
+            f"  {name}: before {times(found.between(name, before, gone))}; during {times(found.between(name, gone, back))}"
+        )
     assert {call.status for call in found.every()} <= {200, 503}
     for name in (SHARED, OPEN):
         assert {call.status for call in found.calls[name]} == {200}
@@ -192,9 +196,7 @@ async def test_a_store_that_has_forgotten_does_not_reset_a_budget(
     async with fleet(config, 2) as gateways:
         async with load() as clients:
             await clients.until_ready(gateways)
-            first = await asyncio.gather(
-                *(clients.ask(gateways[n % 2], **asked) for n in range(AFFORDABLE // 2))
-            )
+            first = await asyncio.gather(*(clients.ask(gateways[n % 2], **asked) for n in range(AFFORDABLE // 2)))
             assert {call.status for call in first} == {200}
             gone = time.monotonic()
             if how == "flushed":

@@ -1,0 +1,32 @@
+"""Which scenarios there are, in the order of the figures table."""
+
+from collections.abc import Callable
+
+from . import in_process, limited, scenarios
+from .scenarios import Bench, Row
+
+SCENARIOS: dict[str, Callable[[Bench], list[Row]]] = {
+    "chat": scenarios.chat,
+    "latency": scenarios.latency,
+    "paced": scenarios.paced,
+    "delay": scenarios.delay,
+    "burst": scenarios.burst,
+    "limited": limited.limited,
+    "chain": in_process.chain,
+    "admission": in_process.admission,
+    "store": in_process.store,
+    "keys": in_process.keys,
+    "ledger": in_process.ledger,
+    "translation": in_process.translation,
+    "memory": scenarios.memory,
+    "start": scenarios.start,
+}
+
+IN_PROCESS = ("chain", "admission", "store", "keys", "ledger", "translation")
+"""Of this gateway only: another server has no part in them."""
+
+OURS = (*IN_PROCESS, "limited")
+"""What only this gateway's configuration can ask."""
+
+ALONE = ("memory", "start", *IN_PROCESS)
+"""These run first, while no other gateway shares memory pages with the one measured."""
