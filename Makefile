@@ -8,7 +8,7 @@ LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test install format lint typecheck e2e bench docs lock clean
+.PHONY: help run test install format lint typecheck e2e soak bench docs lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ typecheck: $(VENV)/.dev ## Check types (mypy, strict)
 
 e2e: $(VENV)/.dev $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway ## Only the tests against real processes
 	@$(BIN)/python -m pytest -rfEs -p tests.support.no_skips tests/e2e $(ARGS)
+
+soak: $(VENV)/.dev ## The long forms of the tests that kill and starve things: 200 kills instead of 20 (an hour or so)
+	@$(BIN)/python -m pytest -rfEs -p tests.support.no_skips -m slow --timeout 3600 $(ARGS)
 
 bench: $(VENV)/.dev ## Measure the gateway beside nginx; see loadtest/README.md
 	@$(BIN)/python -m loadtest.bench $(ARGS)

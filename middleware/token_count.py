@@ -38,8 +38,8 @@ def _cap(dialect: Dialect, request: RequestView) -> int:
             return request.max_output_tokens or 0
         case "completions" | "messages":
             return request.max_tokens or 0
-        case _:
-            return 0
+        case "events" | "opaque":
+            return max(request.max_completion_tokens or 0, request.max_tokens or 0, request.max_output_tokens or 0)
 
 
 def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:

@@ -1,11 +1,13 @@
 """Granian, pinned to what the chain relies on: asyncio tasks, uvloop, HTTP/1, one Rust thread, a kill timeout behind the drain."""
 
 import contextlib
+import ctypes
 import errno
 import gc
 import logging
 import os
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -32,6 +34,9 @@ SERVING = "TOLLWAY_SERVING"
 
 EMBEDDED_STATE = "TOLLWAY_EMBEDDED_STATE"
 """Where the workers find the embedded state store: its URL in their environment."""
+
+PR_SET_PDEATHSIG = 1
+"""linux/prctl.h: the signal that a process gets when its parent dies."""
 
 KILL_MARGIN = 5
 """Seconds behind the drain limit after which a worker is killed."""
@@ -136,6 +141,7 @@ def _granian_log() -> dict[str, object]:
 
 def load_application(path: str | None, overrides: dict[str, str]) -> ASGIApp:
     """Runs in the worker: its own configuration, logging and application."""
+    end_with_the_launcher()
     from .accounts import load_checked  # noqa: PLC0415
     from .app import Gateway  # noqa: PLC0415
 
@@ -145,6 +151,12 @@ def load_application(path: str | None, overrides: dict[str, str]) -> ASGIApp:
     loaded = reload()
     configure(loaded.config.telemetry.log_level)
     return Gateway(loaded, reload=reload)
+
+
+def end_with_the_launcher() -> None:
+    """A worker whose launcher is killed drains and ends, or it would keep the port from the next one. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def check_packages() -> None:

@@ -19,7 +19,7 @@ from .admission.limiter import Forecast
 from .config import Config
 from .config.checks_policy import effective_state
 from .generation import pricing
-from .identity.pepper import PepperError, load_pepper
+from .identity.pepper import PepperError, fingerprint, load_pepper
 from .identity.principals import Terms
 from .identity.signing_keys import Issuer, SigningKeys
 from .identity.stored import StoredKeys
@@ -172,7 +172,7 @@ class Stores:
         try:
             await database.open()
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.pepper = await self._read_pepper(database, root)
+            self.pepper = await read_pepper(config, database)
             self._seeder = Seeder(self.limits, self._spent, wall=time.time, forgotten=self._forgotten)
             self.stored = StoredKeys(database, terms=terms, grace=config.storage.grace, seed=self._seeder.seed_rules)
             await self.stored.sync()
@@ -193,13 +193,6 @@ class Stores:
                 await self._seeder.seed()
         except StorageError as error:
             raise StoresError(str(error)) from None
-
-    async def _read_pepper(self, database: "Database", root: Path) -> bytes:
-        own = self._config.storage.pepper
-        if own is not None:
-            return own.reveal().encode()
-        has_keys = bool(await database.keys(limit=1))
-        return await asyncio.to_thread(load_pepper, root / PEPPER, has_keys=has_keys)
 
     def _allowance(self, account: str) -> int:
         """Micro-dollars a month that an account's plan includes."""
@@ -232,7 +225,13 @@ class Stores:
             if number:
                 self._metrics.recovered.labels(ending).inc(number)
         if found.journals:
-            _log.warning("recovered the journals of dead processes: %s", found)
+            _log.warning(
+                "recovered the journals of %d dead processes: %d entries written, %d requests under way settled, %d holds given back",
+                found.journals,
+                found.entries,
+                found.estimated,
+                found.released + found.expired,
+            )
 
     async def _told(self, ident: str, entry: Entry | None) -> None:
         """A request of a dead process was charged: the shared counters, where its hold has lapsed, learn of it."""
@@ -405,6 +404,24 @@ def journal_root(config: Config) -> Path:
     if storage.journal is not None:
         return Path(storage.journal)
     return Path(f"{storage.path}.journal") if storage.type == "sqlite" else Path("tollway.journal")
+
+
+async def read_pepper(config: Config, database: "Database") -> bytes:
+    """What keys are hashed with: the configuration's, or that of the file, which is made for a new database. Raises ``PepperError``."""
+    own, file = config.storage.pepper, journal_root(config) / PEPPER
+    if own is not None:
+        pepper = own.reveal().encode()
+    else:
+        has_keys = bool(await database.keys(limit=1))
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        pepper = await asyncio.to_thread(load_pepper, file, has_keys=has_keys)
+    if not await database.belongs_to(fingerprint(pepper)):
+        where = "storage.pepper" if own is not None else f"the file {file}"
+        raise PepperError(
+            f"The pepper in {where} is not the one that this database's keys are hashed with, so none of them would work: "
+            "put that one back, or give it in storage.pepper; several machines need the same."
+        )
+    return pepper
 
 
 def link_settings(config: Config) -> "LinkSettings":

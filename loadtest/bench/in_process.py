@@ -37,7 +37,7 @@ def store(bench: Bench) -> list[Row]:
             what = f"limits in Valkey over {name}: our CPU to {call}"
             rows.append(Row("store", what, 60, "µs", [_number(found, call)]))
         trips = [_number(found, f"trips to {call}") for call in ("reserve", "settle")]
-        rows.append(Row("store", f"limits in Valkey over {name}: round trips each way", 1, "", [max(trips)]))
+        rows.append(Row("store", f"limits in Valkey over {name}: round trips of each", 1, "trip", [max(trips)]))
     return rows
 
 
@@ -63,7 +63,13 @@ def ledger(bench: Bench) -> list[Row]:
         "a page of entries": [name for name in found if name.startswith("entries")],
     }
     return [
-        Row("ledger", f"{count:,} ledger rows: {what}, the slowest kind", PAGE_MS, "ms", [max(_number(found, name) for name in names)])
+        Row(
+            "ledger",
+            f"{count:,} ledger rows: {what}, the slowest kind",
+            PAGE_MS,
+            "ms",
+            [max(_number(found, name) for name in names)],
+        )
         for what, names in pages.items()
     ]
 

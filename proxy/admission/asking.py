@@ -44,13 +44,14 @@ def asked(ctx: RequestContext, quote: Quote, recent: int | None, *, exact_input:
         usual = recent if recent is not None else ASSUMED
         paid = quote.max_output or usual
         return Asked(prompt, min(usual, paid), paid, paid, False, True)
-    client = ctx.estimate.output
-    bounds = [bound for bound in (client, ctx.principal.output_cap, quote.max_output) if bound]
-    whole = min(bounds) if bounds else 0
+    client = whole = ctx.estimate.output
+    for bound in (ctx.principal.output_cap, quote.max_output):
+        if bound and (not whole or bound < whole):
+            whole = bound
     usual = recent if recent is not None else ASSUMED
     output = min(usual, whole) if whole else usual
     paid = whole or output
-    return Asked(prompt, output, paid, paid if client else min(output, paid), bool(client), bool(bounds))
+    return Asked(prompt, output, paid, paid if client else min(output, paid), bool(client), bool(whole))
 
 
 def cost(quote: Quote, prompt: int, output: int) -> int:

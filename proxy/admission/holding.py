@@ -39,6 +39,15 @@ class Holding:
         return self._cover
 
     @property
+    def money(self) -> int | None:
+        """The most micro-dollars that a budget or balance has granted; ``None`` where there is none."""
+        most = None
+        for grant in self.reservation.grants:
+            if grant.rule.method == "money" and (most is None or grant.held > most):
+                most = grant.held
+        return most
+
+    @property
     def output(self) -> int | None:
         """Output tokens that every rule which binds a stream has granted; ``None`` where none does."""
         bound = [

@@ -131,11 +131,13 @@ class Limiter:
         route, target = self._route(ctx)
         program = self._programs.of(principal.rules, route)
         if not program.rules and ledger is None:
-            self._cap(ctx, None)
+            if principal.output_cap is not None:
+                self._cap(ctx, None)
             return
-        quote = ctx.quote = self._pricing.quote(principal, ctx.request.model or "", target)
+        model = ctx.request.model or ""
+        quote = ctx.quote = self._pricing.quote(principal, model, target)
         if target is not None and quote.known:
-            ctx.costing = partial(self._pricing.charge, principal, ctx.request.model or "", target)
+            ctx.costing = partial(self._pricing.charge, principal, model, target)
         priced = program.money or principal.plan.prepaid
         if priced:
             if not quote.known and target is not None and (target.model or spends(ctx)):
@@ -182,7 +184,9 @@ class Limiter:
         model = ctx.request.model
         found = self._directory.resolve(model) if model is not None else None
         if found is None:
-            return "", self._directory.passthrough() if ctx.endpoint.model == "hint" else None
+            need = ctx.endpoint.model
+            carried = need == "hint" or (need == "optional" and model is None)
+            return "", self._directory.passthrough() if carried else None
         return found
 
     async def _reserve(self, ctx: RequestContext, program: Program, want: Asked, quote: Quote, route: str) -> Holding:
@@ -210,7 +214,8 @@ class Limiter:
         shared.leases.add(outcome)
         holding = Holding(outcome, asked=want, quote=quote, store=shared.store, leases=shared.leases)
         # Where nobody bounds the answer, or the money does not reach to the bound, a cap is due.
-        holding.short = program.hard and (not want.bounded or _shrunk(outcome, wanted))
+        if program.hard:
+            holding.short = not want.bounded or _shrunk(outcome, wanted)
         ctx.settlers.append(holding.settle)
         return holding
 
@@ -235,9 +240,9 @@ class Limiter:
         required: bool,
     ) -> None:
         """Durable before anything is sent. Where no money hangs on it a full disk stops nobody."""
-        grants = holding.reservation.grants if holding is not None else ()
-        money = [grant.held for grant in grants if grant.rule.method == "money"]
-        held = max(money) if money else cost(quote, want.input, want.output)
+        held = holding.money if holding is not None else None
+        if held is None:
+            held = cost(quote, want.input, want.output)
         try:
             ledger.hold(self._pricing.hold(ctx, target=target, route=route, held=held, at=self._shared.wall()))
             if ledger.sync:

@@ -13,10 +13,10 @@ _REMEMBERED = 4096
 
 
 class Program(Struct, frozen=True):
-    """``rules`` in order. ``ready``: their charges where those are the same for every request, else ``None``."""
+    """``rules`` in order. ``ready``: each with its charge where that is the same for every request, else ``None``."""
 
     rules: tuple[Rule, ...]
-    ready: tuple[Charge | None, ...]
+    ready: tuple[tuple[Rule, Charge | None], ...]
     money: bool
     """Is there a budget or a balance?"""
     hard: bool
@@ -29,17 +29,18 @@ class Program(Struct, frozen=True):
     def charges(self, want: Asked, quote: Quote, calendar: Calendar) -> list[Charge]:
         """One charge a rule. Without a client's cap the output part shrinks to what the limit can hold at all."""
         made = []
-        for rule, ready in zip(self.rules, self.ready, strict=True):
+        prompt = want.input
+        for rule, ready in self.ready:
             if ready is not None:
                 made.append(ready)
                 continue
             unit = rule.unit
             if unit == "micro_usd":
-                most = cost(quote, want.input, want.paid)
-                least = most if want.least == want.paid else cost(quote, want.input, want.least)
+                most = cost(quote, prompt, want.paid)
+                least = most if want.least == want.paid else cost(quote, prompt, want.least)
                 made.append(Charge(rule, most, least, calendar.window(rule.per)))
                 continue
-            fixed = 0 if unit == "output_tokens" else want.input
+            fixed = 0 if unit == "output_tokens" else prompt
             amount = fixed if unit == "input_tokens" else fixed + want.output
             if not want.capped and fixed < rule.limit < amount:
                 amount = rule.limit
@@ -53,7 +54,7 @@ def program_of(rules: Sequence[Rule]) -> Program:
     money = [rule for rule in rules if rule.method == "money"]
     return Program(
         rules=tuple(rules),
-        ready=tuple(Charge(rule, 1, 1) if rule.unit in ("requests", "slots") else None for rule in rules),
+        ready=tuple((rule, Charge(rule, 1, 1) if rule.unit in ("requests", "slots") else None) for rule in rules),
         money=bool(money),
         hard=any(rule in binding for rule in money),
         watched=any(rule.shadow or rule.alerts for rule in rules),

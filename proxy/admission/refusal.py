@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ..errors import BudgetExceeded, LimitsUnavailable, RateLimited, TollwayError, retry_after
 from ..policy.rules import MICRO, Denial, Rule
+from .headers import duration
 
 UNSEEDED_WAIT = 0.5
 """Seconds after which a store that is being told the ledger's figures is asked again."""
@@ -36,7 +37,15 @@ def refusal(denial: Denial) -> TollwayError:
         )
     if rule.method == "money":
         return _out_of_money(denial)
-    return _too_much(denial)
+    error = _too_much(denial)
+    if rule.unit != "slots":
+        kind = b"requests" if rule.unit == "requests" else b"tokens"
+        error.headers += (
+            (b"x-ratelimit-limit-" + kind, b"%d" % rule.limit),
+            (b"x-ratelimit-remaining-" + kind, b"%d" % max(0, denial.left)),
+            (b"x-ratelimit-reset-" + kind, duration(denial.retry_after or 0.0)),
+        )
+    return error
 
 
 def _out_of_money(denial: Denial) -> BudgetExceeded:
@@ -76,8 +85,9 @@ def _too_much(denial: Denial) -> RateLimited:
         error.headers += ((b"x-should-retry", b"false"),)
     else:
         wait = denial.retry_after if denial.retry_after is not None else STORE_WAIT
+        need = "" if rule.unit == "requests" else f"it needs {denial.need} {what} and "
         error = RateLimited(
-            f"Rate limit reached: it needs {denial.need} {what} and {whose} limit of {rule.limit} per {every} ({rule.name}) has {left} left; "
+            f"Rate limit reached: {need}{whose} limit of {rule.limit} {what} per {every} ({rule.name}) has {left} left; "
             f"try again in {wait:.3g} s.",
             headers=retry_after(wait),
         )

@@ -9,8 +9,13 @@ from ..wire.values import object_in
 LOOKS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """Methods that use no model. A WebSocket begins with a GET all the same."""
 
-_KEEPS = frozenset("files uploads conversations prompts vector_stores assistants threads skills evals graders moderations".split())
+_KEEPS = frozenset(
+    "files upload uploads conversations prompts vector_stores assistants threads skills evals graders moderations".split()
+)
 """First segments of paths whose objects are only kept, and cost nothing or next to nothing to make."""
+
+_ANSWERS = frozenset({"conversations"})
+"""Those that use a model at other providers than OpenAI."""
 
 _RUNS = frozenset("runs run search remix".split())
 """Segments below them that use a model all the same."""
@@ -33,7 +38,7 @@ def spends(ctx: RequestContext) -> bool:
     segments = unquote(ctx.path).lower().split("/")
     while segments and (segments[0] in ("", "v1", "openai", "anthropic", "native") or segments[0][:2] in ("v1", "v2")):
         segments = segments[2:] if segments[0] == "native" else segments[1:]
-    if not segments or segments[0] not in _KEEPS:
+    if not segments or segments[0] not in _KEEPS or (segments[0] in _ANSWERS and ctx.path.startswith("/native/")):
         return True
     return not _RUNS.isdisjoint(segments)
 

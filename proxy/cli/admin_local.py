@@ -67,20 +67,15 @@ class Local:
         from ..admin.app import admin_app
         from ..admin.desk import Desk
         from ..generation import terms_of
-        from ..identity.pepper import PepperError, load_pepper
+        from ..identity.pepper import PepperError
         from ..storage.errors import StorageError
-        from ..stores import PEPPER, journal_root
+        from ..stores import read_pepper
 
         config = self._config
         database = self._database = open_database(config)
         try:
             await database.open()
-            pepper = config.storage.pepper
-            known = (
-                pepper.reveal().encode()
-                if pepper is not None
-                else load_pepper(journal_root(config) / PEPPER, has_keys=bool(await database.keys(limit=1)))
-            )
+            known = await read_pepper(config, database)
         except (StorageError, PepperError) as error:
             raise Failure(
                 str(error), fix="see storage in the configuration; tollway doctor looks at the rest"

@@ -45,9 +45,9 @@ def load_pepper(path: Path, *, has_keys: bool) -> bytes:
         ) from None
 
 
-def fingerprint(pepper: bytes) -> str:
-    """Sixteen hexadecimal digits that tell two peppers apart and say nothing about either."""
-    return hmac.digest(pepper, b"tollway pepper", "sha256").hex()[:16]
+def fingerprint(pepper: bytes) -> int:
+    """A number below 2^63 that tells two peppers apart and says nothing about either."""
+    return int.from_bytes(hmac.digest(pepper, b"tollway pepper", "sha256")[:8], "big") >> 1
 
 
 def _read(path: Path) -> bytes:

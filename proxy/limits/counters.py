@@ -13,6 +13,8 @@ from .window import Window
 LINGER = 86_400.0
 """Seconds for which money is remembered after its calendar period: longer than any clock is put back."""
 
+_NEVER = float("inf")
+
 
 class Slots:
     """Requests at once: only ever held."""
@@ -75,7 +77,8 @@ class Money:
 
     def reset(self, now: float) -> float:
         """Seconds until the next period, 0 for a total."""
-        return max(self.ends - now, 0.0) if self.ends != float("inf") else 0.0
+        left = self.ends - now
+        return left if 0.0 < left < _NEVER else 0.0
 
     def idle(self, now: float) -> bool:
         """Would a new one in its place say the same, or is its period long over?"""

@@ -7,6 +7,9 @@ for at most one bucket longer. Plain arithmetic: the clock is an argument, and m
 BUCKETS = 60
 """Parts of a period."""
 
+_COUNTED = BUCKETS + 1
+"""Buckets that count: the current one, and as many as a period has before it."""
+
 
 class Window:
     """What was ``used`` in the period up to now, and what is ``held`` by requests under way: that does not age.
@@ -61,8 +64,12 @@ class Window:
     def reset(self, now: float) -> float:
         """Seconds until nothing counts, were all that is held used now."""
         if self.held:
-            return self._gone(self._bucket) - now
-        return self._gone(next(reversed(self._buckets))) - now if self.used else 0.0
+            newest = self._bucket
+        elif self.used:
+            newest = next(reversed(self._buckets))
+        else:
+            return 0.0
+        return (newest + _COUNTED) * self._width - now
 
     def idle(self, now: float) -> bool:
         """Would a new one in its place say the same?"""
@@ -74,4 +81,4 @@ class Window:
 
     def _gone(self, bucket: int) -> float:
         """When a bucket counts no more."""
-        return (bucket + BUCKETS + 1) * self._width
+        return (bucket + _COUNTED) * self._width

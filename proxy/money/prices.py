@@ -18,7 +18,7 @@ from ..catalogue import Book, ModelInfo
 from ..catalogue.model import PRICES
 from ..context import NO_QUOTE, Principal, Quote, Target
 from ..policy.terms import AT_COST, Plan
-from .tariff import FREE, UNKNOWN, Tariff, factor_of, of_list, of_model, price_up
+from .tariff import FREE, UNKNOWN, Rates, Tariff, factor_of, of_list, of_model, price_up
 
 AT_LIST = Fraction(1)
 _PLANS = 4096
@@ -34,14 +34,16 @@ class Priced(Quote, frozen=True, gc=False, kw_only=True):
     provider: str
     model: str
     version: str
+    below_tier: tuple[int, int]
+    """``rates`` of a prompt to which no tier applies."""
 
-    def input_rate(self, prompt: int) -> int:
-        """Micro-dollars to the customer for a million plain input tokens, in a prompt of ``prompt`` tokens; 0 where unknown."""
-        return price_up(self.customer.at(prompt).input or 0, self.factor)
-
-    def output_rate(self, prompt: int) -> int:
-        """The same for output tokens."""
-        return price_up(self.customer.at(prompt).output or 0, self.factor)
+    def rates(self, prompt: int) -> tuple[int, int]:
+        """Micro-dollars to the customer for a million plain tokens of input, and of output, behind a prompt of ``prompt`` tokens; 0
+        where unknown."""
+        customer = self.customer
+        if customer.tier is None:
+            return self.below_tier
+        return _plain(customer.at(prompt), self.factor)
 
 
 class _Table:
@@ -126,6 +128,7 @@ class PriceList:
             provider=target.provider,
             model=target.model,
             version=table.version,
+            below_tier=_plain(customer.rates, factor),
         )
 
     def _table(self, plan: Plan) -> _Table:
@@ -149,6 +152,10 @@ class PriceList:
         self._edition = _edition(self._book)
         self._plans.clear()
         self._tables.clear()
+
+
+def _plain(rates: Rates, factor: Fraction) -> tuple[int, int]:
+    return price_up(rates.input or 0, factor), price_up(rates.output or 0, factor)
 
 
 def _edition(book: Book) -> str:

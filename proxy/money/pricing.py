@@ -31,8 +31,10 @@ class CataloguePricing:
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
         """See ``protocols.Pricing``."""
         quote = self.quote(principal, model, target)
-        total = quote.customer.total(usage) if isinstance(quote, Priced) else None
-        return rounded_up(total, quote.factor) if isinstance(quote, Priced) and total is not None else None
+        if not isinstance(quote, Priced):
+            return None
+        total = quote.customer.total(usage)
+        return None if total is None else rounded_up(total, quote.factor)
 
     def settled(self, ctx: RequestContext) -> Settled:
         """By the table in ``endings``. A price that is not known is ``None``, never 0."""
@@ -86,7 +88,7 @@ class CataloguePricing:
         principal, quote, likely = ctx.principal, ctx.quote, ctx.estimate.likely
         rates = (quote.input_price, quote.output_price)
         if isinstance(quote, Priced):
-            rates = (quote.input_rate(likely), quote.output_rate(likely))
+            rates = quote.rates(likely)
         return Hold(
             ident=ctx.ledger_id,
             request_id=ctx.request_id[:_LONGEST],
@@ -133,7 +135,8 @@ class CataloguePricing:
             if answered is None:
                 return None
             total = answered
-        for attempt in ctx.attempts[:-1] if ending.operator != "nothing" else ctx.attempts:
+        attempts = ctx.attempts
+        for attempt in attempts[:-1] if ending.operator != "nothing" else attempts:
             if attempt.maybe_billed:
                 lost = self._prices.operator(_target_of(attempt, ctx.target)).total(Usage(input=usage.input))
                 if lost is None:
@@ -190,8 +193,10 @@ def _costs_nothing(ctx: RequestContext) -> bool:
 
 def _source(usage: Usage, basis: Basis) -> Source:
     """The weaker of both figures; of the prompt's alone where the answer does not count."""
-    sources = {usage.input_source} if basis == "input" else {usage.input_source, usage.output_source}
-    return "estimated" if "estimated" in sources else "counted" if "counted" in sources else "reported"
+    prompt, answer = usage.input_source, usage.output_source
+    if basis == "input" or prompt == answer or prompt == "estimated":
+        return prompt
+    return answer if prompt == "reported" or answer == "estimated" else prompt
 
 
 def _flags(ctx: RequestContext, ending: Ending, *, unpriced: bool) -> tuple[str, ...]:
@@ -202,7 +207,7 @@ def _flags(ctx: RequestContext, ending: Ending, *, unpriced: bool) -> tuple[str,
         flags.append("usage_missing")
     if unpriced:
         flags.append("unpriced")
-    if any(attempt.maybe_billed for attempt in ctx.attempts[:-1]):
+    if len(ctx.attempts) > 1 and any(attempt.maybe_billed for attempt in ctx.attempts[:-1]):
         flags.append("retried")
     return tuple(flags)
 

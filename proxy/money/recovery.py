@@ -76,7 +76,7 @@ class Recovered(Struct, kw_only=True):
 
 
 Told = Callable[[str, Entry | None], Awaitable[None]]
-"""Told of each request that recovery ended, by the ledger's id: its entry, or ``None`` where it was never sent. For the limits."""
+"""Told of each request that was under way, by the ledger's id: its entry, or ``None`` where it was never sent. For the limits."""
 
 
 async def nobody(ident: str, entry: Entry | None) -> None:
@@ -140,10 +140,14 @@ class Recovery:
 
     async def _take_over(self, replayed: Replayed, found: Recovered) -> None:
         for part in _portions(list(replayed.entries.values())):
-            found.entries += await self._record(part, {entry.ident: entry.held for entry in part})
+            # Whoever settled them told the limits first.
+            found.entries += sum(await self._write(part))
         sent = [self._entry(each) for each in replayed.open.values() if each.dispatched]
         for part in _portions(sent):
-            found.estimated += await self._record(part, {entry.ident: entry.held for entry in part})
+            for entry, fresh in zip(part, await self._write(part), strict=True):
+                if fresh:
+                    found.estimated += 1
+                    await self._told(entry.ident, entry)
         unsent = [each.hold for each in replayed.open.values() if not each.dispatched]
         for holds in _portions([*unsent, *replayed.released.values()]):
             ends = [Released(hold.ident, hold.account, hold.held, hold.at) for hold in holds]
@@ -152,13 +156,10 @@ class Recovery:
             for end in ends:
                 await self._told(end.ident, None)
 
-    async def _record(self, entries: Sequence[Entry], held: dict[str, int]) -> int:
-        """Writes them; how many were not there yet."""
-        new = await self._bookkeeper.write(Batch(entries=entries, held=held, again=True))
-        for entry, fresh in zip(entries, new, strict=True):
-            if fresh:
-                await self._told(entry.ident, entry)
-        return sum(new)
+    async def _write(self, entries: Sequence[Entry]) -> list[bool]:
+        """For each, is it new?"""
+        held = {entry.ident: entry.held for entry in entries}
+        return await self._bookkeeper.write(Batch(entries=entries, held=held, again=True))
 
     def _entry(self, found: Open) -> Entry:
         return recovered(found, self._wall(), self._cost)

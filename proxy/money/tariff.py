@@ -29,13 +29,17 @@ class Rates(Struct, frozen=True):
         The classes are disjoint: ``usage.input`` includes what was read from and written to the cache, ``usage.output`` includes
         reasoning. Audio and image tokens cost what their class costs: the catalogue has no prices of their own.
         """
-        plain = usage.input - usage.cached - usage.cache_write
+        cached, written, output = usage.cached, usage.cache_write, usage.output
+        plain = usage.input - cached - written
+        if cached <= 0 >= written and self.input is not None and self.output is not None:
+            # Nearly every request.
+            return (plain * self.input if plain > 0 else 0) + (output * self.output if output > 0 else 0)
         total = 0
         for tokens, price in (
             (plain, self.input),
-            (usage.cached, self.cached),
-            (usage.cache_write, self.cache_write),
-            (usage.output, self.output),
+            (cached, self.cached),
+            (written, self.cache_write),
+            (output, self.output),
         ):
             if tokens > 0:
                 if price is None:
@@ -123,12 +127,14 @@ def factor_of(markup: float) -> Fraction:
 
 def rounded_up(total: int, factor: Fraction) -> int:
     """Micro-dollars of ``total`` millionths times ``factor``, rounded up: the one rounding of a request."""
-    return -(-total * factor.numerator // (MILLION * factor.denominator))
+    above, below = factor.as_integer_ratio()
+    return -(-total * above // (MILLION * below))
 
 
 def price_up(price: int, factor: Fraction) -> int:
     """A price per million tokens times ``factor``, rounded up: for quotes, which must not be too low."""
-    return -(-price * factor.numerator // factor.denominator)
+    above, below = factor.as_integer_ratio()
+    return -(-price * above // below)
 
 
 def _micro(dollars: float) -> int:

@@ -9,7 +9,21 @@ from pathlib import Path
 from typing import Self
 
 from ..protocols import Entry
-from . import accounts, changes, holds, keys, ledger, migrating, objects, recording, spending, trail, usage, vouchers
+from . import (
+    accounts,
+    changes,
+    holds,
+    keys,
+    ledger,
+    marks,
+    migrating,
+    objects,
+    recording,
+    spending,
+    trail,
+    usage,
+    vouchers,
+)
 from .dialects import Dialect, Postgres, Sqlite
 from .engine import Engine
 from .queries import (
@@ -127,6 +141,10 @@ class Database:
     async def all_keys(self) -> list[KeyRecord]:
         """Every key, in no order: 100,000 in about a second, without holding up the loop."""
         return await keys.everything(self._engine)
+
+    async def belongs_to(self, pepper: int) -> bool:
+        """Is this the pepper (a fingerprint below 2^63) that its keys are hashed with? The first to ask decides."""
+        return await marks.first(self._engine, "pepper", pepper) == pepper
 
     # ---- the log that workers follow --------------------------------------------------------------------------------
 

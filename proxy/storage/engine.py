@@ -25,6 +25,9 @@ PAUSE = 0.05
 """Seconds before the second try; each pause is twice as long, at most ``LONGEST``, times a random factor."""
 LONGEST = 0.5
 
+ALONE = 15.0
+"""Seconds that a transaction has to end when nobody waits for it any more: longer than any statement takes."""
+
 RECONNECTS = 2
 """Tries after a lost connection: each pooled one may be dead, but the first failure empties the pool."""
 
@@ -69,7 +72,7 @@ class Engine:
         pause, lost = PAUSE, 0
         while True:
             try:
-                return await self._attempt(work, writes=writes)
+                return await (self._unbroken(work) if writes else self._attempt(work, writes=False))
             except _Failed as failed:
                 trouble = failed.trouble
                 if trouble is Trouble.LOST and (not failed.committing or replayable):
@@ -80,6 +83,17 @@ class Engine:
             # Two that stopped each other must not meet again: jitter, not secrecy.
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
             pause = min(2 * pause, LONGEST)
+
+    async def _unbroken(self, work: Work[T]) -> T:
+        """Goes on to its end when its caller is cancelled: one that is broken off inside SQLite keeps the file locked for good."""
+        attempt = asyncio.ensure_future(self._attempt(work, writes=True))
+        try:
+            return await asyncio.shield(attempt)
+        except asyncio.CancelledError:
+            timer = asyncio.get_running_loop().call_later(ALONE, attempt.cancel)
+            attempt.add_done_callback(lambda _: timer.cancel())
+            attempt.add_done_callback(_forget)
+            raise
 
     async def _attempt(self, work: Work[T], *, writes: bool) -> T:
         if self._pool is None:
@@ -148,6 +162,12 @@ class _Failed(Exception):
         super().__init__(trouble.value)
         self.trouble = trouble
         self.committing = committing
+
+
+def _forget(attempt: "asyncio.Future[T]") -> None:
+    """Whoever would have been told has gone."""
+    if not attempt.cancelled():
+        attempt.exception()
 
 
 async def _select_one(connection: AsyncConnection) -> None:

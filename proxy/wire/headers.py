@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 
 from ..errors import InvalidRequest, RawHeaders, UpstreamInvalid
 
@@ -39,6 +40,9 @@ _ABOUT_THE_CLIENT = (
 )
 """Statements of an earlier hop about the connection that ends here; a provider has no use for a client's address."""
 
+_OTHER_METHODS = (b"x-http-method", b"x-http-method-override", b"x-method-override")
+"""With them some hosts do something else than the method that was allowed, counted and charged here."""
+
 _DROPPED_UP = HOP_BY_HOP | {
     b"host",
     b"content-length",
@@ -46,6 +50,7 @@ _DROPPED_UP = HOP_BY_HOP | {
     b"expect",
     *CREDENTIALS,
     *_ABOUT_THE_CLIENT,
+    *_OTHER_METHODS,
     b"sec-websocket-key",
     b"sec-websocket-version",
     b"sec-websocket-extensions",
@@ -58,6 +63,9 @@ _DROPPED_DOWN = HOP_BY_HOP | {b"set-cookie"}
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
+
+_CODINGS = frozenset(("", "identity", "gzip", "x-gzip", "deflate", *(("br",) if find_spec("brotli") else ())))
+"""What ``relay.inflate`` can read; brotli with its extra."""
 
 _REMEMBERED = 2048
 """Header names whose fate is kept in a table; clients send few different ones."""
@@ -88,7 +96,7 @@ def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, forwards: bool) 
         for name, value in headers:
             text = table[name] if name in table else _fate(name, forwards=forwards)
             if text is not None:
-                kept.append((text, value.decode()))
+                kept.append((text, value.decode() if name != b"accept-encoding" else _readable(value.decode())))
             elif name == b"connection":
                 options = value
     except UnicodeDecodeError as error:
@@ -99,6 +107,13 @@ def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, forwards: bool) 
         named = {option.strip().decode("latin-1") for option in options.lower().split(b",")}
         return [pair for pair in kept if pair[0] not in named]
     return kept
+
+
+def _readable(accepted: str) -> str:
+    """``accept-encoding`` without codings in which an answer would pass unread, and so unmetered."""
+    codings = [coding.strip() for coding in accepted.split(",")]
+    kept = [coding for coding in codings if coding.partition(";")[0].strip().lower() in _CODINGS]
+    return accepted if len(kept) == len(codings) else ", ".join(kept) or "identity"
 
 
 def client_headers(raw: RawHeaders) -> list[tuple[bytes, bytes]]:

@@ -59,7 +59,7 @@ class Later:
 
 
 @asynccontextmanager
-async def limited() -> AsyncIterator[Bench]:
+async def limited() -> AsyncIterator[tuple[Bench, JournaledLedger]]:
     """The usual services with limits, a budget and a journal; the database takes everything."""
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder), limit=256 * 1024 * 1024)
@@ -68,7 +68,7 @@ async def limited() -> AsyncIterator[Bench]:
         bench.transport.plain()
         writing = asyncio.get_running_loop().create_task(ledger.run())
         try:
-            yield bench
+            yield bench, ledger
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
@@ -98,7 +98,9 @@ class Stages:
         self._settlement, self._telemetry = services.settlement, services.telemetry
         self._auth = self._alone(auth)
         self._limit = self._alone(rate_limit)
-        self._before = bench.prefix([link.__module__ for link in middleware.CHAIN].index(rate_limit.__name__), self._keep)
+        self._before = bench.prefix(
+            [link.__module__ for link in middleware.CHAIN].index(rate_limit.__name__), self._keep
+        )
         self._scopes: list[Scope] = []
 
     def _alone(self, module: object) -> ASGIApp:
@@ -155,7 +157,7 @@ def _note(found: dict[str, float], name: str, began: float, count: int) -> None:
 async def measure(*, rounds: int = 60, count: int = AT_ONCE) -> dict[str, float]:
     """Microseconds of this thread's CPU a request: the best of ``rounds``."""
     found: dict[str, float] = {}
-    async with limited() as bench:
+    async with limited() as (bench, _):
         stages = Stages(bench)
         for _ in range(rounds):
             await stages.admitted(count, found)
@@ -172,7 +174,7 @@ async def measure(*, rounds: int = 60, count: int = AT_ONCE) -> dict[str, float]
 
 async def profile(count: int) -> None:
     """Where the time goes."""
-    async with limited() as bench:
+    async with limited() as (bench, _):
         stages = Stages(bench)
         profiler = cProfile.Profile()
         for _ in range(10):

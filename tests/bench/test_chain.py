@@ -95,7 +95,7 @@ async def test_the_figures_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_runs_as_a_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["chain", "--json", "--count", "20", "--rounds", "1"])
-    monkeypatch.setattr(chain.gc, "freeze", lambda: None)
+    monkeypatch.setattr(chain, "collect_as_served", lambda: None)
     monkeypatch.setattr(chain.gc, "collect", lambda: 0)
     chain.main()
     assert '"request"' in capsys.readouterr().out

@@ -169,7 +169,7 @@ async def test_a_shadow_is_counted_and_never_refuses(store: LimitStore, kind: st
 
 @pytest.mark.parametrize("soft", [{"shadow": True}, {"soft": True}])
 async def test_what_is_left_of_a_lenient_budget_goes_below_zero(store: LimitStore, soft: dict[str, bool]) -> None:
-    asked = rule("money", 10, **soft)
+    asked = rule("budget", 10, **soft)
     reservation = await granted(store, charge(asked, 8))
     assert await store.extend(reservation, [5]) is None
     assert (reservation.grants[0].held, reservation.grants[0].left) == (13, -3)

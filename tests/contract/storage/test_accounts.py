@@ -249,3 +249,9 @@ async def test_a_follower_misses_no_change_of_many_writers(connect: Connect) -> 
     await work
     assert [change.version for change in seen] == list(range(1, 47))
     assert {change.object for change in seen if change.kind == "key"} == {key.id for key in await follower.all_keys()}
+
+
+async def test_the_first_pepper_is_the_databases_own(database: Database) -> None:
+    assert await database.belongs_to(2**62 + 1)
+    assert await database.belongs_to(2**62 + 1)
+    assert not await database.belongs_to(5)

@@ -234,3 +234,16 @@ async def test_signed_tokens_and_an_issuer_that_changes_its_keys(mock: Mock) -> 
             assert (await asking(good)).status == 401, "what was signed with a key that was taken back"
             assert issuer.asked < 10, "the issuer is not asked for every wrong token"
             assert good not in gateway.log()
+
+
+def test_a_pepper_that_is_not_the_databases_is_an_error_at_start(mock: Mock, tmp_path: Path) -> None:
+    storage = {"type": "sqlite", "path": str(tmp_path / "tollway.db")}
+    with running(config_for(mock.url, storage={**storage, "pepper": "the first of two peppers"})) as gateway:
+        gateway.terminate()
+    second = Gateway(config_for(mock.url, storage={**storage, "pepper": "the second of the two"}), wait=False)
+    try:
+        assert second.child.wait(30) != 0
+        assert "is not the one that this database's keys are hashed with" in second.log()
+        assert "second of the two" not in second.log()
+    finally:
+        second.close()

@@ -30,7 +30,7 @@ def liar() -> Iterator[Liar]:
             length = int(self.headers.get("content-length") or 0)
             found.asked.append((self.command, self.path, self.rfile.read(length)))
             told = json.loads(base64.b64decode(self.headers.get("x-lie", "")) or b"{}")
-            body = told.get("body", "{}").encode() + b" " * 0
+            body = told.get("body", "{}").encode()
             body = body.replace(b"@PAD@", b"x" * int(told.get("pad", 0)))
             self.send_response(int(told.get("status", 200)))
             self.send_header("content-type", told.get("type", "application/json"))
@@ -42,11 +42,11 @@ def liar() -> Iterator[Liar]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
-
         def log_message(self, format: str, *args: Any) -> None:
             """Says nothing."""
 
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        setattr(Handler, f"do_{method}", Handler.answer)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     found = Liar(f"http://127.0.0.1:{server.server_address[1]}/v1")

@@ -1,7 +1,6 @@
 """One gateway with a mock and a liar behind it, accounts and keys made through its admin API, and its books."""
 
 import asyncio
-import base64
 import json
 import time
 from dataclasses import dataclass
@@ -151,13 +150,19 @@ class Stand:
 
     async def admin(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """The admin API."""
-        sent = {"authorization": f"Bearer {ADMIN}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        sent = {
+            "authorization": f"Bearer {ADMIN}",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
         url = f"{self.gateway.origin}/admin/v1{path}"
         async with self.session.request(method, url, json=body, headers=sent) as answer:
             return Answer(answer.status, dict(answer.headers), await answer.read())
 
-    async def thief(self, *, usd: float | None = None, account: Any = None, **key: Any) -> Thief:
-        """An account (``account``: its fields) with a key (``key``: its fields). ``usd``: prepaid, with so much."""
+    async def thief(self, *, usd: float | None = None, account: Any = None, known: bool = True, **key: Any) -> Thief:
+        """An account (``account``: its fields) with a key (``key``: its fields). ``usd``: prepaid, with so much.
+
+        ``known``: is it waited for, by asking for the models once or more often?
+        """
         number = next(_numbers)
         fields = dict(account or {})
         if usd is not None:
@@ -171,7 +176,7 @@ class Stand:
         assert keyed.status == 201, keyed.body
         thief = Thief(self, made.document["id"], keyed.document["id"], keyed.document["key"])
         deadline = time.monotonic() + 5
-        while (await thief.ask("/v1/models", method="GET")).status == 401:
+        while known and (await thief.ask("/v1/models", method="GET")).status == 401:
             assert time.monotonic() < deadline, "the key was not taken over"
             await asyncio.sleep(0.02)
         return thief
@@ -186,13 +191,3 @@ class Stand:
         balance = await self.balance(thief)
         held = [balance["held"], *(each["held"] for each in balance["budgets"])]
         return any(float(each) for each in held)
-
-
-def native_sse(*payloads: str) -> str:
-    """Payloads as an event stream, as they are."""
-    return "".join(f"data: {payload}\n\n" for payload in payloads)
-
-
-def encoded(text: str) -> str:
-    """Base64, as headers carry it."""
-    return base64.b64encode(text.encode()).decode()

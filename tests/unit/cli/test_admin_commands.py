@@ -230,7 +230,19 @@ def test_revoking(run: Run, acme: str) -> None:
     made = told(run("keys", "create", "app", "-a", acme, "-o", "json"))
     assert told(run("keys", "revoke", "app", "--dry-run", "-o", "json"))["changed"] is False
     assert told(run("keys", "show", made["id"], "-o", "json"))["status"] == "active"
-    assert told(run("keys", "revoke", "app", "-o", "json"))["status"] == "revoked"
+    revoked = run("keys", "revoke", "app", "-o", "json")
+    assert told(revoked)["status"] == "revoked"
+    assert "works on" not in revoked.stderr
+
+
+def test_revoking_a_rotated_key_tells_of_the_old_one_that_works_on(run: Run, acme: str) -> None:
+    old = told(run("keys", "create", "app", "-a", acme, "-o", "json"))
+    run("keys", "create", "other", "-a", acme, "-o", "json")
+    run("keys", "rotate", "app", "--overlap", "1h", "-o", "json")
+    said = run("keys", "revoke", "app", "-o", "json").stderr
+    assert old["id"] in said
+    assert said.count("works on until") == 1
+    assert "works on" not in run("keys", "revoke", old["id"], "-o", "json").stderr
 
 
 def test_the_same_idempotency_key_makes_one_key_and_says_so(run: Run, acme: str) -> None:

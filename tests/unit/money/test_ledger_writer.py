@@ -337,3 +337,13 @@ async def test_a_held_request_that_the_allowance_pays_gives_all_of_it_back(tmp_p
     assert made.books.balance("held/acc_1") == made.books.balance("account/acc_1") == 0
     assert made.books.balance("allowance") == -400
     made.ledger.close()
+
+
+async def test_a_writer_that_is_cancelled_as_it_is_woken_ends(made: Made) -> None:
+    writing = asyncio.get_running_loop().create_task(made.ledger.run())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    made.ledger._wake.set()
+    writing.cancel()
+    await asyncio.wait([writing], timeout=5)
+    assert writing.cancelled()

@@ -39,7 +39,10 @@ def test_ten_times_our_count_is_not_believed(usage: Usage, text: str) -> None:
     assert doubted(ctx)
     assert needs_count(ctx)
     own = Usage(input=950, output=100, input_source="counted", output_source="counted")
-    assert judged(ctx, own) is own
+    found = judged(ctx, own)
+    assert (found.input, found.input_source) == (950, "counted")
+    # Where only the prompt was doubted only it was counted.
+    assert (found.output, found.output_source) == (100, "counted" if text else "reported")
     assert ctx.tags[TAG] == ABSURD
     ctx.usage = own
     prices = pricing()

@@ -146,7 +146,10 @@ async def test_the_database_says_so_itself(engine: Engine) -> None:
         await engine.write(too_large)
 
 
-async def test_a_cancelled_write_leaves_nothing_and_lets_others_pass(engine: Engine) -> None:
+async def test_a_cancelled_write_that_does_not_end_leaves_nothing_and_lets_others_pass(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "ALONE", 0.1)
     begun = asyncio.Event()
 
     async def stuck(connection: AsyncConnection) -> None:

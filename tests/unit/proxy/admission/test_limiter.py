@@ -389,7 +389,7 @@ async def test_what_a_stream_delivered_is_used_while_it_runs() -> None:
 async def test_a_provider_has_limits_of_its_own_for_each_try() -> None:
     made, ctx = Made(providers=Limits(rpm=1)), request()
     await made.limiter.attempt(ctx, TARGET)
-    with pytest.raises(RateLimited, match="this provider's limit of 1 per minute"):
+    with pytest.raises(RateLimited, match="this provider's limit of 1 requests per minute"):
         await made.limiter.attempt(ctx, TARGET)
     assert len(ctx.settlers) == 1
 

@@ -21,9 +21,12 @@ def test_a_rate_that_frees_says_when() -> None:
     error = refusal(Denial(rule("rpm"), 1, 0, 1.25))
     assert isinstance(error, RateLimited)
     assert (error.status, error.type, error.code) == (429, "requests", "rate_limit_exceeded")
-    assert "this key's limit of 600 per minute (rpm) has 0 left; try again in 1.25 s" in error.message
+    assert "this key's limit of 600 requests per minute (rpm) has 0 left; try again in 1.25 s" in error.message
     assert dict(answer_headers(error, "r"))[b"retry-after"] == b"2"
-    assert dict(answer_headers(error, "r"))[b"retry-after-ms"] == b"1250"
+    headers = dict(answer_headers(error, "r"))
+    assert headers[b"retry-after-ms"] == b"1250"
+    assert headers[b"x-ratelimit-limit-requests"] == b"600"
+    assert (headers[b"x-ratelimit-remaining-requests"], headers[b"x-ratelimit-reset-requests"]) == (b"0", b"1.25s")
 
 
 def test_a_request_larger_than_the_limit_says_need_and_have_and_not_to_retry() -> None:

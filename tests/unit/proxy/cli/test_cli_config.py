@@ -69,6 +69,21 @@ def test_check_as_json() -> None:
     assert plan["models"]["fast"] == [{"provider": "local", "model": "small"}]
 
 
+def test_check_tells_where_money_and_counters_are() -> None:
+    write()
+    assert not {"storage", "state", "admin API"} & {line.split("  ")[0] for line in run("check").stdout.splitlines()}
+    write(TEXT + "storage: {type: sqlite, path: t.db}\naccounts: {acme: {}}\n")
+    shown = run("check", TOLLWAY_SERVER__WORKERS="2").stdout
+    assert "sqlite at t.db, journal in t.db.journal, ledger async" in shown
+    assert "acme" in shown
+    assert "closed: no admin.key" in shown
+    assert "embedded: the workers of this machine count together" in shown
+    assert "open at /admin/v1" in run("check", TOLLWAY_ADMIN_KEY="an admin key of a test").stdout
+    plan = json.loads(run("check", "--output", "json").stdout)
+    assert plan["storage"] == {"type": "sqlite", "path": "t.db", "journal": "t.db.journal", "ledger": "async"}
+    assert plan["state"] == "memory"
+
+
 def test_check_without_a_file() -> None:
     result = run("check", OPENAI_API_KEY="sk-0123456789-0123456789-0123")
     assert result.exit_code == 0

@@ -13,6 +13,7 @@ from proxy.wire.headers import HOP_BY_HOP, check_response, client_headers, upstr
         *(b"host", b"content-length", b"cookie", b"expect", b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"),
         *(b"forwarded", b"x-forwarded-for", b"x-real-ip", b"x-tollway-strict", b"x-tollway-anything"),
         *(b"sec-websocket-key", b"sec-websocket-protocol"),
+        *(b"x-http-method", b"x-http-method-override", b"x-method-override"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("forwards", [True, False])
@@ -23,13 +24,28 @@ def test_what_stays_here(name: bytes, forwards: bool) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *(b"accept", b"accept-encoding", b"content-type", b"user-agent", b"openai-beta", b"x-stainless-lang"),
+        *(b"accept", b"content-type", b"user-agent", b"openai-beta", b"x-stainless-lang"),
         *(b"traceparent", b"idempotency-key", b"x-request-id", b"x-custom"),
     ],
 )
 def test_what_travels_unchanged(name: bytes) -> None:
     value = " a, b;q=0.5 é"
     assert upstream_headers([(name, value.encode())], forwards=False) == [(name.decode(), value)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ("gzip", "gzip"),
+        ("gzip, deflate;q=0.5", "gzip, deflate;q=0.5"),
+        ("GZIP", "GZIP"),
+        ("", ""),
+        ("zstd", "identity"),
+        ("zstd, gzip;q=0.5, *", "gzip;q=0.5"),
+    ],
+)
+def test_no_coding_is_asked_for_that_cannot_be_read(asked: str, sent: str) -> None:
+    assert upstream_headers([(b"accept-encoding", asked.encode())], forwards=False) == [("accept-encoding", sent)]
 
 
 def test_the_account_travels_only_with_the_clients_own_key() -> None:
