@@ -37,8 +37,8 @@ from proxy.wire.paths import carried
 
 METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 
-CARRIED = (PASSTHROUGH, NATIVE, REALTIME, MODELS)
-"""Endpoints whose path comes with the request."""
+CARRIED = frozenset(endpoint.name for endpoint in (PASSTHROUGH, NATIVE, REALTIME, MODELS))
+"""Names of the endpoints whose path comes with the request."""
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._\-]{1,128}")
 _HOST = re.compile(rb"[A-Za-z0-9.\-_~%!$&'()*+,;=\[\]:]{1,255}")
@@ -207,7 +207,7 @@ def check_request(scope: Scope, ctx: RequestContext) -> None:
     """The request guard: what two parsers could read differently is refused. Raises ``InvalidRequest`` or ``NotFound``."""
     if ctx.method not in METHODS:
         raise InvalidRequest(f"Method {ctx.method[:20]!r} is not supported here.", code="method_not_supported")
-    if ctx.endpoint in CARRIED:
+    if ctx.endpoint.name in CARRIED:
         carried(ctx.method, raw_path(scope))
     raw, headers = ctx.raw_headers, ctx.headers
     host = headers.get(b"host")

@@ -189,7 +189,8 @@ class Stores:
         self._recovery = Recovery(root, database, books, wall=time.time, cost=pricing(config).cost, told=self._told)
         try:
             await self._recover()
-            if self.local:
+            # Before the first request, where the store can be reached; else the seeder's loop does it once it is back.
+            if self.local or (self._link is not None and self._link.up and await self._forgotten()):
                 await self._seeder.seed()
         except StorageError as error:
             raise StoresError(str(error)) from None

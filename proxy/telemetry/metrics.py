@@ -230,6 +230,7 @@ class Metrics:
         )
         build.labels(__version__).set(1)
         self._requests: dict[tuple[str, ...], Counter] = {}
+        self._money: dict[tuple[str, str], tuple[Counter, Counter]] = {}
         self._targets: dict[tuple[str, str, str], tuple[Histogram, ...]] = {}
         self._tokens: dict[tuple[str, str, str, str], Counter] = {}
         self._estimates: dict[str, Histogram] = {}
@@ -275,10 +276,18 @@ class Metrics:
     def _count_money(self, settled: Settled, provider: str, model: str) -> None:
         if settled.charge is None or settled.cost is None:
             self.unpriced.labels(provider, model).inc()
+        if not settled.charge and not settled.cost:
+            return
+        children = self._money.get((provider, model))
+        if children is None:
+            children = self._money[provider, model] = (
+                self.charge.labels(provider, model),
+                self.cost.labels(provider, model),
+            )
         if settled.charge:
-            self.charge.labels(provider, model).inc(settled.charge / MICRO)
+            children[0].inc(settled.charge / MICRO)
         if settled.cost:
-            self.cost.labels(provider, model).inc(settled.cost / MICRO)
+            children[1].inc(settled.cost / MICRO)
 
     def catalogue_refreshed(self, good: bool) -> None:
         """One refresh of the catalogue went well, or left the last good one in place."""

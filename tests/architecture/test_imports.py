@@ -32,7 +32,12 @@ ONLY: dict[str, tuple[str, ...]] = {
     "proxy.mock": ("proxy.mock", "proxy.wire"),
     "proxy.admission": ("proxy.admission", *KERNEL),
     "middleware": (
-        "middleware", "proxy.services", "proxy.relay", "proxy.local", "proxy.ownership.guarding", *KERNEL,
+        "middleware",
+        "proxy.services",
+        "proxy.relay",
+        "proxy.local",
+        "proxy.ownership.guarding",
+        *KERNEL,
     ),
 }
 

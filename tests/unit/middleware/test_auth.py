@@ -5,9 +5,9 @@ import pytest
 from middleware.auth import AuthMiddleware, presented_in
 from proxy.context import Principal, RequestContext
 from proxy.errors import AuthenticationFailed, PermissionDenied
+from proxy.wire.endpoints import CHAT
 from tests.support.asgi import Client, Inner, scope_of
 from tests.support.clock import FakeClock
-from proxy.wire.endpoints import CHAT
 from tests.support.fakes import FakeAuthenticator
 
 

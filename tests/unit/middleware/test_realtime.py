@@ -42,7 +42,11 @@ async def relayed(
     transport = FakeTransport(socket=socket)
     ctx = RequestContext(request_id="r", endpoint=REALTIME, target=TARGET, headers=headers or {})
     app = RealtimeApp(
-        providers={"local": (FakeProvider(), transport)}, admission=FakeAdmission(), origins=origins, tasks=FakeTasks(), clock=FakeClock()
+        providers={"local": (FakeProvider(), transport)},
+        admission=FakeAdmission(),
+        origins=origins,
+        tasks=FakeTasks(),
+        clock=FakeClock(),
     )
     await app(scope_of(ctx), client.receive, client.send)
     return ctx, transport
@@ -82,7 +86,11 @@ async def test_a_client_that_leaves_before_the_dial_costs_none() -> None:
     client = Caller.saying({"type": "websocket.disconnect", "code": 1005})
     transport = FakeTransport(socket=FakeSocket())
     app = RealtimeApp(
-        providers={"local": (FakeProvider(), transport)}, admission=FakeAdmission(), origins=(), tasks=FakeTasks(), clock=FakeClock()
+        providers={"local": (FakeProvider(), transport)},
+        admission=FakeAdmission(),
+        origins=(),
+        tasks=FakeTasks(),
+        clock=FakeClock(),
     )
     with pytest.raises(ClientGone):
         await app(

@@ -191,5 +191,7 @@ def test_a_keys_stability_reaches_its_principal() -> None:
     text = "providers: {openai: {use: openai, api_key: k}}\nauth: {mode: keys}\nkeys: [{name: a, key: '0123456789abcdef', stability: stable}]\n"
     Path("keys.yaml").write_text(text)
     Path("keys.yaml").chmod(0o600)
-    authenticator = generation.authenticator(load("keys.yaml", {}, known_providers=KNOWN).config, lambda: 0.0, terms=Terms())
+    authenticator = generation.authenticator(
+        load("keys.yaml", {}, known_providers=KNOWN).config, lambda: 0.0, terms=Terms()
+    )
     assert authenticator.identify([b"0123456789abcdef"], "127.0.0.1").stable_only

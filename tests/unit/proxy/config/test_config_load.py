@@ -226,7 +226,10 @@ def test_a_reference_to_a_file(load_text: LoadText, tmp_path: Path) -> None:
         ("ledger: soon", "ledger: must be one of async, sync"),
         ("auth: {jwt: {issuer: x, audience: a}}", "auth.jwt.issuer: expected an http(s) URL"),
         ("auth: {jwt: {audience: a}}", "auth.jwt.issuer: required"),
-        ("auth: {jwt: {issuer: 'http://h', audience: a, algorithms: [HS256]}}", "auth.jwt.algorithms[0]: must be one of"),
+        (
+            "auth: {jwt: {issuer: 'http://h', audience: a, algorithms: [HS256]}}",
+            "auth.jwt.algorithms[0]: must be one of",
+        ),
         ("accounts: {a: {plan: {prepaid: true}}}", "accounts.a.plan.prepaid: needs a database"),
         ("accounts: {a: {plan: {markup: -200}}}", "accounts.a.plan.markup: must be at least -100"),
         ("models: {a: {policy: priority, targets: [{provider: openai}]}}", "models.a.policy: not in this version"),
