@@ -22,6 +22,7 @@ CREATE_TASK = {
     "proxy.state.locate": "asking several nodes at once where the store is",
     "proxy.state.link": "the connection's own task, which knocks while the store is down",
     "proxy.state.push": "listening for changes",
+    "proxy.storage.engine": "a transaction is ended properly though its caller is cancelled",
     "proxy.upstream.auth.google": "one fetch of a token serves every request that waits for it, and outlives each of them",
     "proxy.upstream.auth.sigv4": "one look for keys serves every request that waits for them, and outlives each of them",
 }
