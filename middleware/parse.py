@@ -58,7 +58,8 @@ class ParseMiddleware:
     async def _any(self, ctx: RequestContext, receive: Receive) -> None:
         """JSON is decoded; a form is read up to its ``model``; other bytes are not looked at."""
         kind = ctx.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if kind == b"application/json":
+        # Some SDKs of native doors send JSON and do not say so.
+        if kind == b"application/json" or (not kind and self._endpoint is NATIVE):
             await self._json(ctx, receive)
         elif self._endpoint.body == "form":
             if kind != b"multipart/form-data":

@@ -56,7 +56,9 @@ def read_page(body: bytes, row: Row, scope: str = "") -> Page:
         raise unfiltered()
     every = list(members(body))
     found = {member.key.decode(): member for member in every}
-    names = [name for name in found if isinstance(document[name], list)] if row.listed == ANY else [row.listed]
+    # A list of which few items are anybody's, such as that of models, has other members at other providers.
+    loose = row.listed == ANY or (bool(row.only) and row.listed not in found)
+    names = [name for name in found if isinstance(document[name], list)] if loose else [row.listed]
     if len(every) != len(document) or not all(isinstance(document.get(name), list) for name in names):
         raise unfiltered()
     lists = tuple((found[name], _items(body[found[name].start : found[name].end], row, scope)) for name in names)
@@ -77,18 +79,18 @@ def _item(raw: bytes, row: Row, scope: str) -> Item:
     document = object_in(raw)
     if document is None:
         return Item(raw, None, "")
-    for name in _IDENTS if row.listed == ANY else (row.item,):
+    for name in _IDENTS if row.listed == ANY or row.only else (row.item,):
         value = document.get(name)
         if isinstance(value, str) and value:
             return Item(raw, _owned_as(value, row, scope), value)
-    if row.listed != ANY:
+    if row.listed != ANY and not row.only:
         raise unfiltered()
     return Item(raw, None, "")
 
 
 def _owned_as(value: str, row: Row, scope: str) -> str | None:
     if row.only:
-        return value if row.only in value.lower() else None
+        return value if row.only in value.lower() else name_in(value)
     if row.listed != ANY:
         return value
     return name_in(value) or (scoped(value, scope) if looks_handed_out(value) else None)

@@ -94,7 +94,7 @@ def test_queries_as_sent(gateway: Gateway, mock: Mock, path: str, query: str) ->
         "/v1/models/acme%2Froadrunner-7b",
         "/v1/files/a%20b+c",
         "/v1/files/%C3%BC",
-        "/v1/some_day/x:y,z;w=v@~!$'()*",
+        "/v1/some_day/x:y,z=v@~!$'()*",
         "/v1/vector_stores/vs_1/files/f%2e1",
         "/v1/some_day/new%2Dpath/x",
     ],
