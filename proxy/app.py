@@ -167,6 +167,7 @@ class Gateway:
                 pricing=pricing,
                 counter=self._counter,
                 meter=self._tokens_meter,
+                hands_out=config.passthrough.admin,
             ),
             owners=stores.owners,
             tasks=self.tasks,

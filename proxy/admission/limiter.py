@@ -18,7 +18,7 @@ from .leases import LEASE, Leases
 from .program import Program, Programs, program_of
 from .refusal import refusal
 from .socket_meter import SocketMeter
-from .unseen import refuse_later, spends
+from .unseen import refuse_later, refuse_secrets, spends
 
 
 class Forecast(Protocol):
@@ -116,7 +116,9 @@ class Limiter:
         pricing: Pricing,
         counter: Counter,
         meter: MakeMeter,
+        hands_out: bool = False,
     ) -> None:
+        """``hands_out``: may callers get credentials of the provider's own?"""
         self._shared = shared
         self._programs = Programs(gateway, dict(models))
         self._providers = {name: program_of(rules) for name, rules in providers.items()}
@@ -124,6 +126,7 @@ class Limiter:
         self._pricing = pricing
         self._counter = counter
         self._meter = meter
+        self._hands_out = hands_out
 
     async def admit(self, ctx: RequestContext) -> None:
         """Before routing. Raises ``RateLimited``, ``BudgetExceeded``, ``PriceUnknown``, ``LimitsUnavailable`` or ``LedgerUnavailable``."""
@@ -134,6 +137,10 @@ class Limiter:
             if principal.output_cap is not None:
                 self._cap(ctx, None)
             return
+        if not self._hands_out:
+            refuse_secrets(ctx)
+        if program.money and target is not None:
+            target = self._answering(ctx, target)
         model = ctx.request.model or ""
         quote = ctx.quote = self._pricing.quote(principal, model, target)
         if target is not None and quote.known:
@@ -188,6 +195,14 @@ class Limiter:
             carried = need == "hint" or (need == "optional" and model is None)
             return "", self._directory.passthrough() if carried else None
         return found
+
+    def _answering(self, ctx: RequestContext, target: Target) -> Target:
+        """The target, or what the configuration puts in a retired one's place: it is what will be paid for."""
+        standing = self._directory.standing(target) if ctx.target is None else None
+        if standing is None or standing.tier != "retired":
+            return target
+        instead = self._directory.successor(ctx.request.model or "", target)
+        return target if instead is None else instead[2]
 
     async def _reserve(self, ctx: RequestContext, program: Program, want: Asked, quote: Quote, route: str) -> Holding:
         shared = self._shared

@@ -3,7 +3,7 @@
 from urllib.parse import unquote
 
 from ..context import RequestContext
-from ..errors import InvalidRequest
+from ..errors import InvalidRequest, PermissionDenied
 from ..wire.values import object_in
 
 LOOKS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
@@ -41,6 +41,21 @@ def spends(ctx: RequestContext) -> bool:
     if not segments or segments[0] not in _KEEPS or (segments[0] in _ANSWERS and ctx.path.startswith("/native/")):
         return True
     return not _RUNS.isdisjoint(segments)
+
+
+_SECRETS = frozenset(
+    ("/realtime/client_secrets", "/realtime/sessions", "/realtime/transcription_sessions", "/chatkit/sessions")
+)
+"""Operations that hand out a credential for the provider itself."""
+
+
+def refuse_secrets(ctx: RequestContext) -> None:
+    """With a provider's own credential a caller would go past every limit and the ledger. Raises ``PermissionDenied``."""
+    if ctx.method not in LOOKS and ctx.path.rstrip("/").lower() in _SECRETS:
+        raise PermissionDenied(
+            "A client secret works at the provider itself, past this gateway's limits and ledger, so it is not handed out here. Connect "
+            "through the gateway; its operator can allow it with passthrough.admin."
+        )
 
 
 def refuse_later(ctx: RequestContext) -> None:

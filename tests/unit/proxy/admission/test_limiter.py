@@ -3,14 +3,15 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from msgspec import structs
 
 from proxy.admission.limiter import Limiter, Shared
 from proxy.context import Attempt, Principal, Quote, RequestContext, Settled, StreamMeter, Target, TokenEstimate
-from proxy.errors import BudgetExceeded, LedgerUnavailable, PriceUnknown, RateLimited, TollwayError
+from proxy.errors import BudgetExceeded, LedgerUnavailable, PermissionDenied, PriceUnknown, RateLimited, TollwayError
 from proxy.limits.memory import MemoryLimitStore
 from proxy.policy.rules import Charge, Denial, Level, Reservation, Rule, budget_rule, rules_of
 from proxy.policy.terms import NO_LIMITS, Budget, Limits
-from proxy.protocols import Entry, Hold
+from proxy.protocols import Entry, Hold, Standing
 from proxy.wire.chat import RequestView
 from proxy.wire.endpoints import Endpoint
 from proxy.wire.usage import Usage
@@ -23,10 +24,17 @@ UNKNOWN = Quote()
 
 class Directory:
     def resolve(self, model: str) -> tuple[str, Target] | None:
-        return (model, TARGET) if model == "fast" else None
+        old = structs.replace(TARGET, model="old")
+        return {"fast": ("fast", TARGET), "old": ("old", old)}.get(model)
 
     def passthrough(self) -> Target | None:
         return None
+
+    def standing(self, target: Target) -> Standing | None:
+        return Standing("retired") if target.model == "old" else None
+
+    def successor(self, model: str, target: Target) -> tuple[str, str, Target] | None:
+        return "fast", "fast", TARGET
 
 
 class Pricing:
@@ -410,3 +418,25 @@ async def test_who_comes_now_stands_behind_those_who_wait() -> None:
     await made.limiter.admit(ctx)
     assert room.tenants == ["t"]
     assert ctx.reservation is not None
+
+
+async def test_a_retired_model_is_quoted_at_the_price_of_what_answers_instead() -> None:
+    asked: list[Target | None] = []
+    made = Made()
+    quote = made.limiter._pricing.quote
+    made.limiter._pricing.quote = lambda principal, model, target: (
+        asked.append(target),
+        quote(principal, model, target),
+    )[1]  # type: ignore[method-assign,func-returns-value]
+    await made.limiter.admit(request(budget=Budget(usd=1), cap=10, model="old"))
+    assert asked == [TARGET]
+
+
+async def test_a_limited_key_is_given_no_credential_of_the_providers_own() -> None:
+    ctx = request(Limits(rpm=5))
+    ctx.path = "/realtime/client_secrets"
+    with pytest.raises(PermissionDenied, match=r"passthrough\.admin"):
+        await Made().limiter.admit(ctx)
+    free = request()
+    free.path = "/realtime/client_secrets"
+    await Made().limiter.admit(free)
