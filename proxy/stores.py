@@ -79,7 +79,6 @@ class Stores:
         self._metrics = metrics
         self._link: StateLink | None = None
         self._push: Push | None = None
-        self._database: Database | None = None
         self._journaled: JournaledLedger | None = None
         self._fleet: RedisLimitStore | None = None
         self._recovery: Recovery | None = None
@@ -109,6 +108,7 @@ class Stores:
     def _counters(self) -> LimitStore:
         """The counters: here, or in a shared store with what to do while it is down."""
         if self.local:
+            self._metrics.store_up.set(1)
             return MemoryLimitStore(time.monotonic, time.time)
         from .limits.failover import FailoverStore  # noqa: PLC0415 - the extra `redis`
         from .limits.redis import SCRIPTS, RedisLimitStore  # noqa: PLC0415
@@ -235,8 +235,11 @@ class Stores:
             )
 
     async def _told(self, ident: str, entry: Entry | None) -> None:
-        """A request of a dead process was charged: the shared counters, where its hold has lapsed, learn of it."""
-        if entry is None or not entry.charge or self.local or self.stored is None:
+        """A request was charged whose process died before it could settle: the shared counters learn of it.
+
+        What a dead process had settled, the counters know already.
+        """
+        if entry is None or not entry.charge or "recovered" not in entry.flags or self.local or self.stored is None:
             return
         rules = [soft(rule) for rule in self.stored.money_rules(entry.key, entry.account)]
         calendar = Calendar(lambda: entry.at)
