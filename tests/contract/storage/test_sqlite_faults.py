@@ -82,20 +82,23 @@ async def test_locked_for_five_seconds_by_another_process(tmp_path: Path) -> Non
 async def test_writes_cancelled_at_any_moment_do_not_keep_the_lock(tmp_path: Path) -> None:
     """They go on to their end: one that is broken off can leave the file locked for as long as the process lives."""
     chance = random.Random(1)
-    database = Database.sqlite(tmp_path / "tollway.db")
-    await database.open()
-    await database.create_account(account(), audit())
-    for number in range(100):
-        write = asyncio.create_task(database.post([top_up(f"t{number}", 5)]))
-        await asyncio.sleep(chance.uniform(0, 0.006))
-        write.cancel()
-        await asyncio.gather(write, return_exceptions=True)
-    async with asyncio.timeout(2):
-        await database.post([top_up("last", 5)])
-    with contextlib.closing(sqlite3.connect(tmp_path / "tollway.db", timeout=0, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        other.execute("ROLLBACK")
-    await database.close()
+    for turn in range(20):
+        file = tmp_path / f"{turn}.db"
+        database = Database.sqlite(file)
+        await database.open()
+        await database.create_account(account(), audit())
+        for number in range(5):
+            write = asyncio.create_task(database.post([top_up(f"t{number}", 5)]))
+            await asyncio.sleep(chance.uniform(0, 0.01))
+            write.cancel()
+            await asyncio.gather(write, return_exceptions=True)
+        # What was begun may still be at it.
+        async with asyncio.timeout(2):
+            await database.post([top_up("last", 5)])
+        with contextlib.closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+        await database.close()
 
 
 async def test_readers_do_not_wait_for_another_processs_write(tmp_path: Path) -> None:

@@ -88,9 +88,16 @@ def accounts(mock: Mock, *tables: dict[str, dict[str, Any]], faults: tuple[str, 
 def config(providers: dict[str, dict[str, Any]], **changes: Any) -> dict[str, Any]:
     """A gateway's configuration with these providers, the usual key and a narrow one."""
     given: dict[str, Any] = {
+        # One account, so that ids which nobody was given are the provider's business, as these tests want it.
+        "accounts": {"one": {}},
         "keys": [
-            {"name": "app", "key": KEY},
-            {"name": "narrow", "key": NARROW, "models": ["allowed", "gemini/gemini-3.8-*", "cohere/command-r7b-*"]},
+            {"name": "app", "key": KEY, "account": "one"},
+            {
+                "name": "narrow",
+                "key": NARROW,
+                "account": "one",
+                "models": ["allowed", "gemini/gemini-3.8-*", "cohere/command-r7b-*"],
+            },
         ],
         "providers": providers,
         "models": {

@@ -69,6 +69,7 @@ class Fleet:
         self.gateways = [Gateway(config, wait=False) for config in configs]
         self.story = Story()
         self._there: set[int] = set()
+        self.over = False
 
     async def up(self) -> None:
         """All of them."""
@@ -84,7 +85,7 @@ class Fleet:
     async def ask_for_ever(self, number: int, keys: list[str]) -> None:
         """One client: plain requests and streams, short and long, one after another, of whoever is there."""
         chance = random.Random(self._seed + number)
-        while True:
+        while not self.over:
             if not self._there:
                 await asyncio.sleep(0.01)
                 continue
@@ -136,15 +137,15 @@ async def survive(configs: list[dict[str, Any]], mock: Mock, books: Books, kills
             made = await clients.admin(first, "POST", "/keys", {"account": "acme", "name": "paid"})
             await clients.until_ready(fleet.gateways, key=made["key"])
             keys = [KEY, made["key"]]
-            tasks = [asyncio.create_task(fleet.ask_for_ever(each, keys)) for each in range(CLIENTS)]
-            tasks.append(asyncio.create_task(witness.watch()))
+            watching = asyncio.create_task(witness.watch())
+            asking = [asyncio.create_task(fleet.ask_for_ever(each, keys)) for each in range(CLIENTS)]
             await asyncio.gather(*(fleet.die_and_live(place, kills // len(configs)) for place in range(len(configs))))
             await fleet.up()
-            # A while without kills: what is under way at its end is settled, not recovered.
             await asyncio.sleep(0.5)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            fleet.over = True
+            await asyncio.gather(*asking)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             await fleet.terminate()
         finally:
             fleet.close()
