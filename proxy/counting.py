@@ -41,6 +41,10 @@ class ChainCounter:
         prompt = await self._tokens.prompt(name, model, body)
         return Usage(input=prompt.total, output=tokens, input_source=prompt.source, output_source=source)
 
+    async def ready(self, model: str) -> None:
+        """See ``protocols.Counter``."""
+        await self._tokens.ready(model)
+
     async def breakdown(self, model: str, body: bytes) -> dict[str, int | str]:
         """Counts of a chat body by part."""
         counted = await self._tokens.prompt("chat", model, body)

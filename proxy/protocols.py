@@ -422,6 +422,9 @@ class Counter(Protocol):
     async def usage(self, endpoint: Endpoint, model: str, body: bytes, output: str, *, dropped: int = 0) -> Usage:
         """Exact counts of a prompt and of the text that was generated; ``dropped``: characters of it not kept."""
 
+    async def ready(self, model: str) -> None:
+        """Waits until a stream of ``model`` can be counted exactly as it runs."""
+
     async def breakdown(self, model: str, body: bytes) -> dict[str, int | str]:
         """Counts of a chat body by part, with ``total``, ``source`` and ``encoding``."""
 

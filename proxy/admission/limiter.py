@@ -164,6 +164,9 @@ class Limiter:
         if principal.output_cap is not None or (holding is not None and program.hard and holding.short):
             self._cap(ctx, holding)
         if ctx.request.stream and ctx.endpoint.dialect in GENERATING:
+            if (holding is not None and program.metered) or (ledger is not None and ctx.ledger_id):
+                # By estimates the first streams of a process would end at half of what they were granted, and be settled at twice.
+                await self._counter.ready(ctx.request.model or "")
             self._watch(ctx, holding if program.metered else None, ledger)
         elif ctx.endpoint.body == "socket" and holding is not None:
             noted = partial(ledger.checkpoint, ctx.ledger_id) if ledger is not None and ctx.ledger_id else None

@@ -182,6 +182,9 @@ class FakeCounter:
         self.counted.append((endpoint.name, model, body, output))
         return Usage(input=len(body), output=len(output), input_source="counted", output_source="counted")
 
+    async def ready(self, model: str) -> None:
+        return None
+
     async def breakdown(self, model: str, body: bytes) -> dict[str, int | str]:
         return {"total": 7, "messages": 4, "tools": 3, "source": "counted", "encoding": "o200k_base"}
 

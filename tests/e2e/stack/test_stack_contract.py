@@ -114,7 +114,7 @@ async def test_curl_exits_18_for_a_half_sent_stream(gateway: Gateway) -> None:
     child = await asyncio.create_subprocess_exec(
         "curl", "-sN", f"{gateway.url}/chat/completions", "-H", f"authorization: Bearer {KEY}",
         "-H", "content-type: application/json", "-H", "x-mock-fault: cut:2",
-        "-d", json.dumps({"model": "m", "stream": True, "messages": []}), stdout=asyncio.subprocess.PIPE,
+        "-d", json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}), stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, _ = await child.communicate()
     assert child.returncode == 18

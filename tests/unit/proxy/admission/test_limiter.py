@@ -70,6 +70,10 @@ class Counter:
     def __init__(self, exact: int) -> None:
         self.exact = exact
         self.asked = 0
+        self.made_ready: list[str] = []
+
+    async def ready(self, model: str) -> None:
+        self.made_ready.append(model)
 
     async def usage(self, endpoint: Endpoint, model: str, body: bytes, output: str, *, dropped: int = 0) -> Usage:
         self.asked += 1
@@ -356,6 +360,8 @@ async def test_a_stream_under_a_token_limit_is_metered_and_one_without_is_not() 
     assert free.meter is None
     assert limited.meter is not None
     assert made.meters[0]["reserved"] == 50
+    # Counted by estimates, it would end at half of its grant.
+    assert made.counter.made_ready == ["fast"]
 
 
 async def test_a_soft_limit_does_not_bind_a_stream() -> None:
