@@ -93,6 +93,8 @@ class JournaledLedger:
         self._writing = asyncio.Lock()
         self._wake = asyncio.Event()
         self._failing = False
+        self._unanswered = False
+        """Was a batch sent whose fate is not known, because whoever sent it was cancelled?"""
         self._rejected = 0
 
     # ---- protocols.Ledger -------------------------------------------------------------------------------------------
@@ -217,8 +219,9 @@ class JournaledLedger:
                 holds=holds,
                 released=released,
                 held={entry.ident: entry.held for entry in entries if entry.ident in self._sent},
-                again=self._failing,
+                again=self._failing or self._unanswered,
             )
+            self._unanswered = True
             try:
                 await self._books.write(batch)
             except ValueError:
@@ -236,7 +239,7 @@ class JournaledLedger:
     def _written(self, batch: Batch) -> None:
         if self._failing:
             _log.warning("the database takes the ledger's entries again")
-        self._failing = False
+        self._failing = self._unanswered = False
         for hold in batch.holds:
             self._unheld.pop(hold.ident, None)
             if hold.ident not in self._queued and hold.ident not in self._released:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import LedgerUnavailable
-from proxy.money.bookkeeping import Bookkeeper
+from proxy.money.bookkeeping import Batch, Bookkeeper
 from proxy.money.journal import Journal
 from proxy.money.ledger import JournaledLedger
 from proxy.protocols import Ledger
@@ -347,3 +347,32 @@ async def test_a_writer_that_is_cancelled_as_it_is_woken_ends(made: Made) -> Non
     writing.cancel()
     await asyncio.wait([writing], timeout=5)
     assert writing.cancelled()
+
+
+async def test_a_batch_whose_writer_was_cancelled_is_sent_as_one_that_may_be_there(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.send(1)
+    made.ledger.settle(entry(1))
+    write = made.ledger._books.write
+    seen: list[bool] = []
+
+    async def slow(batch: Batch) -> list[bool]:
+        seen.append(batch.again)
+        written = await write(batch)
+        if len(seen) == 1:
+            await asyncio.Event().wait()
+        return written
+
+    monkeypatch.setattr(made.ledger._books, "write", slow)
+    first = asyncio.get_running_loop().create_task(made.ledger.write())
+    await asyncio.sleep(0.01)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert await made.ledger.write()
+    assert seen == [False, True]
+    made.send(2)
+    made.ledger.settle(entry(2))
+    assert await made.ledger.write()
+    assert seen == [False, True, False]
