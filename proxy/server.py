@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 
 from .config import Config, Loaded
 from .config.checks_policy import effective_state
+from .config.stores import EMBEDDED_STATE
 from .telemetry.log import configure
 from .telemetry.shared import metrics_folder
 
@@ -31,9 +32,6 @@ MINIMUM_GRANIAN = (2, 8, 7)
 
 SERVING = "TOLLWAY_SERVING"
 """Set in the workers' environment: a local model that a later reload brings has no engine, and its provider says so."""
-
-EMBEDDED_STATE = "TOLLWAY_EMBEDDED_STATE"
-"""Where the workers find the embedded state store: its URL in their environment."""
 
 PR_SET_PDEATHSIG = 1
 """linux/prctl.h: the signal that a process gets when its parent dies."""

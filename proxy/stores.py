@@ -18,6 +18,7 @@ from .admission.asking import Calendar
 from .admission.limiter import Forecast
 from .config import Config
 from .config.checks_policy import effective_state
+from .config.stores import EMBEDDED_STATE
 from .generation import pricing
 from .identity.pepper import PepperError, fingerprint, load_pepper
 from .identity.principals import Terms
@@ -47,9 +48,6 @@ if TYPE_CHECKING:
     from .storage.queries import Spent
 
 _log = logging.getLogger("tollway.stores")
-
-EMBEDDED_STATE = "TOLLWAY_EMBEDDED_STATE"
-"""Where the workers find the embedded state store: its URL in their environment."""
 
 PEPPER = "pepper"
 """The file in the journal's folder that holds the secret which keys are hashed with."""

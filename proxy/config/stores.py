@@ -7,6 +7,9 @@ from msgspec import Meta, Struct
 from .secrets import Secret
 from .server import Wait
 
+EMBEDDED_STATE = "TOLLWAY_EMBEDDED_STATE"
+"""Where the workers find the embedded state store: its URL in their environment."""
+
 Replicas = Annotated[int, Meta(ge=1, le=10_000)]
 StoreTimeout = Annotated[float, Meta(gt=0, le=5, extra={"unit": "seconds"})]
 
