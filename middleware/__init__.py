@@ -1,6 +1,6 @@
 """The request path. Read the files in the order of ``CHAIN``: that is the order in which a request meets them.
 
-edge → auth → parse → ownership → token_count → rate_limit → routing → streaming
+edge → auth → parse → ownership → token_count → routing → rate_limit → streaming
 """
 
 from starlette.types import ASGIApp
@@ -29,8 +29,8 @@ CHAIN: tuple[edge.Link, ...] = (
     parse.link,
     ownership.link,
     token_count.link,
-    rate_limit.link,
     routing.link,
+    rate_limit.link,
 )
 """The core links, outermost first; ``streaming`` is the application inside them."""
 
@@ -45,7 +45,7 @@ _CHAINS: dict[Endpoint, tuple[edge.Link, ...]] = {
         token_count.link,
         rate_limit.link,
     ),
-    TOKENS: (edge.link, auth.link, parse.link, token_count.link, rate_limit.link, routing.link),
+    TOKENS: (edge.link, auth.link, parse.link, token_count.link, routing.link, rate_limit.link),
 }
 """Endpoints whose chain differs."""
 

@@ -15,12 +15,14 @@ from proxy.context import SCOPE_KEY, Outcome, Receive, RequestContext, Scope, Se
 from proxy.errors import (
     ClientError,
     ClientGone,
+    DeadlineExceeded,
     GatewayDraining,
     InternalError,
     InvalidRequest,
     KeysUnavailable,
     LedgerUnavailable,
     LimitsUnavailable,
+    NoHealthyTarget,
     RateLimited,
     TollwayError,
     UpstreamError,
@@ -243,9 +245,9 @@ def outcome_of(error: TollwayError) -> Outcome:
     """The one status label of metrics."""
     if isinstance(error, ClientGone):
         return "client_closed"
-    if isinstance(error, UpstreamTimeout):
+    if isinstance(error, UpstreamTimeout | DeadlineExceeded):
         return "timeout"
-    if isinstance(error, UpstreamError):
+    if isinstance(error, UpstreamError | NoHealthyTarget):
         return "upstream_error"
     if isinstance(error, InternalError):
         return "internal_error"

@@ -2,16 +2,20 @@
 
 from urllib.parse import unquote
 
+import msgspec
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from proxy.context import Receive, RequestContext, Scope, Send, Target, context_of
 from proxy.errors import NotFound, PermissionDenied
+from proxy.local.answer import answer_json
 from proxy.policy.scopes import within
-from proxy.protocols import Clock, Directory
+from proxy.protocols import Clock, Directory, Router
 from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
 from proxy.wire.paths import model_in
+
+from .routing import Explain
 
 OPERATIONS = frozenset(
     """completions responses messages count_tokens chat embeddings embed rerank moderations classifications generations speech
@@ -21,11 +25,15 @@ OPERATIONS = frozenset(
 
 
 class NativeMiddleware:
-    """Picks the provider. Raises ``NotFound`` or ``PermissionDenied``."""
+    """Picks the provider; the plan has no other. Raises ``NotFound``, ``PermissionDenied`` or what ``protocols.Router`` does."""
 
-    def __init__(self, app: ASGIApp, *, directory: Directory, admin_paths: bool, clock: Clock) -> None:
+    def __init__(
+        self, app: ASGIApp, *, directory: Directory, router: Router, explain: Explain, admin_paths: bool, clock: Clock
+    ) -> None:
         self.app = app
         self._directory = directory
+        self._router = router
+        self._explain = explain
         self._admin_paths = admin_paths
         self._clock = clock
 
@@ -33,7 +41,12 @@ class NativeMiddleware:
         ctx = context_of(scope)
         begun = self._clock()
         ctx.target = self._target(ctx)
+        plan = ctx.plan = self._router.plan(ctx)
+        ctx.target = plan.chosen.target
         ctx.timings.append(("routing", self._clock() - begun))
+        if ctx.controls.dry_run:
+            await answer_json(ctx, send, msgspec.json.encode(self._explain(ctx)))
+            return
         await self.app(scope, receive, send)
 
     def _target(self, ctx: RequestContext) -> Target:
@@ -91,6 +104,8 @@ def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware
     return Middleware(
         NativeMiddleware,
         directory=services.directory,
+        router=services.router,
+        explain=services.explain,
         admin_paths=services.config.passthrough.admin,
         clock=services.clock,
     )

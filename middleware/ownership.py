@@ -1,4 +1,5 @@
-"""After parse: whose objects does this request name? Another account's id reads like one that does not exist, and nobody upstream is asked.
+"""After parse: whose objects does this request name, and where are they? Another account's id reads like one that does not exist, and
+nobody upstream is asked; the caller's own sends the request to the place that made it.
 
 What an answer hands out belongs to the caller before the answer leaves; lists come without the objects of others.
 """
@@ -7,7 +8,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from proxy.context import Receive, Scope, Send, context_of
-from proxy.ownership.guarding import Guard
+from proxy.ownership.guarding import Guard, guard
 from proxy.protocols import Clock
 from proxy.relay.inflate import Inflater
 from proxy.services import Services
@@ -32,7 +33,15 @@ class OwnershipMiddleware:
 
 def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:
     """What the link is built from."""
-    assert services.owners is not None, "the chain leaves the link out where nobody's objects are kept apart"
-    shared = frozenset(services.config.models) - {"*"}
-    guard = Guard(endpoint, path, owners=services.owners, shared=shared, inflate=Inflater.for_encoding)
-    return Middleware(OwnershipMiddleware, guard=guard, clock=services.clock)
+    assert services.owners is not None, (
+        "the chain leaves the link out where it matters neither whose objects are nor where"
+    )
+    made = guard(
+        endpoint,
+        path,
+        owners=services.owners,
+        config=services.config,
+        directory=services.directory,
+        inflate=Inflater.for_encoding,
+    )
+    return Middleware(OwnershipMiddleware, guard=made, clock=services.clock)

@@ -1,4 +1,4 @@
-"""Fifth link: may it run now? Every limit and budget of key, account, model and gateway decides in one step, before anything is sent.
+"""Sixth link: may it run now? Every limit and budget of key, account, model and gateway decides in one step, before anything is sent.
 
 What is granted is held until the request has ended, however it ends; while a stream runs its meter keeps it within the grant.
 """

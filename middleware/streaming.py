@@ -1,21 +1,25 @@
-"""Innermost: the request goes to its target and the answer comes back. The only place below the edge that sends."""
+"""Innermost: the request goes to its targets, one after the other until one answers, and the answer comes back.
+
+The only place below the edge that sends.
+"""
 
 from starlette.types import ASGIApp
 
 from proxy.context import Receive, Scope, Send, context_of
 from proxy.errors import InternalError
-from proxy.protocols import Admission, Clock, Providers, Tasks
+from proxy.protocols import Admission, Clock, Courses, Providers, Tasks
 from proxy.relay.relay import Relay, RelaySettings
 from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
 
 
 class StreamingApp:
-    """Relays to ``ctx.target``; the mechanics are in ``proxy/relay``."""
+    """Relays a planned request; the mechanics are in ``proxy/relay``."""
 
     def __init__(
         self,
         *,
+        courses: Courses,
         providers: Providers,
         admission: Admission,
         settings: RelaySettings,
@@ -23,6 +27,7 @@ class StreamingApp:
         clock: Clock,
         wall: Clock,
     ) -> None:
+        self._courses = courses
         self._providers = providers
         self._admission = admission
         self._settings = settings
@@ -34,15 +39,13 @@ class StreamingApp:
         ctx = context_of(scope)
         if ctx.target is None:
             raise InternalError(detail="no target")
-        provider, transport = self._providers[ctx.target.provider]
-        await self._admission.attempt(ctx, ctx.target)
         relay = Relay(
             ctx,
             receive,
             send,
-            target=ctx.target,
-            provider=provider,
-            transport=transport,
+            course=self._courses.course(ctx),
+            providers=self._providers,
+            admission=self._admission,
             settings=self._settings,
             tasks=self._tasks,
             clock=self._clock,
@@ -54,6 +57,7 @@ class StreamingApp:
 def app(endpoint: Endpoint, services: Services) -> ASGIApp:
     """The innermost application of a chain."""
     return StreamingApp(
+        courses=services.courses,
         providers=services.providers,
         admission=services.admission,
         settings=services.relay,

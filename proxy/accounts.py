@@ -29,16 +29,22 @@ class Factory(Protocol):
         """Raises ``OptionError``."""
 
 
-def account(config: Config, name: str, environ: Mapping[str, str]) -> Account:
-    """The account of ``providers.<name>``. Raises ``OptionError``."""
+def account_name(provider: str, key: int) -> str:
+    """What the account of a provider's key is called: the provider's name for the first, then ``name#2``, ``name#3`` …"""
+    return provider if key == 0 else f"{provider}#{key + 1}"
+
+
+def account(config: Config, name: str, environ: Mapping[str, str], key: int = 0) -> Account:
+    """The account of ``providers.<name>`` with one of its keys. Raises ``OptionError``."""
     provider = config.providers[name]
+    api_key = provider.api_keys[key] if provider.api_keys else provider.api_key
     module, _, attribute = PROVIDERS[provider.use].partition(":")
     factory: Factory = getattr(import_module(module), attribute)
     return factory(
         Settings(
             name=name,
             base_url=provider.base_url.rstrip("/") if provider.base_url is not None else None,
-            api_key=provider.api_key.reveal() if provider.api_key is not None else None,
+            api_key=api_key.reveal() if api_key is not None else None,
             headers=tuple((header.lower(), value.reveal()) for header, value in provider.headers.items()),
             forwards=config.auth.mode == "forward",
             options=provider.options,
@@ -64,9 +70,10 @@ def load_checked(path: str | None, environ: Mapping[str, str], overrides: Mappin
     if loaded.path is None:
         return _without_incomplete(loaded, environ)
     problems = []
-    for name in loaded.config.providers:
+    for name, keys in keys_of(loaded.config).items():
         try:
-            account(loaded.config, name, environ)
+            for key in range(keys):
+                account(loaded.config, name, environ, key)
         except OptionError as error:
             at = f"providers.{name}"
             origin = loaded.origins.get(f"{at}.{error.key}") or loaded.origins.get(f"{at}.use")
@@ -103,11 +110,17 @@ def _without_incomplete(loaded: Loaded, environ: Mapping[str, str]) -> Loaded:
 
 
 def providers(config: Config, transports: Mapping[str, Transport], environ: Mapping[str, str]) -> Providers:
-    """Each configured provider with its pool, behind its authorizer where it needs one."""
+    """Each configured provider with its pool, behind its authorizer where it needs one; several keys are several accounts."""
     built: dict[str, tuple[Provider, Transport]] = {}
-    for name in config.providers:
-        found, transport = account(config, name, environ), transports[name]
-        if found.auth is not None and not found.forwards:
-            transport = AuthorizedTransport(transport, authorizer(found.auth))
-        built[name] = (found, transport)
+    for name, keys in keys_of(config).items():
+        for key in range(keys):
+            found, transport = account(config, name, environ, key), transports[name]
+            if found.auth is not None and not found.forwards:
+                transport = AuthorizedTransport(transport, authorizer(found.auth))
+            built[account_name(name, key)] = (found, transport)
     return built
+
+
+def keys_of(config: Config) -> dict[str, int]:
+    """How many keys each provider has; one where it needs none."""
+    return {name: max(1, len(provider.api_keys)) for name, provider in config.providers.items()}

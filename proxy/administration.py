@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.types import ASGIApp
 
@@ -22,7 +22,10 @@ KEY = "TOLLWAY_ADMIN_KEY"
 class Administration:
     """Follows the configuration in force: its accounts, and its admin key."""
 
-    def __init__(self, stores: Stores, config: Config) -> None:
+    def __init__(
+        self, stores: Stores, config: Config, *, trace: Callable[[str], Awaitable[Mapping[str, object] | None]]
+    ) -> None:
+        """``trace`` finds how a request was routed, by its id."""
         self._stores = stores
         self._config = config
         self._desk = Desk(
@@ -34,6 +37,7 @@ class Administration:
             changed=stores.changed,
             status=self._status,
             file_accounts=lambda: terms_of(self._config).accounts,
+            trace=trace,
         )
 
     def app(self, config: Config) -> ASGIApp:

@@ -30,6 +30,7 @@ from .refreshing import Refresher
 from .scheduling import yield_to_loop
 from .services import Services
 from .settlement import Settler
+from .steering import Steering
 from .stores import Stores
 from .surface import Surface
 from .telemetry.access_log import AccessLog
@@ -38,6 +39,7 @@ from .telemetry.recorder import Recorder
 from .telemetry.registry import exposed_registry
 from .telemetry.spending import Spending
 from .tokens.counter import TokenCounter
+from .tracing import Tracing
 from .transports import TransportPool
 from .upstream.fetch import fetch
 from .wire.endpoints import Endpoint
@@ -77,7 +79,10 @@ class Gateway:
             else None
         )
         self._recorder = Recorder(
-            metrics=self.metrics if config.telemetry.prometheus else None, access_log=self._access_log, wall=time.time
+            metrics=self.metrics if config.telemetry.prometheus else None,
+            access_log=self._access_log,
+            wall=time.time,
+            traced=lambda ctx, ended: self._tracing.record(ctx, ended),
         )
         self._tokens = TokenCounter()
         self._counter = ChainCounter(self._tokens)
@@ -85,6 +90,8 @@ class Gateway:
         self._pool = TransportPool()
         self.state = State()
         self._stores = Stores(config, self.metrics)
+        self._steering = Steering(config, self.metrics, clock=clock, wall=time.time)
+        self._tracing = self._traced(config)
         self._administration: Administration | None = None
         self._shared = self._sharing()
         self._services = self._generation(config)
@@ -132,6 +139,8 @@ class Gateway:
         directory = generation.directory(config)
         pricing = generation.pricing(config)
         gateway, models, providers = generation.shared_rules(config)
+        steered = self._steering.made(config, directory)
+        self._explainer = steered.explainer
         services = Services(
             config=config,
             authenticator=generation.authenticator(
@@ -144,6 +153,9 @@ class Gateway:
             ),
             authorise=authorise,
             directory=directory,
+            router=steered.router,
+            courses=steered.courses,
+            explain=steered.explainer,
             providers=accounts.providers(config, self._pool.use(config.providers), os.environ),
             counter=self._counter,
             telemetry=self._recorder,
@@ -179,6 +191,16 @@ class Gateway:
         self._known = generation.known_models(config)
         return services
 
+    def _traced(self, config: Config) -> Tracing:
+        """How requests were routed, by request id; those that ask for it are told to all workers."""
+        shared = self._stores.shared
+        return Tracing(
+            config.routing.traces,
+            explainer=lambda: self._explainer,
+            tasks=self.tasks,
+            link=shared[1] if shared is not None else None,
+        )
+
     def _tokens_meter(
         self,
         ctx: RequestContext,
@@ -211,6 +233,8 @@ class Gateway:
     async def _apply(self, loaded: Loaded, change: Change) -> None:
         """A good new configuration: new chains, swapped in; what needs a restart is said and left."""
         self._stores.use(loaded.config, generation.terms_of(loaded.config))
+        self._steering.use(loaded.config)
+        self._tracing.resize(loaded.config.routing.traces)
         self._services = self._generation(loaded.config)
         self._surface.rebuild(self._chain)
         if self._administration is not None:
@@ -251,7 +275,7 @@ class Gateway:
         self._shared = self._sharing()
         self._services = self._generation(self._config)
         self._surface.rebuild(self._chain)
-        self._administration = Administration(self._stores, self._config)
+        self._administration = Administration(self._stores, self._config, trace=self._tracing.find)
         self._surface.admin.app = self._administration.app(self._config)
         loops = (
             self._watcher.run(),
@@ -259,6 +283,7 @@ class Gateway:
             self._refresher.run(),
             self._shared.leases.run(),
             *self._stores.loops(),
+            *self._steering.loops(self._stores.shared),
         )
         self._background = [loop.create_task(work) for work in loops]
         self.metrics.reload_success.set(1)
@@ -289,6 +314,7 @@ class Gateway:
         if not await self.tasks.settle(5.0):
             self.tasks.end_all()
             await self.tasks.settle(2.0)
+        await self._steering.close()
         await self._stores.close()
         await self._pool.close()
         self._tokens.close()
@@ -310,6 +336,7 @@ class Gateway:
             self.metrics.loop_lag.set(lag)
             self.metrics.in_flight.set(len(self.tasks))
             self.metrics.reservations.set(len(self._shared.leases))
+            self._steering.reporter.measure()
             skipped = self._tokens.overflowed
             self.metrics.counts_skipped.inc(skipped - self._skipped)
             self._skipped = skipped

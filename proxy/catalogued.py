@@ -12,6 +12,9 @@ from .config import Config
 from .config.catalogue import CatalogueModel, Prices
 from .config.traffic import Provider
 from .context import Target
+from .money.hosting import self_hosted
+from .policy import targets
+from .policy.targets import AUDIO, JSON_SCHEMA, PDF, REASONING, TOOLS, VIDEO, VISION
 from .protocols import Clock, Standing
 from .wire.values import Json, JsonObject
 
@@ -32,6 +35,10 @@ _PRICE_FIELDS = {
     "above_cache_write": "tier_cache_write_price",
 }
 """The configuration's names to the catalogue's."""
+
+
+_INPUTS = {"image": VISION, "pdf": PDF, "audio": AUDIO, "video": VIDEO}
+"""Modality to its bit in ``policy.targets.NEEDS``."""
 
 
 def rows_of(config: Config) -> dict[str, dict[str, object]]:
@@ -97,7 +104,11 @@ class Facts:
     def __init__(self, config: Config, wall: Clock) -> None:
         self._wall = wall
         self._uses = {name: (provider.use, provider.base_url is None) for name, provider in config.providers.items()}
-        self._configured = frozenset(config.catalogue.models)
+        self._configured = config.catalogue.models
+        self._regions = {name: provider.region or "" for name, provider in config.providers.items()}
+        self._free = {
+            name for name, provider in config.providers.items() if self_hosted(provider.use, provider.base_url)
+        }
 
     def standing(self, target: Target) -> Standing | None:
         """See ``protocols.Directory``."""
@@ -114,6 +125,29 @@ class Facts:
         info = self._info(target)
         return shown(info, behaviour_of(target.model), self._today()) if info is not None else {}
 
+    def known(self, target: Target) -> targets.Facts:
+        """What a choice among targets may rest on. What is not known is left at its default, which excludes nothing."""
+        region, info = self._regions.get(target.provider, ""), self._info(target)
+        free = target.provider in self._free
+        if info is None:
+            return targets.Facts(region=region, input_price=0, output_price=0) if free else targets.Facts(region=region)
+        unpriced = info.input_price is None and info.output_price is None
+        row = self._configured.get(f"{info.provider}/{info.id}") if info.source == "configuration" else None
+        return targets.Facts(
+            lacks=_lacks(info) if row is None else _lacks_for_certain(row),
+            context=info.context or info.max_input or 0,
+            max_output=info.max_output or 0,
+            region=region,
+            tier=info.tier(self._today()),
+            input_price=0 if unpriced and free else _or_unknown(info.input_price),
+            output_price=0 if unpriced and free else _or_unknown(info.output_price),
+            cached_price=_or_unknown(info.cached_price),
+        )
+
+    def day(self) -> int:
+        """Changes with the day (UTC), and what is known of models with it."""
+        return int(self._wall() // 86_400)
+
     def _info(self, target: Target) -> ModelInfo | None:
         use, own = self._uses.get(target.provider, ("", False))
         if not own and f"{use}/{target.model}" not in self._configured:
@@ -122,6 +156,36 @@ class Facts:
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._wall(), UTC).date()
+
+
+def _lacks(info: ModelInfo) -> int:
+    """Of a row that says all there is to say."""
+    lacks = 0
+    for modality, bit in _INPUTS.items():
+        if modality not in info.inputs and modality not in info.outputs:
+            lacks |= bit
+    for has, bit in ((info.tools, TOOLS), (info.json_schema, JSON_SCHEMA), (info.reasoning, REASONING)):
+        if not has:
+            lacks |= bit
+    return lacks
+
+
+def _lacks_for_certain(row: CatalogueModel) -> int:
+    """Of a row that only the configuration has: what it does not mention is not known."""
+    lacks = 0
+    if row.inputs is not None:
+        known = {*row.inputs, *(row.outputs or ())}
+        for modality, bit in _INPUTS.items():
+            if modality not in known:
+                lacks |= bit
+    for has, bit in ((row.tools, TOOLS), (row.json_schema, JSON_SCHEMA), (row.reasoning, REASONING)):
+        if has is False:
+            lacks |= bit
+    return lacks
+
+
+def _or_unknown(price: int | None) -> int:
+    return -1 if price is None else price
 
 
 def _since(info: ModelInfo, tier: str) -> int | None:

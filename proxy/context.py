@@ -23,9 +23,14 @@ meter               StreamMeter | None      rate_limit             streaming (wh
 ledger_id           str                     rate_limit             settlement (the hold's own id, never the client's; "": no ledger)
 on_dispatch         Callable | None         rate_limit             streaming (called right before a request leaves for a provider)
 costing             Callable | None         rate_limit             streaming (micro-dollars of a usage, for the cost header)
+retarget            Callable | None         rate_limit             rate_limit (awaited before a try: is enough held for this target?)
 settled             Settled | None          settlement             telemetry (what it came to in money)
 route               str                     routing                telemetry (a configured model name or ``other``)
-target              Target | None           routing                streaming, telemetry
+target              Target | None           routing, streaming     streaming, telemetry (the one tried last)
+controls            Controls                routing                streaming (what the request's x-tollway- headers ask for)
+plan                RoutePlan | None        routing                streaming, telemetry (candidates, the choice, why)
+bound               str                     ownership              routing (``provider#key`` that made what the request names)
+deadline            float                   routing                streaming (monotonic seconds; 0: the target's own limits)
 attempts            list[Attempt]           streaming              telemetry
 dropped             list[str]               streaming              streaming, telemetry (request fields that do not travel)
 rewritten           list[str]               streaming              streaming, telemetry (request fields that travel changed)
@@ -64,7 +69,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from msgspec import Struct, field
 
 from .errors import TollwayError
+from .policy.faults import Fault
+from .policy.routes import PriceCeiling, Slo
 from .policy.rules import Reservation, Rule
+from .policy.targets import Limits as Limits
+from .policy.targets import Plan as RoutePlan
+from .policy.targets import Target as Target
 from .policy.terms import AT_COST, Plan
 from .wire.chat import EMPTY, RequestView
 from .wire.endpoints import CHAT, Endpoint
@@ -116,26 +126,19 @@ class Principal(Struct, frozen=True, kw_only=True):
     plan: Plan = AT_COST
     output_cap: int | None = None
     """Tokens that one answer may have."""
+    controls: tuple[str, ...] = ("*",)
+    """Globs over the names of ``x-tollway-`` request controls that are heeded."""
+    regions: tuple[str, ...] = ("*",)
+    """Globs over the regions of providers and targets."""
+    max_price: PriceCeiling | None = None
+    slo: Slo | None = None
 
 
 ANONYMOUS = Principal(name="anonymous", tenant="", models=(), passthrough=False)
 
 
-class Limits(Struct, frozen=True, kw_only=True):
-    """Upstream time limits in seconds."""
-
-    connect: float
-    first_byte: float | None
-    idle: float
-    total: float
-
-
-class Target(Struct, frozen=True, kw_only=True):
-    """A provider instance and the model name there; ``model`` is what travels upstream."""
-
-    provider: str
-    model: str
-    limits: Limits
+Role = Literal["first", "retry", "failover", "fallback", "hedge", "continuation", "shadow"]
+"""Why a try was made: ``retry`` the same target, ``failover`` another, ``fallback`` another model on purpose."""
 
 
 class Attempt(Struct, kw_only=True):
@@ -147,8 +150,16 @@ class Attempt(Struct, kw_only=True):
     status: int = 0
     error: str = ""
     maybe_billed: bool = False
+    """May the provider bill the prompt although the answer was not used?"""
     upstream_id: str = ""
     """The provider's own request id, for comparing with its bill."""
+    key: int = 0
+    """Which of the provider's keys, counted from 0."""
+    role: Role = "first"
+    fault: Fault | None = None
+    ended: float = 0.0
+    usage: Usage | None = None
+    """What a hedge's loser, or the first part of a continued answer, had used when it was closed."""
 
 
 class TokenEstimate(Struct, frozen=True):
@@ -195,6 +206,29 @@ class Quote(Struct, frozen=True, gc=False):
 
 
 NO_QUOTE = Quote()
+
+
+class Controls(Struct, frozen=True, kw_only=True):
+    """What the ``x-tollway-`` headers of a request ask for. Times in seconds; ``None`` and empty: nothing."""
+
+    dry_run: bool = False
+    timeout: float | None = None
+    first_byte: float | None = None
+    deadline: float | None = None
+    """Unix seconds."""
+    retries: int | None = None
+    policy: str | None = None
+    providers: tuple[str, ...] = ()
+    """Globs; with a ``!`` before it one that is not used."""
+    regions: tuple[str, ...] = ()
+    max_price: PriceCeiling | None = None
+    slo: Slo | None = None
+    stable_only: bool = False
+    hedge: bool | None = None
+    trace: bool = False
+
+
+NO_CONTROLS = Controls()
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -268,9 +302,14 @@ class RequestContext(Struct, kw_only=True):
     ledger_id: str = ""
     on_dispatch: Callable[[], None] | None = None
     costing: Callable[[Usage], int | None] | None = None
+    retarget: Callable[[Target], Awaitable[None]] | None = None
     settled: Settled | None = None
     route: str = ""
     target: Target | None = None
+    controls: Controls = NO_CONTROLS
+    plan: RoutePlan | None = None
+    bound: str = ""
+    deadline: float = 0.0
     attempts: list[Attempt] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     rewritten: list[str] = field(default_factory=list)

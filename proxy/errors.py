@@ -16,6 +16,7 @@ TollwayError
 │   ├── UpstreamUnavailable (UpstreamDropped), UpstreamInvalid, UpstreamTlsFailed, UpstreamAuthFailed, UpstreamCut (502)
 │   ├── UpstreamRefused, UpstreamRejected (as theirs)
 │   └── UpstreamTimeout (504) ── UpstreamConnectTimeout
+├── NoHealthyTarget (503), DeadlineExceeded (504)
 ├── GatewayDraining, SpoolFailed (503)
 └── InternalError (500)
 """
@@ -293,6 +294,20 @@ class UpstreamTimeout(UpstreamError):
 
 class UpstreamConnectTimeout(UpstreamTimeout):
     """The connect limit passed: nothing was sent, so nothing can have been billed."""
+
+
+class NoHealthyTarget(TollwayError):
+    """Every target rests or is full. The message lists each with its reason; pass ``retry-after`` in ``headers``."""
+
+    status = 503
+    default_code = "no_healthy_upstream"
+
+
+class DeadlineExceeded(TollwayError):
+    """The deadline that the request or the route set has passed; all attempts share it."""
+
+    status = 504
+    default_code = "deadline_exceeded"
 
 
 class GatewayDraining(TollwayError):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from random import Random
 
 from . import catalogue
 from .catalogue.model import ModelInfo
@@ -9,7 +10,7 @@ from .catalogued import Facts, bare_names, listed_models, lists_models, owner_of
 from .config import Config
 from .config.checks_policy import expires_at
 from .config.traffic import Key, Timeouts
-from .context import Limits, Target
+from .context import Target
 from .identity.callers import Callers
 from .identity.failures import FailureLimiter
 from .identity.modes import Forwarder, Open
@@ -22,13 +23,15 @@ from .money.prices import PriceList
 from .money.pricing import CataloguePricing
 from .policy.rules import Rule, rules_of
 from .policy.terms import Budget, Scopes
-from .protocols import Authenticator, Clock, ModelEntry
+from .protocols import Authenticator, Board, Clock, ModelEntry
 from .relay.relay import RelaySettings
 from .relay.upload import BodyLimits
+from .routed import autos, limits_of, retry_of, routes_of
 from .routing.directory import WILDCARD, Directory
+from .routing.policies import policies
+from .routing.router import Router
+from .routing.scores import Scores
 from .storage.records import KeyRecord
-
-_DEFAULTS = Limits(connect=5.0, first_byte=None, idle=120.0, total=1800.0)
 
 
 def authenticator(
@@ -77,6 +80,10 @@ def _record(key: Key) -> KeyRecord:
             networks=key.networks,
             passthrough=key.passthrough,
             stability=key.stability,
+            controls=key.controls,
+            regions=key.regions,
+            max_price=key.max_price,
+            slo=key.slo,
         ),
         limits=key.limits,
         budgets=_budgets(key.budget, key.budgets),
@@ -116,14 +123,9 @@ def pricing(config: Config) -> CataloguePricing:
 
 
 def directory(config: Config, wall: Clock = time.time) -> Directory:
-    """Public names to targets, and what can be listed behind wildcards. Opens the catalogue as ``config`` has it."""
+    """Public names to routes, and what can be listed behind wildcards. Opens the catalogue as ``config`` has it."""
     catalogue.configure(rows_of(config))
-    models = {}
-    for name, model in config.models.items():
-        first = model.targets[0]
-        limits = _limits(first.timeouts, config.timeouts)
-        models[name] = Target(provider=first.provider, model=first.model, limits=limits)
-    everything = _limits(Timeouts(), config.timeouts)
+    everything = limits_of(Timeouts(), config.timeouts)
     providers = {name: Target(provider=name, model=WILDCARD, limits=everything) for name in config.providers}
     bare = {} if config.models else bare_names(config)
     facts = Facts(config, wall)
@@ -132,9 +134,9 @@ def directory(config: Config, wall: Clock = time.time) -> Directory:
         owner = owner_of(config, name) if bare else None
         return Target(provider=owner, model=name, limits=everything) if owner is not None else None
 
-    wildcard = models.get(WILDCARD)
+    wildcard = config.models.get(WILDCARD)
     return Directory(
-        models=models,
+        models=routes_of(config),
         providers=providers,
         catalogued=_catalogued(config, bare),
         passthrough=config.passthrough.provider,
@@ -143,16 +145,30 @@ def directory(config: Config, wall: Clock = time.time) -> Directory:
         successors=config.successors,
         standing=facts.standing,
         about=facts.about,
-        lists=wildcard is not None and lists_models(config, wildcard.provider),
+        facts=facts.known,
+        today=facts.day,
+        retry=retry_of(config),
+        lists=wildcard is not None and lists_models(config, wildcard.targets[0].provider),
     )
 
 
-def _limits(own: Timeouts, shared: Timeouts) -> Limits:
-    return Limits(
-        connect=own.connect or shared.connect or _DEFAULTS.connect,
-        first_byte=own.first_byte or shared.first_byte,
-        idle=own.idle or shared.idle or _DEFAULTS.idle,
-        total=own.total or shared.total or _DEFAULTS.total,
+def router(
+    config: Config, directory: Directory, *, board: Board, scores: Scores | None, clock: Clock, wall: Clock, rng: Random
+) -> Router:
+    """Where requests go; ``scores``: of ``routing.scores``, if it is set."""
+    scored = scores is not None
+    return Router(
+        directory=directory,
+        board=board,
+        policies=policies(scores, quality=config.routing.auto.quality),
+        scored=scored,
+        admin_paths=config.passthrough.admin,
+        providers_use={name: provider.use for name, provider in config.providers.items()},
+        clock=clock,
+        wall=wall,
+        rng=rng,
+        autos=autos(config, directory, scored=scored),
+        retry=retry_of(config),
     )
 
 

@@ -6,9 +6,12 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from .context import Limits, Principal, Quote, RequestContext, Settled, Target, TokenEstimate
+from .context import Limits, Principal, Quote, RequestContext, Role, Settled, Target, TokenEstimate
 from .errors import ModelNotFound, RawHeaders, TollwayError
+from .policy.faults import Fault
+from .policy.routes import Hedge, SlowStream
 from .policy.rules import Charge, Denial, Level, Reservation, Rule
+from .policy.targets import Candidate, Figures, Plan, Route
 from .wire.endpoints import Endpoint
 from .wire.usage import Usage
 from .wire.values import Json
@@ -202,7 +205,13 @@ class Directory(Protocol):
         """Is everything sent to one provider under its own names, so that its model list is ours?"""
 
     def resolve(self, model: str) -> tuple[str, Target] | None:
-        """(route label, target) for a public name, or ``None``."""
+        """(route label, first target) for a public name, or ``None``."""
+
+    def route(self, model: str) -> Route | None:
+        """What a public name leads to, or ``None``. A name behind a wildcard has a route of its own with the wildcard's label."""
+
+    def candidate(self, target: Target) -> Candidate:
+        """A target that no route names (a pass-through, a native path), with what is known of it."""
 
     def provider(self, name: str) -> Target | None:
         """A configured provider by its own name; the target's model is ``"*"``."""
@@ -227,6 +236,114 @@ class Directory(Protocol):
 
     def retired(self, model: str, standing: Standing) -> ModelNotFound:
         """The error for a model that is no longer there, with its date and what to use instead."""
+
+
+class Router(Protocol):
+    """Decides where a request goes. Pure but for the live figures it looks at."""
+
+    def plan(self, ctx: RequestContext) -> Plan:
+        """The route of ``ctx.request.model`` (or the pass-through provider), filtered, with its first choice.
+
+        Raises ``ModelNotFound``, ``PermissionDenied``, ``EndpointUnsupported``, ``InvalidRequest`` or ``NoHealthyTarget``.
+        """
+
+    def another(self, ctx: RequestContext, plan: Plan, tried: Sequence[Candidate], fault: Fault) -> Candidate | None:
+        """What to try after ``fault``, among what was not tried: the plan's others by its policy, then the fallbacks that the fault allows."""
+
+
+class Lease(Protocol):
+    """One try at one target, as its health sees it: a place in its count, one of its keys, perhaps its single probe."""
+
+    key: int
+    """Which of the provider's keys, counted from 0."""
+
+    def answered(self, status: int, headers: RawHeaders) -> None:
+        """An answer's head came: what the provider says of its own limits is learnt."""
+
+    def first_output(self, seconds: float) -> None:
+        """The first real output came, ``seconds`` after the try began. It counts as a success."""
+
+    def failed(self, fault: Fault) -> None:
+        """The try failed; whose fault that is, ``Fault.action`` says."""
+
+    def close(self) -> None:
+        """The try is over. Without a word before, it proves nothing (the client left, a race was lost). Idempotent."""
+
+
+class Board(Protocol):
+    """Live figures and health of every target and key, in this process and, by hearsay, in the others.
+
+    States: ``ready``, ``probing`` (one try is under way), ``open`` (faults), ``cooling`` (it asked to be left alone), ``no_key``
+    (all of its keys are spent or refused), ``full``.
+    """
+
+    def ready(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Those that take a request now. Of targets with faults alone one is always left."""
+
+    def enter(self, candidate: Candidate, *, key: int = -1, hint: str = "") -> Lease | None:
+        """A place at the target; ``None``: it takes none now. ``key``: that one or none; ``hint``: equal hints get equal keys."""
+
+    async def wait(self, candidate: Candidate, tenant: str) -> bool:
+        """Waits in the target's queue until it may have a place, tenants in turn. False: the queue is full, or the wait over."""
+
+    def state(self, candidate: Candidate) -> str:
+        """One of the states."""
+
+    def back_in(self, candidates: Sequence[Candidate]) -> float:
+        """Seconds until the first of them may take requests again."""
+
+    def inflight(self, candidate: Candidate) -> int:
+        """Tries under way."""
+
+    def ttft(self, candidate: Candidate) -> float:
+        """Peak EWMA of seconds to the first output; 0: unknown."""
+
+    def percentile(self, candidate: Candidate, share: float) -> float | None:
+        """Of recent seconds to the first output; ``None``: too few."""
+
+    def figures(self, candidates: Sequence[Candidate]) -> tuple[Figures, ...]:
+        """A snapshot, for explanations."""
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One try that is due: after ``wait`` seconds, at ``candidate``, with ``lease``."""
+
+    candidate: Candidate
+    lease: Lease
+    role: Role
+    wait: float = 0.0
+
+
+class Course(Protocol):
+    """One request's way through its targets."""
+
+    hedge: Hedge | None
+    slow_stream: SlowStream | None
+
+    async def first(self) -> Step:
+        """The plan's choice, or what stands in for it by now. Raises ``NoHealthyTarget``."""
+
+    async def after(self, step: Step, fault: Fault) -> Step | None:
+        """``step`` failed before any output. What next? ``None``: nothing more; the answer, or the error, is the client's."""
+
+    def hedge_after(self, step: Step) -> float | None:
+        """Seconds to wait for a first output before a second target starts; ``None``: no hedging now."""
+
+    async def second(self, step: Step) -> Step | None:
+        """The second target of a race."""
+
+    def raced(self, winner: Step, loser: Step | None, spent: int | None) -> None:
+        """A hedge ended; ``spent``: the loser's micro-dollars, ``None``: unknown."""
+
+    def continuation(self, step: Step) -> "Step | None":
+        """After the commit point: a target that can go on with what was written, where the route allows it."""
+
+
+class Courses(Protocol):
+    """Makes the way of each request."""
+
+    def course(self, ctx: RequestContext) -> Course:
+        """For a planned request."""
 
 
 # ---- identity -------------------------------------------------------------------------------------------------------
@@ -279,8 +396,9 @@ class Admission(Protocol):
     async def admit(self, ctx: RequestContext) -> None:
         """Before routing: all limits in one step, and the hold. Raises ``RateLimited`` and its kin."""
 
-    async def attempt(self, ctx: RequestContext, target: Target) -> None:
-        """Before one try at one provider: that provider's limits. Raises ``RateLimited``."""
+    async def attempt(self, ctx: RequestContext, target: Target, model: str = "") -> None:
+        """Before one try at one provider: that provider's limits, those of a fallback ``model``, and as much more of the caller's
+        budgets as a dearer target may cost. Raises a ``TollwayError``: this target is not to be tried."""
 
 
 # ---- money ----------------------------------------------------------------------------------------------------------
@@ -359,6 +477,9 @@ class Ledger(Protocol):
     def dispatched(self, ident: str) -> None:
         """The request is about to leave for a provider: from now on it has an entry, whatever happens."""
 
+    def retarget(self, hold: Hold) -> None:
+        """The request is tried at another target: ``hold`` says whose prices settle it should this process die. ``held`` stays."""
+
     def checkpoint(self, ident: str, output_tokens: int) -> None:
         """Output delivered so far; what a killed process is charged for."""
 
@@ -378,7 +499,7 @@ class Pricing(Protocol):
     def quote(self, principal: Principal, model: str, target: Target | None) -> Quote:
         """Before it is made. ``model`` is the public name."""
 
-    def hold(self, ctx: RequestContext, *, target: Target, route: str, held: int, at: float) -> Hold:
+    def hold(self, ctx: RequestContext, *, quote: Quote, target: Target, route: str, held: int, at: float) -> Hold:
         """What is written down before the request is sent; ``held`` micro-dollars, ``at`` unix seconds."""
 
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
@@ -395,18 +516,25 @@ class Pricing(Protocol):
 
 
 # ---- ownership ------------------------------------------------------------------------------------------------------
+class Owned(Struct, frozen=True):
+    """Whose an object is, and which place made it: ``provider#key``, or ``provider`` where any key of it will do; "": not known."""
+
+    account: str
+    place: str = ""
+
+
 class Owners(Protocol):
-    """Which account made an object that a provider keeps (a file, a batch, a response …)."""
+    """Which account made an object that a provider keeps (a file, a batch, a response …), and where."""
 
     @property
     def enforced(self) -> bool:
         """Is there more than one tenant, so that it matters?"""
 
-    async def owners(self, idents: Sequence[str]) -> Sequence[str | None]:
-        """The account of each id; ``None`` where nobody is known to have made it. One store call."""
+    async def owners(self, idents: Sequence[str]) -> Sequence[Owned | None]:
+        """Account and place of each id; ``None`` where nobody is known to have made it. One store call."""
 
-    async def claim(self, account: str, idents: Sequence[str]) -> None:
-        """They belong to ``account`` now; ids that have an owner keep it."""
+    async def claim(self, account: str, idents: Sequence[str], place: str = "") -> None:
+        """They belong to ``account`` now, made at ``place``; ids that have an owner keep it, and their place."""
 
     async def forget(self, idents: Sequence[str]) -> None:
         """They were deleted."""

@@ -1,23 +1,29 @@
 """What one process owns, as the links see it: Protocols, filled in by ``proxy/app.py``."""
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from .config import Config
+from .context import RequestContext
 from .protocols import (
     Admission,
     Authenticator,
     Authorise,
     Clock,
     Counter,
+    Courses,
     Directory,
     Owners,
     Providers,
+    Router,
     Settlement,
     Tasks,
     Telemetry,
 )
 from .relay.relay import RelaySettings
 from .relay.upload import BodyLimits
+from .wire.values import JsonObject
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -27,6 +33,10 @@ class Services(Struct, frozen=True, kw_only=True):
     authenticator: Authenticator
     authorise: Authorise
     directory: Directory
+    router: Router
+    courses: Courses
+    explain: Callable[[RequestContext], JsonObject]
+    """Of a planned request: how it would be routed."""
     providers: Providers
     counter: Counter
     telemetry: Telemetry
@@ -40,3 +50,5 @@ class Services(Struct, frozen=True, kw_only=True):
     clock: Clock
     wall: Clock
     """Unix seconds."""
+    arm: str = ""
+    """Which of two generations it is while a changed configuration is on trial: ``base`` or ``trial``."""

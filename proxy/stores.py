@@ -101,6 +101,11 @@ class Stores:
         """``None`` without a database."""
         return self._journaled
 
+    @property
+    def shared(self) -> "tuple[LinkSettings, StateLink] | None":
+        """The shared state and the way to it; ``None`` where there is none."""
+        return None if self._link is None else (link_settings(self._config), self._link)
+
     # ---- made from the configuration --------------------------------------------------------------------------------
 
     def _counters(self) -> LimitStore:

@@ -4,6 +4,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct, field
 
+from ..policy.routes import PriceCeiling, Slo
 from ..policy.terms import Limits, ListPrice, OnFailure, Per
 
 R = TypeVar("R")
@@ -125,6 +126,10 @@ class Key(Struct, frozen=True, kw_only=True):
     networks: tuple[str, ...]
     passthrough: bool | None
     stability: str
+    controls: tuple[str, ...]
+    regions: tuple[str, ...]
+    max_price: PriceCeiling | None
+    slo: Slo | None
     limits: Limits
     budgets: tuple[BudgetShown, ...]
     max_output_tokens: int | None
@@ -242,6 +247,14 @@ class Status(Struct, frozen=True, kw_only=True):
     storage: Free
     details: Free
     object: Literal["status"] = "status"
+
+
+class Trace(Struct, frozen=True, kw_only=True):
+    """How a request was routed; ``route`` is what a dry run answers, with the attempts and the outcome (docs/routing.md)."""
+
+    request_id: str
+    route: Free
+    object: Literal["trace"] = "trace"
 
 
 class ErrorBody(Struct, frozen=True, kw_only=True):

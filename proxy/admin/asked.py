@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ..policy.routes import PriceCeiling, Slo
 from ..policy.terms import NO_LIMITS, Budget, Limits, Plan
 
 NAME_PATTERN = r"^[^\s/\x00-\x1f\x7f-\x9f]([^/\x00-\x1f\x7f-\x9f]*[^\s/\x00-\x1f\x7f-\x9f])?$"
@@ -13,6 +14,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=NAME_PATTERN)]
 Note = Annotated[str, Meta(max_length=500)]
 Pattern = Annotated[str, Meta(min_length=1, max_length=200)]
 Patterns = Annotated[tuple[Pattern, ...], Meta(min_length=1, max_length=500)]
+Controls = Annotated[tuple[Pattern, ...], Meta(max_length=100, description="Empty: no request control is heeded.")]
 Range = Annotated[str, Meta(min_length=1, max_length=64, description="An address or CIDR range, such as 10.0.0.0/8.")]
 Ranges = Annotated[tuple[Range, ...], Meta(max_length=500)]
 Tokens = Annotated[int, Meta(ge=1, le=1_000_000_000)]
@@ -100,6 +102,10 @@ class KeyNew(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     networks: Ranges = ()
     passthrough: bool | None = None
     stability: Literal["any", "stable"] = "any"
+    controls: Controls = ("*",)
+    regions: Patterns = ("*",)
+    max_price: PriceCeiling | None = None
+    slo: Slo | None = None
     limits: Limits = NO_LIMITS
     budget: Budget | None = None
     budgets: Budgets = ()
@@ -118,6 +124,10 @@ class KeyPatch(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     networks: Ranges | UnsetType = UNSET
     passthrough: bool | UnsetType | None = UNSET
     stability: Literal["any", "stable"] | UnsetType = UNSET
+    controls: Controls | UnsetType = UNSET
+    regions: Patterns | UnsetType = UNSET
+    max_price: PriceCeiling | UnsetType | None = UNSET
+    slo: Slo | UnsetType | None = UNSET
     limits: Limits | UnsetType = UNSET
     budget: Budget | UnsetType | None = UNSET
     budgets: Budgets | UnsetType = UNSET

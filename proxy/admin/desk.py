@@ -35,10 +35,15 @@ def _none() -> Mapping[str, AccountRecord]:
     return {}
 
 
+async def _no_trace(request_id: str) -> Mapping[str, object] | None:
+    return None
+
+
 class Desk(Struct, frozen=True, kw_only=True):
     """``clock`` gives unix seconds, ``version`` is the gateway's. ``changed`` is awaited after each change so that workers hear of it at once.
 
     ``status`` adds whatever figures the process has. ``file_accounts``: accounts of the configuration file, by name (their id).
+    ``trace`` finds how a request was routed, by its id.
     """
 
     database: "Database | None"
@@ -49,6 +54,7 @@ class Desk(Struct, frozen=True, kw_only=True):
     changed: Callable[[], Awaitable[None]] = _tell_nobody
     status: Callable[[], Mapping[str, object]] = _nothing
     file_accounts: Callable[[], Mapping[str, AccountRecord]] = _none
+    trace: Callable[[str], Awaitable[Mapping[str, object] | None]] = _no_trace
 
     async def tell(self) -> None:
         """Pushes a change that is stored by now: whatever goes wrong with it, workers look for changes by themselves too."""

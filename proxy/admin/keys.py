@@ -20,7 +20,9 @@ from .replay import id_for, made_once
 from .terms import budgets_of, check_limits, check_networks, expiry
 from .times import iso, span
 
-SCOPES = ("models", "endpoints", "providers", "networks", "passthrough", "stability")
+SCOPES = (
+    "models", "endpoints", "providers", "networks", "passthrough", "stability", "controls", "regions", "max_price", "slo",
+)  # fmt: skip
 SAME = ("name", "limits", "metadata")
 
 

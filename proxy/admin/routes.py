@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from . import accounts, answers, asked, balances, credits, figures, keys, overview, queries, vouchers
+from . import accounts, answers, asked, balances, credits, figures, keys, overview, queries, traces, vouchers
 from .access import Role
 from .asked import Nothing
 from .calls import AnyRoute, B, Handle, Q, Route
@@ -120,6 +120,9 @@ TABLE: tuple[AnyRoute, ...] = (
     ),
     _read(
         "/requests/{request}", figures.request, Nothing, answers.Request, "Show a request, by ledger id or request id"
+    ),
+    _read(
+        "/traces/{request}", traces.trace, Nothing, answers.Trace, "Show how a request was routed, by its request id"
     ),
     _read(
         "/transactions",

@@ -88,6 +88,26 @@ class Holding:
         self._cover = later
         return None
 
+    async def requote(self, quote: Quote) -> TollwayError | None:
+        """The same answer at another target's prices: dearer ones need more of the money to be held. The error when a rule refuses.
+
+        Never gives back: of targets that are tried at once the dearest may answer.
+        """
+        asked, amounts = self._asked, []
+        for covered, grant in zip(self._covered, self.reservation.grants, strict=True):
+            more = 0
+            if grant.rule.unit == "micro_usd":
+                output = asked.paid if covered is None else min(covered, asked.paid)
+                more = max(0, cost(quote, asked.input, output) - grant.held)
+            amounts.append(more)
+        if any(amounts):
+            denial = await self._store.extend(self.reservation, amounts)
+            if denial is not None:
+                return refusal(denial)
+        if quote.output_price > self._quote.output_price or quote.input_price > self._quote.input_price:
+            self._quote, self._cover = quote, None
+        return None
+
     async def spend(self, more: int) -> None:
         """``more`` output tokens have been delivered, and the prompt was read: they are used now, not held."""
         prompt, self._sent_prompt = (0 if self._sent_prompt else self._asked.input), True

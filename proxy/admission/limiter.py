@@ -10,6 +10,7 @@ from ..context import Principal, Quote, RequestContext, StreamMeter, Target
 from ..errors import LedgerUnavailable, PriceUnknown, TollwayError
 from ..policy.rules import Charge, Denial, Reservation, Rule
 from ..protocols import Clock, Counter, Directory, Ledger, LimitStore, Pricing, Tasks
+from ..wire.usage import Usage
 from .asking import GENERATING, Asked, Calendar, asked, cost
 from .capping import with_output_cap
 from .headers import limit_headers
@@ -121,6 +122,7 @@ class Limiter:
         """``hands_out``: may callers get credentials of the provider's own?"""
         self._shared = shared
         self._programs = Programs(gateway, dict(models))
+        self._models = {name: program_of(rules) for name, rules in models.items()}
         self._providers = {name: program_of(rules) for name, rules in providers.items()}
         self._directory = directory
         self._pricing = pricing
@@ -144,7 +146,7 @@ class Limiter:
         model = ctx.request.model or ""
         quote = ctx.quote = self._pricing.quote(principal, model, target)
         if target is not None and quote.known:
-            ctx.costing = partial(self._pricing.charge, principal, model, target)
+            ctx.costing = partial(self._costing, ctx)
         priced = program.money or principal.plan.prepaid
         if priced:
             if not quote.known and target is not None and (target.model or spends(ctx)):
@@ -161,6 +163,10 @@ class Limiter:
                 await holding.settle(ctx)
                 ctx.settlers.remove(holding.settle)
             raise
+        if target is not None and (holding is not None or ctx.ledger_id):
+            ctx.retarget = partial(
+                self._retarget, ctx, planned=target, holding=holding, ledger=ledger, priced=priced
+            )
         if principal.output_cap is not None or (holding is not None and program.hard and holding.short):
             self._cap(ctx, holding)
         if ctx.request.stream and ctx.endpoint.dialect in GENERATING:
@@ -172,11 +178,18 @@ class Limiter:
             noted = partial(ledger.checkpoint, ctx.ledger_id) if ledger is not None and ctx.ledger_id else None
             ctx.meter = SocketMeter(used=holding.used, costing=ctx.costing, checkpoint=noted)
 
-    async def attempt(self, ctx: RequestContext, target: Target) -> None:
-        """Before one try at one provider: the provider's own limits. Raises ``RateLimited``."""
+    async def attempt(self, ctx: RequestContext, target: Target, model: str = "") -> None:
+        """Before one try at one target. Raises ``RateLimited`` and its kin, or ``PriceUnknown``."""
+        if ctx.retarget is not None:
+            await ctx.retarget(target)
         program = self._providers.get(target.provider)
-        if program is None:
-            return
+        if program is not None:
+            await self._reserve_more(ctx, program)
+        if model and model != ctx.route and model in self._models:
+            await self._reserve_more(ctx, self._models[model])
+
+    async def _reserve_more(self, ctx: RequestContext, program: Program) -> None:
+        """Limits that bind one try, besides those of the caller."""
         shared = self._shared
         want = asked(ctx, ctx.quote, shared.forecast.p95(ctx.route))
         ident = shared.ident()
@@ -187,6 +200,37 @@ class Limiter:
         shared.leases.add(outcome)
         holding = Holding(outcome, asked=want, quote=ctx.quote, store=shared.store, leases=shared.leases)
         ctx.settlers.append(holding.settle)
+
+    def _costing(self, ctx: RequestContext, usage: Usage) -> int | None:
+        """Micro-dollars to the customer at the target that answers."""
+        if ctx.target is None:
+            return None
+        return self._pricing.charge(ctx.principal, ctx.request.model or "", ctx.target, usage)
+
+    async def _retarget(
+        self,
+        ctx: RequestContext,
+        target: Target,
+        *,
+        planned: Target,
+        holding: Holding | None,
+        ledger: Ledger | None,
+        priced: bool,
+    ) -> None:
+        """Before a try: what was held for the planned target must do for this one. Raises ``BudgetExceeded`` or ``PriceUnknown``."""
+        if target is planned and not ctx.attempts:
+            return
+        quote = self._pricing.quote(ctx.principal, ctx.request.model or "", target)
+        if priced and not quote.known:
+            raise _price_unknown(target)
+        if holding is not None:
+            refused = await holding.requote(quote)
+            if refused is not None:
+                raise refused
+        if ledger is not None and ctx.ledger_id:
+            ledger.retarget(
+                self._pricing.hold(ctx, quote=quote, target=target, route=ctx.route, held=0, at=self._shared.wall())
+            )
 
     def _route(self, ctx: RequestContext) -> tuple[str, Target | None]:
         if ctx.target is not None:
@@ -262,7 +306,9 @@ class Limiter:
         if held is None:
             held = cost(quote, want.input, want.output)
         try:
-            ledger.hold(self._pricing.hold(ctx, target=target, route=route, held=held, at=self._shared.wall()))
+            ledger.hold(self._pricing.hold(
+                ctx, quote=quote, target=target, route=route, held=held, at=self._shared.wall()
+            ))
             if ledger.sync:
                 await ledger.committed(ctx.ledger_id)
         except LedgerUnavailable:

@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "serve": "Start the gateway.",
     "check": "Validate the configuration and show the plan.",
     "config": "Show, compare or describe the configuration.",
+    "routes": "Show where a request would go, or went, and why.",
     "keys": "Make, list, show, rotate and revoke virtual keys.",
     "accounts": "Make, list, show, change and close accounts.",
     "credits": "Top up, refund, look at balances; vouchers.",
@@ -27,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "tokens": "Count the tokens of a file or of standard input.",
     "mock": "Start a deterministic OpenAI-speaking upstream.",
     "chat": "Send one chat request, to see that it works.",
+    "drill": "Play every fault against the configuration and show what a client would see.",
     "doctor": "Look for what is wrong with this installation.",
     "completion": "Print the completion script of a shell.",
 }

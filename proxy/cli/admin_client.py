@@ -219,6 +219,7 @@ LISTS = {
     "account": "tollway accounts list shows the accounts",
     "key": "tollway keys list shows the keys",
     "voucher": "tollway credits voucher list shows the vouchers",
+    "trace": "tollway usage and the response header x-tollway-request-id name requests; the trace of an old one is gone",
     "request": "tollway usage and the response header x-tollway-request-id name requests",
 }
 

@@ -68,6 +68,7 @@ def make_plan(loaded: Loaded) -> dict[str, Plain]:
                 "use": provider.use,
                 "base_url": provider.base_url,
                 "api_key": None if provider.api_key is None else provider.api_key.masked(),
+                "api_keys": [key.masked() for key in provider.api_keys],
                 "proxy": provider.proxy is not None,
             }
             for name, provider in config.providers.items()
@@ -122,7 +123,10 @@ def table(plan: dict[str, Plain]) -> str:
     for item in _items(plan["providers"]):
         assert isinstance(item, dict)
         address = item["base_url"] or f"the address of {item['use']}"
+        several = _items(item["api_keys"])
         key = f"key {item['api_key']}" if item["api_key"] else "no credential"
+        if several:
+            key = f"keys {', '.join(str(each) for each in several)}"
         rows.append(
             (
                 "provider",

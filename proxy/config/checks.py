@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 from urllib.parse import urlsplit
 
 from .checks_policy import PolicyChecks
+from .checks_routing import RoutingChecks
 from .decode import Decoder
 from .problems import Path, dotted, nearest
 from .schema import Config
@@ -60,6 +61,14 @@ class Checks:
         self._passthrough()
         self._telemetry()
         PolicyChecks(self._config, self._bad, self._warn).run()
+        RoutingChecks(
+            self._config,
+            providers=self._providers,
+            bad=self._bad,
+            warn=self._warn,
+            readable=self._readable,
+            given=lambda path: dotted(path) in self._decoder.origins,
+        ).run()
 
     def _bad(self, path: Path, message: str, hint: str | None = None) -> None:
         self._decoder.problem(path, message, hint=hint)
@@ -337,3 +346,6 @@ def literal_secrets(config: Config, decoder: Decoder) -> Iterator[Path]:
     for name, provider in config.providers.items():
         if provider.api_key is not None and ("providers", name, "api_key") not in decoder.expanded:
             yield ("providers", name, "api_key")
+        for index in range(len(provider.api_keys)):
+            if ("providers", name, "api_keys", index) not in decoder.expanded:
+                yield ("providers", name, "api_keys", index)

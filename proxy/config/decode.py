@@ -164,7 +164,7 @@ class Decoder:
         if not isinstance(node.value, list):
             return self.problem(path, f"expected a list, got {node.kind}")
         if kind.max_length is not None and len(node.value) > kind.max_length:
-            self.problem(path, f"more than {kind.max_length} of them is not in this version: keep {kind.max_length}")
+            self.problem(path, f"has {len(node.value)} entries: at most {kind.max_length} are allowed")
         if kind.min_length is not None and len(node.value) < kind.min_length:
             return self.problem(path, f"needs at least {kind.min_length} entry")
         if not node.value:

@@ -1,10 +1,10 @@
 """Names that the design keeps for later versions: refused like every unknown key, but called what they are."""
 
 KEYS: dict[str, frozenset[str]] = {
-    "Config": frozenset({"retry", "cache", "middleware"}),
+    "Config": frozenset({"cache", "middleware"}),
     "Server": frozenset({"admin_port", "admin_host"}),
-    "Model": frozenset({"policy", "retry", "cache", "fallbacks"}),
-    "Target": frozenset({"weight", "retry", "limits", "price"}),
+    "Model": frozenset({"cache"}),
+    "Target": frozenset({"limits", "price"}),
     "Streaming": frozenset({"on_disconnect"}),
     "Telemetry": frozenset({"otlp", "jsonl"}),
 }

@@ -209,6 +209,8 @@ def _fill(config: Config, environ: Mapping[str, str], decoder: Decoder, *, keyed
     for name, provider in providers.items():
         key = provider.api_key
         variables = tuple(name for name in _variables(provider.use) if name not in FILES)
+        if provider.api_keys:
+            continue
         if key is not None and key.reveal() == "none":
             key = None
         elif key is None and _takes_variable(provider, name, keyed) and variables and config.auth.mode != "forward":

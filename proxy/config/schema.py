@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from ..policy.routes import Breaker, Canary, Retries, Routing
 from .catalogue import Catalogue
 from .server import Server, Telemetry
 from .stores import Admin, State, Storage
@@ -24,6 +25,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     successors: dict[str, str] = {}
     passthrough: Passthrough = Passthrough()
     limits: GatewayLimits = GatewayLimits()
+    retry: Retries = Retries()
+    health: Breaker = Breaker()
+    routing: Routing = Routing()
+    canary: Canary | None = None
     timeouts: Timeouts = Timeouts(connect=5.0, idle=120.0, total=1800.0)
     streaming: Streaming = Streaming()
     storage: Storage = Storage()

@@ -4,7 +4,17 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from ..policy.terms import AT_COST, NO_LIMITS, Amount, Budget, Limits, Plan
+from ..policy.routes import (
+    FallbacksFor,
+    Hedge,
+    PolicyName,
+    PriceCeiling,
+    Retry,
+    Shadow,
+    Slo,
+    SlowStream,
+)
+from ..policy.terms import AT_COST, NO_LIMITS, Amount, Budget, Limits, Plan, Slots
 from .secrets import Secret
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400, extra={"unit": "seconds"})]
@@ -59,7 +69,8 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     ``stability``: ``stable`` keeps it from models that are in preview, deprecated or retired. ``endpoints`` and ``providers`` are
     globs, ``networks`` CIDR ranges of client addresses, ``expires`` a date or an ISO time. ``account``: who pays and owns what
-    is made, by default the key itself. ``max_output_tokens`` caps every answer.
+    is made, by default the key itself. ``max_output_tokens`` caps every answer. ``controls`` are globs over the ``x-tollway-``
+    request headers that are heeded, ``regions`` over those of providers and targets; ``max_price`` and ``slo`` bind its routing.
     """
 
     name: Name
@@ -73,6 +84,10 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     networks: tuple[str, ...] = ()
     expires: str | None = None
     max_output_tokens: Amount | None = None
+    controls: tuple[str, ...] = ("*",)
+    regions: tuple[str, ...] = ("*",)
+    max_price: PriceCeiling | None = None
+    slo: Slo | None = None
     limits: Limits = NO_LIMITS
     budget: Budget | None = None
     budgets: tuple[Budget, ...] = ()
@@ -105,12 +120,15 @@ class GatewayLimits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Provider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One account at one upstream. ``headers`` are added to each of its requests; ``proxy`` is an HTTP proxy URL.
 
+    ``api_keys``: several keys instead of one, used in turn; one that is refused, spent or limited rests. ``region``: where it is.
     ``options`` are the provider's own settings: JSON of any shape, references resolved, checked by the provider itself.
     """
 
     use: str
     base_url: str | None = None
     api_key: Secret | None = None
+    api_keys: tuple[Secret, ...] = ()
+    region: str | None = None
     headers: dict[str, Secret] = {}
     proxy: Secret | None = None
     ca_file: str | None = None
@@ -127,18 +145,49 @@ class Timeouts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     total: Seconds | None = None
 
 
+class TargetQueue(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Waiting for a place at a target: at most ``wait`` seconds, ``size`` requests at once, keys in turn."""
+
+    wait: Annotated[float, Meta(ge=0, le=600, extra={"unit": "seconds"})] = 0.0
+    size: Annotated[int, Meta(ge=1, le=100_000)] = 100
+
+
 class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A provider and the model name there; ``"*"`` sends the client's name on unchanged."""
+    """A provider and the model name there; ``"*"`` sends the client's name on unchanged.
+
+    ``weight``: its share under ``policy: weighted``; 0 takes no requests but those that others failed. ``concurrency``: requests at
+    once (of one process). ``region`` overrides the provider's. ``continues``: can it go on from a half-written answer?
+    """
 
     provider: str
     model: Name = "*"
     timeouts: Timeouts = Timeouts()
+    weight: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
+    concurrency: Slots | None = None
+    queue: TargetQueue = TargetQueue()
+    region: str | None = None
+    continues: bool = False
 
 
 class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A public model name and the one target that answers for it. ``limits`` bind all its callers together."""
+    """A public model name and the targets that answer for it. ``limits`` bind all its callers together.
 
-    targets: Annotated[tuple[Target, ...], Meta(min_length=1, max_length=1)]
+    ``policy`` chooses among them (docs/routing.md); ``sticky_by``: what requests share that belong to one target. ``fallbacks`` are
+    other public names, tried when every target has failed; ``fallbacks_for`` those for one kind of fault. ``continue_streams``: an
+    answer that breaks off goes on at another target that ``continues``.
+    """
+
+    targets: Annotated[tuple[Target, ...], Meta(min_length=1, max_length=100)]
+    policy: PolicyName = "priority"
+    sticky_by: str = "user"
+    fallbacks: tuple[str, ...] = ()
+    fallbacks_for: FallbacksFor = FallbacksFor()
+    retry: Retry | None = None
+    hedge: Hedge | None = None
+    slow_stream: SlowStream | None = None
+    slo: Slo | None = None
+    shadow: Shadow | None = None
+    continue_streams: bool = False
     limits: Limits = NO_LIMITS
 
 

@@ -96,6 +96,10 @@ def principal_of(key: KeyRecord, account: AccountRecord, terms: Terms) -> Princi
         rules=rules,
         plan=account.plan,
         output_cap=key.output_cap,
+        controls=scopes.controls,
+        regions=scopes.regions,
+        max_price=scopes.max_price,
+        slo=scopes.slo,
     )
 
 

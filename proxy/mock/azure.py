@@ -40,12 +40,7 @@ def _enter(call: Call) -> None:
         if deployment and call.is_json and call.method == "POST":
             call.document()["model"] = deployment
     if call.path == "/chat/completions" and FLAG in call.body:
-        raise Refused(
-            "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please "
-            "modify your prompt and retry.",
-            param="prompt",
-            code="content_filter",
-        )
+        raise _FILTERED
 
 
 def _leave(call: Call, reply: Reply) -> Reply:
@@ -85,6 +80,12 @@ def envelope(refused: Refused) -> Reply:
     return Reply(status=refused.status, body=orjson.dumps({"error": error}), headers=refused.headers)
 
 
+_FILTERED = Refused(
+    "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please modify your "
+    "prompt and retry.",
+    param="prompt",
+    code="content_filter",
+)
 _BAD_KEY = Refused(
     "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active "
     "subscription and use a correct regional API endpoint for your resource.",
@@ -106,6 +107,7 @@ _FAILURES = {
     ),
     "quota": Refused("Quota exceeded for this deployment.", status=429, code="insufficient_quota"),
     "overloaded": Refused("The service is temporarily unable to process your request.", status=503, code="NoCapacity"),
+    "content-policy": _FILTERED,
     "bad-key": _BAD_KEY,
     "server-error": Refused("The server had an error processing your request.", status=500, code="InternalServerError"),
 }

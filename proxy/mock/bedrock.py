@@ -231,6 +231,9 @@ BEDROCK = Dialect(
         ),
         "overloaded": Refused("The service is temporarily unable to handle the request.", status=503),
         "context-length": Refused("Input is too long for requested model."),
+        "content-policy": Refused(
+            "The model returned the following errors: Output blocked by content filtering policy"
+        ),
         "bad-key": _BAD_KEY,
         "server-error": Refused("The system encountered an unexpected error during processing.", status=500),
     },

@@ -202,6 +202,9 @@ COHERE = Dialect(
         "context-length": Refused(
             "too many tokens: total number of tokens in the prompt cannot exceed 128000 - received 128001."
         ),
+        "content-policy": Refused(
+            "blocked input: please adjust your prompt and try again. this generation may be a violation of our terms of service"
+        ),
         "bad-key": _BAD_KEY,
         "server-error": Refused("internal server error, this has been reported to our developers", status=500),
     },

@@ -11,7 +11,7 @@ from msgspec import Struct
 from .reply import Call, Object, Oddities, Refused, Reply, event
 
 Pairs = tuple[tuple[bytes, bytes], ...]
-FAILURES = ("rate-limit", "quota", "overloaded", "context-length", "bad-key", "server-error")
+FAILURES = ("rate-limit", "quota", "overloaded", "context-length", "content-policy", "bad-key", "server-error")
 """The failures that every dialect has words for."""
 
 
@@ -132,6 +132,11 @@ OPENAI_FAILURES: dict[str, Refused] = {
         "Please reduce the length of the messages.",
         param="messages",
         code="context_length_exceeded",
+    ),
+    "content-policy": Refused(
+        "Invalid prompt: your prompt was flagged as potentially violating our usage policy. Please try again with a "
+        "different prompt.",
+        code="invalid_prompt",
     ),
     "bad-key": bad_key(""),
     "server-error": Refused("The engine failed, and said so with status 200.", status=500, type="server_error"),

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .dialect import CHAT_ODDITIES, OPENAI
+from .doors import Door
 from .plan import Plan
 from .reply import Oddities, Refused, Reply
 
@@ -25,6 +26,8 @@ class Fault(Struct, frozen=True):
     form: str
     doc: str
     apply: Callable[[Plan, str], None]
+    door: Door | None = None
+    """What it makes of the whole port; no single request can ask for it."""
 
 
 class BadFault(ValueError):
@@ -70,6 +73,15 @@ def _number(value: str, default: int, most: int = 100_000_000) -> int:
     if not 0 <= number <= most:
         raise ValueError(f"use 0 to {most}")
     return number
+
+
+def _events(plan: Plan, value: str) -> int:
+    """How many events come before the fault: a number, or `quiet` for those that carry no output."""
+    return plan.reply.prelude if value == "quiet" else _number(value, 1)
+
+
+def _of_the_port(plan: Plan, value: str) -> None:
+    raise ValueError("it befalls the whole port: give it as the flag --fault, not as a header")
 
 
 def _refuse(plan: Plan, refused: Refused) -> None:
@@ -151,29 +163,29 @@ def _hang(plan: Plan, value: str) -> None:
 
 
 def _hang_after(plan: Plan, value: str) -> None:
-    plan.stop_after, plan.ending = _number(value, 1), "hang"
+    plan.stop_after, plan.ending = _events(plan, value), "hang"
 
 
 def _cut(plan: Plan, value: str) -> None:
-    plan.stop_after, plan.ending = _number(value, 1), "fin"
+    plan.stop_after, plan.ending = _events(plan, value), "fin"
 
 
 def _reset_after(plan: Plan, value: str) -> None:
-    plan.stop_after, plan.ending = _number(value, 1), "rst"
+    plan.stop_after, plan.ending = _events(plan, value), "rst"
 
 
 def _cut_mid_event(plan: Plan, value: str) -> None:
-    plan.stop_after, plan.ending, plan.half_event = _number(value, 1), "fin", True
+    plan.stop_after, plan.ending, plan.half_event = _events(plan, value), "fin", True
 
 
 def _eof(plan: Plan, value: str) -> None:
     plan.until_eof = True
     if value:
-        plan.stop_after, plan.ending = _number(value, 1), "fin"
+        plan.stop_after, plan.ending = _events(plan, value), "fin"
 
 
 def _malformed_sse(plan: Plan, value: str) -> None:
-    plan.insert_at, plan.insert = _number(value, 1), _odd(plan).malformed
+    plan.insert_at, plan.insert = _events(plan, value), _odd(plan).malformed
 
 
 def _unknown_event(plan: Plan, value: str) -> None:
@@ -227,8 +239,15 @@ def _sse_error(plan: Plan, value: str) -> None:
     if plan.reply.frames is None:
         _json_200_error(plan, value)
         return
-    plan.stop_after = _number(value, 1)
+    plan.stop_after = _events(plan, value)
     plan.last_words = _odd(plan).error
+
+
+def _silent(plan: Plan, value: str) -> None:
+    if plan.reply.frames is None:
+        _empty(plan, value)
+        return
+    plan.stop_after = plan.reply.prelude
 
 
 def _empty(plan: Plan, value: str) -> None:
@@ -285,17 +304,20 @@ _ENTRIES = (
     Fault("quota", "`quota`", "No money left: 429 `insufficient_quota`, not to be retried, or the dialect's form.", _failure("quota")),
     Fault("overloaded", "`overloaded`", "503 `server_is_overloaded`, or the dialect's form (529 at Anthropic).", _failure("overloaded")),
     Fault("context-length", "`context-length`", "400 `context_length_exceeded`, or the dialect's form.", _failure("context-length")),
+    Fault("content-policy", "`content-policy`", "400 `invalid_prompt`, or the dialect's form: the provider will not answer this prompt.", _failure("content-policy")),
     Fault("bad-key", "`bad-key`", "401 `invalid_api_key`, or the dialect's form.", _failure("bad-key")),
+    Fault("refused", "`refused`", "Connections are refused; a flag alone.", _of_the_port, "shut"),
+    Fault("black-hole", "`black-hole`", "Connections are never made, nor refused; a flag alone.", _of_the_port, "stuck"),
     Fault("reset", "`reset`", "RST before any byte.", _reset),
     Fault("reset-head", "`reset-head`", "RST inside the response head.", _reset_head),
     Fault("close", "`close`", "FIN before any byte.", _close),
     Fault("hang", "`hang`", "Never answers.", _hang),
-    Fault("hang-after", "`hang-after:n`", "Head and n events, then silence.", _hang_after),
-    Fault("cut", "`cut:n`", "FIN after n events, without the terminating chunk or the rest of the length.", _cut),
-    Fault("reset-after", "`reset-after:n`", "RST after n events.", _reset_after),
-    Fault("cut-mid-event", "`cut-mid-event:n`", "FIN in the middle of the event after n events.", _cut_mid_event),
+    Fault("hang-after", "`hang-after:n`, `hang-after:quiet`", "Head and n events, then silence.", _hang_after),
+    Fault("cut", "`cut:n`, `cut:quiet`", "FIN after n events, without the terminating chunk or the rest of the length.", _cut),
+    Fault("reset-after", "`reset-after:n`, `reset-after:quiet`", "RST after n events.", _reset_after),
+    Fault("cut-mid-event", "`cut-mid-event:n`, `cut-mid-event:quiet`", "FIN in the middle of the event after n events.", _cut_mid_event),
     Fault("eof", "`eof`, `eof:n`", "A body that ends with the connection: no length, no chunks; cut after n events when given.", _eof),
-    Fault("malformed-sse", "`malformed-sse:n`", "After n events one whose JSON is broken; the rest follows.", _malformed_sse),
+    Fault("malformed-sse", "`malformed-sse:n`, `malformed-sse:quiet`", "After n events one whose JSON is broken; the rest follows.", _malformed_sse),
     Fault("unknown-event", "`unknown-event:n`", "After n events one of a type that nobody knows; the rest follows.", _unknown_event),
     Fault("empty-delta", "`empty-delta:n`", "After n events one that adds nothing; the rest follows.", _empty_delta),
     Fault("duplicate", "`duplicate:n`", "The n-th event comes twice.", _duplicate),
@@ -307,7 +329,8 @@ _ENTRIES = (
     Fault("bad-header", "`bad-header:control`, `:nul`, `:cr`, `:latin`", "A header value with that byte in it.", _bad_header),
     Fault("huge-header", "`huge-header:bytes`", "A header value of that size (default 65536).", _huge_header),
     Fault("json-200-error", "`json-200-error`", "Status 200 with an error body.", _json_200_error),
-    Fault("sse-error", "`sse-error:n`", "After n events an error event, then a clean end without `[DONE]`; `sse-error:0` is an error before any output. A plain answer is a `json-200-error`.", _sse_error),
+    Fault("sse-error", "`sse-error:n`, `sse-error:quiet`", "After n events an error event, then a clean end without `[DONE]`; `sse-error:0` is an error before any output. A plain answer is a `json-200-error`.", _sse_error),
+    Fault("silent", "`silent`", "The events that carry no output, then a clean end. A plain answer is `empty`.", _silent),
     Fault("empty", "`empty`", "Status 200 and a body of no bytes.", _empty),
     Fault("html-502", "`html-502`", "502 with a load balancer's HTML page.", _html_502),
     Fault("html", "`html:200`", "That page with another status (default 200).", _html),

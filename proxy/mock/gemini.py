@@ -306,6 +306,10 @@ GEMINI = Dialect(
         "context-length": Refused(
             "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576)."
         ),
+        "content-policy": Refused(
+            "The prompt could not be submitted. This prompt contains sensitive words that violate Google's Responsible AI "
+            "practices. Try rephrasing the prompt."
+        ),
         "bad-key": _BAD_KEY,
         "server-error": Refused("An internal error has occurred. Please retry or report.", status=500),
     },

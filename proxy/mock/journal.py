@@ -92,6 +92,10 @@ class Journal:
         self.open -= 1
         self.aborted += outcome == "client_closed"
 
+    def entries(self) -> tuple[Entry, ...]:
+        """All that are kept, oldest first."""
+        return tuple(self._entries)
+
     def clear(self) -> None:
         """Forget the entries; the counts stay."""
         self._entries.clear()

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from msgspec import Struct
 
-from . import faults
+from . import doors, faults
 from .controls import PREFIX, BadControl, Controls, read
 from .dialects import spoken
 from .journal import Entry, Journal, Outcome
@@ -41,8 +41,9 @@ class Running:
 
     host: str
     port: int
-    _listener: asyncio.Server
-    _server: "_Server"
+    _listener: asyncio.Server | None
+    _server: "_Server | None"
+    _held: doors.Held = ()
 
     @property
     def url(self) -> str:
@@ -52,20 +53,36 @@ class Running:
 
     async def stop(self) -> None:
         """Close the listener and every connection at once, whatever they wait for."""
+        doors.close(self._held)
+        if self._listener is None or self._server is None:
+            return
         self._listener.close()
         await self._server.drop_all()
         await self._listener.wait_closed()
+
+    def received(self) -> tuple[Entry, ...]:
+        """The requests that it received lately, oldest first: what GET /mock/requests shows."""
+        return self._server.mock.journal.entries() if self._server is not None else ()
 
 
 async def start(host: str = "127.0.0.1", port: int = 0, settings: Settings | None = None) -> Running:
     """Listen on `host` and `port` (0: a free one) in the running loop."""
     settings = settings or Settings()
     if settings.controls.fault:
-        faults.apply(faults.choose(settings.controls.fault), Plan(Reply()))
+        chosen = faults.choose(settings.controls.fault)
+        if chosen.fault.door is not None:
+            return _without_a_listener(host, port, chosen.fault.door)
+        faults.apply(chosen, Plan(Reply()))
     server = _Server(Mock(settings))
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(server, host, port, backlog=4096)
     return Running(host, int(listener.sockets[0].getsockname()[1]), listener, server)
+
+
+def _without_a_listener(host: str, port: int, door: doors.Door) -> Running:
+    """A mock that nobody reaches."""
+    held = (doors.shut if door == "shut" else doors.stuck)(host, port)
+    return Running(host, int(held[0].getsockname()[1]), None, None, held)
 
 
 class _Sent(web.StreamResponse):
@@ -100,17 +117,17 @@ class _Server(web.Server):
             max_headers=1000,
             lingering_time=0,
         )
-        self._mock = mock
+        self.mock = mock
         mock.count_open = lambda: len(self._connections)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        self._mock.accepted += 1
-        self._mock.numbers[handler] = self._mock.accepted
+        self.mock.accepted += 1
+        self.mock.numbers[handler] = self.mock.accepted
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
-        self._mock.numbers.pop(handler, None)
+        self.mock.numbers.pop(handler, None)
 
     async def drop_all(self) -> None:
         for transport in list(self._connections.values()):

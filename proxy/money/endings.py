@@ -11,7 +11,9 @@ from msgspec import Struct
 from ..context import RequestContext
 from ..errors import (
     ClientGone,
+    DeadlineExceeded,
     GatewayDraining,
+    NoHealthyTarget,
     RateLimited,
     UpstreamConnectTimeout,
     UpstreamCut,
@@ -191,11 +193,11 @@ def _name(ctx: RequestContext) -> str:
         return "client_left"
     if isinstance(error, UpstreamConnectTimeout):
         return "upstream_error"
-    if isinstance(error, UpstreamTimeout):
+    if isinstance(error, UpstreamTimeout | DeadlineExceeded):
         return "timeout"
     if isinstance(error, UpstreamCut | UpstreamDropped | UpstreamInvalid):
         return "upstream_cut"
-    if isinstance(error, UpstreamError):
+    if isinstance(error, UpstreamError | NoHealthyTarget):
         return "upstream_cut" if delivered(ctx) else "upstream_error"
     if isinstance(error, RateLimited):
         return "limit"

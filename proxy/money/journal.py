@@ -15,6 +15,7 @@ from random import getrandbits
 from typing import NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from ..errors import LedgerUnavailable
 from ..protocols import Entry, Hold
@@ -110,6 +111,20 @@ class Journal:
                 self._carry(found)
             except LedgerUnavailable:
                 self.failing = True
+
+    def retarget(self, hold: Hold) -> None:
+        """The request is tried elsewhere: a killed process is settled by the new target's prices. What is held stays as it was.
+
+        Where it cannot be written, the first target's prices hold.
+        """
+        found = self.open.get(hold.ident)
+        if found is None:
+            return
+        found.hold = structs.replace(hold, held=found.hold.held)
+        try:
+            self._carry(found)
+        except LedgerUnavailable:
+            self.failing = True
 
     def settle(self, entry: Entry) -> Place | None:
         """Closes the hold. ``None``: there is no room for the entry now, and only the caller has it."""

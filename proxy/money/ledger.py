@@ -114,6 +114,10 @@ class JournaledLedger:
         """See ``protocols.Ledger``. Raises ``LedgerUnavailable``: then it must not be sent."""
         self._journal.dispatched(ident)
 
+    def retarget(self, hold: Hold) -> None:
+        """See ``protocols.Ledger``."""
+        self._journal.retarget(hold)
+
     def checkpoint(self, ident: str, output_tokens: int) -> None:
         """See ``protocols.Ledger``."""
         self._journal.checkpoint(ident, output_tokens)

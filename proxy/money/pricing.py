@@ -82,10 +82,12 @@ class CataloguePricing:
             ended=ended,
         )
 
-    def hold(self, ctx: RequestContext, *, target: Target, route: str, held: int, at: float) -> Hold:
+    def hold(
+        self, ctx: RequestContext, *, quote: Quote, target: Target, route: str, held: int, at: float
+    ) -> Hold:
         """What is written down before the request is sent. Prices are those of a plain prompt of the likely length, not the dearest:
         a killed process is settled by them."""
-        principal, quote, likely = ctx.principal, ctx.quote, ctx.estimate.likely
+        principal, likely = ctx.principal, ctx.estimate.likely
         rates = (quote.input_price, quote.output_price)
         if isinstance(quote, Priced):
             rates = quote.rates(likely)
@@ -124,24 +126,29 @@ class CataloguePricing:
         return None if total is None else rounded_up(total, quote.factor)
 
     def _cost(self, ctx: RequestContext, ending: Ending, usage: Usage) -> int | None:
-        """All attempts: the last by how it ended, earlier ones for their prompt where the provider may have billed it."""
-        if ctx.target is None or _costs_nothing(ctx):
+        """All attempts: the last by how it ended; of the others what they had used, else their prompt where the provider may bill it."""
+        target, attempts = ctx.target, ctx.attempts
+        if target is None or _costs_nothing(ctx):
             return 0
         total = 0
-        if ending.operator != "nothing":
+        answered = ending.operator != "nothing"
+        if answered:
             quote = self._quote(ctx)
-            tariff = quote.operator if isinstance(quote, Priced) else self._prices.operator(ctx.target)
-            answered = _total(ctx, tariff, part_of(usage, ending.operator))
-            if answered is None:
+            tariff = quote.operator if isinstance(quote, Priced) else self._prices.operator(target)
+            # A continued answer's last part is billed for what it was sent, not for the whole.
+            own = attempts[-1].usage if attempts else None
+            part = _total(ctx, tariff, part_of(own or usage, ending.operator))
+            if part is None:
                 return None
-            total = answered
-        attempts = ctx.attempts
-        for attempt in attempts[:-1] if ending.operator != "nothing" else attempts:
-            if attempt.maybe_billed:
-                lost = self._prices.operator(_target_of(attempt, ctx.target)).total(Usage(input=usage.input))
-                if lost is None:
-                    return None
-                total += lost
+            total = part
+        for attempt in attempts[:-1] if answered else attempts:
+            billed = attempt.usage or (Usage(input=usage.input) if attempt.maybe_billed else None)
+            if billed is None:
+                continue
+            lost = self._prices.operator(_target_of(attempt, target)).total(billed)
+            if lost is None:
+                return None
+            total += lost
         return rounded_up(total, AT_LIST)
 
     def _quote(self, ctx: RequestContext) -> Quote:
@@ -207,8 +214,10 @@ def _flags(ctx: RequestContext, ending: Ending, *, unpriced: bool) -> tuple[str,
         flags.append("usage_missing")
     if unpriced:
         flags.append("unpriced")
-    if len(ctx.attempts) > 1 and any(attempt.maybe_billed for attempt in ctx.attempts[:-1]):
+    if any(attempt.maybe_billed for attempt in ctx.attempts[:-1]):
         flags.append("retried")
+    if any(attempt.role == "hedge" or attempt.usage is not None for attempt in ctx.attempts[:-1]):
+        flags.append("hedged")
     return tuple(flags)
 
 

@@ -15,7 +15,7 @@ that it can be written again in a later segment."""
 
 
 class Open(Struct, gc=False):
-    """A request under way. ``segment``: the number of the file that has everything about it."""
+    """A request under way: its hold as it was written last. ``segment``: the number of the file that has everything about it."""
 
     hold: Hold
     segment: int
@@ -81,6 +81,7 @@ def _apply(found: Replayed, record: _Record) -> None:
         ident = record.hold.ident
         if ident not in found.entries and ident not in found.released:
             known = found.open.setdefault(ident, Open(record.hold, 0))
+            known.hold = record.hold
             known.dispatched |= record.dispatched
             known.output = max(known.output, record.output)
     elif isinstance(record, _Settled):

@@ -1,12 +1,12 @@
 """What happens to an answer before the client gets it: new ids are claimed, lists filtered, deleted objects forgotten."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl, urlencode
 
 from msgspec import structs
 
 from ..errors import Conflict, ObjectNotFound, PermissionDenied
-from ..protocols import Again, Exchange, Owners, UpstreamRequest
+from ..protocols import Again, Exchange, Owned, Owners, UpstreamRequest
 from ..wire.headers import value_of
 from ..wire.values import object_in
 from .answers import made_in, streamed_in, without_echo
@@ -28,15 +28,24 @@ UNKNOWN_LIST = Row(method="GET", template="", listed=ANY, cursor="")
 class AnswerWatch:
     """The filter of one request's answer. ``said``: its path, query and body, whose ids nobody comes to own.
 
-    ``lists``: will the answer be filtered?
+    ``place()``: where the answer was made. ``lists``: will the answer be filtered?
     """
 
     def __init__(
-        self, reading: Reading, *, owners: Owners, account: str, said: bytes, method: str, inflate: Inflate
+        self,
+        reading: Reading,
+        *,
+        owners: Owners,
+        account: str,
+        place: Callable[[], str],
+        said: bytes,
+        method: str,
+        inflate: Inflate,
     ) -> None:
         self._reading = reading
         self._owners = owners
         self._account = account
+        self._place = place
         self._said = said
         self._inflate = inflate
         self._seen: set[str] = set()
@@ -79,7 +88,7 @@ class AnswerWatch:
             new = without_echo(new, self._said)
         if new:
             self._seen.update(new)
-            await self._owners.claim(self._account, new)
+            await self._owners.claim(self._account, new, self._place())
 
     async def saw(self, payload: bytes) -> None:
         """One event of a stream, before it leaves."""
@@ -105,7 +114,7 @@ class AnswerWatch:
 
     async def _without_conflict(self, found: Sequence[str]) -> None:
         """Google lets clients choose names, and two accounts of the operator's may each have one of the same."""
-        if any(owner not in (self._account, None) for owner in await self._owners.owners(found)):
+        if any(owned is not None and owned.account != self._account for owned in await self._owners.owners(found)):
             raise Conflict("An object of this name belongs to another account; choose another name.", param="name")
 
     # ---- lists ------------------------------------------------------------------------------------------------------
@@ -170,10 +179,13 @@ class AnswerWatch:
     async def _own(self, items: Sequence[Item]) -> list[Item]:
         idents = idents_of(items)
         found = await self._owners.owners(idents) if idents else ()
-        owned = {ident for ident, owner in zip(idents, found, strict=True) if owner == self._account}
-        return kept(items, owned)
+        own = {ident for ident, owned in zip(idents, found, strict=True) if self._is_own(owned)}
+        return kept(items, own)
+
+    def _is_own(self, owned: Owned | None) -> bool:
+        return owned is not None and owned.account == self._account
 
     async def _without_stray(self, page: Page) -> None:
         ident = stray_ident(page.whole, self._reading.scope)
-        if ident is not None and (await self._owners.owners([ident]))[0] != self._account:
+        if ident is not None and not self._is_own((await self._owners.owners([ident]))[0]):
             raise ObjectNotFound("This path leads to an object that is not yours.")

@@ -13,8 +13,11 @@ _log = logging.getLogger("tollway.ownership")
 LIFETIME = 31 * 86_400.0
 """Seconds that a response or a stored chat completion is remembered: a day longer than providers keep them."""
 
+SEAL = "sig:"
+"""Begins what stands for a sealed text, such as encrypted reasoning: the digest of its letters follows."""
+
 _PASSING = re.compile(
-    r"(?:resp|chatcmpl|msg|rs|fc|fco|ctc|ws|fs|ci|ig|cu|sh|lsh|mcp|mcpl|mcpr|cmp|audio|sess|item)[-_]"
+    rf"(?:resp|chatcmpl|msg|rs|fc|fco|ctc|ws|fs|ci|ig|cu|sh|lsh|mcp|mcpl|mcpr|cmp|audio|sess|item)[-_]|{SEAL}"
 )
 
 BATCH = 500
@@ -27,11 +30,12 @@ QUEUED = 200_000
 
 
 class Claim(Struct, frozen=True):
-    """``ident`` belongs to ``account`` since ``at`` (unix seconds)."""
+    """``ident`` belongs to ``account`` since ``at`` (unix seconds), and was made at ``place``."""
 
     ident: str
     account: str
     at: float
+    place: str = ""
 
 
 def passes(ident: str) -> bool:

@@ -1,57 +1,140 @@
 """One chain's isolation, as its link uses it: admits a request, and registers what is to be done with its answer."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from ..context import RequestContext
-from ..errors import InvalidRequest, UnsupportedMedia
+from ..errors import InvalidRequest, NotFound, UnsupportedMedia
 from ..protocols import Owners
 from ..wire.endpoints import NATIVE, REALTIME, Endpoint
 from .answering import AnswerWatch
 from .bodies import GENERATION
-from .checking import check
+from .checking import SEALED, check
 from .form import FormNames, WatchedForm, boundary_of
 from .google import is_google
 from .held import Inflate
 from .naming import Named
 from .paths import Reading, segments_of
-from .requests import keeps, named_by, plain, read, reading_of
+from .places import Placed, bound_to, gone, place_of, provider_of
+from .reach import Configured, Names, Reach, keys_of
+from .requests import keeps, named_by, plain, read, reading_of, refuse_all
+from .sealed import carries, sealed_in
+from .sealing import SealWatch
 from .sockets import SocketWatch
+
+SEALING = frozenset(("chat", "messages", "responses", "native"))
+"""Endpoints (by name) whose answers hand out sealed texts, and whose requests carry them back."""
 
 _UPLOADS = ("/files", "/uploads/", "/skills", "/containers/")
 
 
 class Guard:
-    """``shared``: model names that the configuration offers to everybody; ``inflate``: how a compressed answer is read."""
+    """``shared``: model names that the configuration offers to everybody; ``inflate``: how a compressed answer is read.
+
+    ``reach``: where requests may end; what they name or carry goes back to the place that made it.
+    """
 
     def __init__(
-        self, endpoint: Endpoint, path: str | None, *, owners: Owners, shared: frozenset[str], inflate: Inflate
+        self,
+        endpoint: Endpoint,
+        path: str | None,
+        *,
+        owners: Owners,
+        reach: Reach,
+        shared: frozenset[str],
+        inflate: Inflate,
     ) -> None:
         self._endpoint = endpoint
         self._reading = reading_of(endpoint, path)
         self._generates = path is not None and endpoint.name in GENERATION
+        self._seals = endpoint.name in SEALING
         self._owners = owners
+        self._reach = reach
         self._shared = shared
         self._inflate = inflate
 
     async def admit(self, ctx: RequestContext) -> None:
-        """Raises ``ObjectNotFound``, ``PermissionDenied`` for what cannot be told apart by account, or ``InvalidRequest``."""
-        if self._generates and plain(ctx):
-            return
-        reading = self._reading or read(ctx)
+        """Sets ``ctx.bound``, and what is done with the answer.
+
+        Raises ``ObjectNotFound``, ``PermissionDenied`` for what cannot be told apart by account, or ``InvalidRequest``.
+        """
+        seals = self._seals and self._reach.ways(ctx).several
+        carried = seals and carries(ctx.body)
+        nothing = self._generates and plain(ctx)
         account = ctx.principal.account or ctx.principal.tenant
-        if self._owners.enforced:
-            await check(self._owners, account, named_by(ctx, reading, self._shared))
-            if ctx.upload is not None:
+        if not nothing or carried:
+            await self._admit(ctx, account, nothing=nothing, carried=carried)
+        if seals:
+            ctx.answers.append(SealWatch(ctx, owners=self._owners, account=account, inflate=self._inflate))
+
+    async def _admit(self, ctx: RequestContext, account: str, *, nothing: bool, carried: bool) -> None:
+        reading = self._reading or self._read(ctx)
+        looks = self._owners.enforced or not self._reach.single
+        if looks:
+            named = [] if nothing else self._named(ctx, reading)
+            sealed = sealed_in(ctx.body) if carried else []
+            if named or sealed:
+                ctx.bound = await self._bound(ctx, account, named, sealed)
+            if ctx.upload is not None and self._owners.enforced:
                 await watch_upload(ctx, reading, self._owners, account)
+        if nothing:
+            return
         if self._endpoint is REALTIME:
-            ctx.frames = SocketWatch(ctx.path, owners=self._owners, account=account, shared=self._shared)
+            several = not self._reach.single
+            ctx.frames = SocketWatch(
+                ctx, owners=self._owners, account=account, shared=self._shared, looks=looks, several=several
+            )
         elif keeps(ctx, reading):
             self._watch(ctx, reading, account)
+
+    def _read(self, ctx: RequestContext) -> Reading:
+        try:
+            return read(ctx)
+        except NotFound:
+            if self._owners.enforced:
+                raise
+            return Reading(None)
+
+    def _named(self, ctx: RequestContext, reading: Reading) -> list[Named]:
+        """What the request names. Where nobody is kept apart, what cannot be read is its provider's business."""
+        if not self._owners.enforced:
+            try:
+                return named_by(ctx, reading, self._shared)
+            except InvalidRequest:
+                return [*reading.named]
+        named = named_by(ctx, reading, self._shared)
+        refuse_all(ctx, reading)
+        return named
+
+    async def _bound(self, ctx: RequestContext, account: str, named: Sequence[Named], sealed: Sequence[str]) -> str:
+        """The place that the request goes to, "" if it is free.
+
+        A native path says itself whose objects it means. A sealed text binds only where its maker could answer for the model: sent
+        along to a model of another provider's, it is history that a translation leaves out.
+        """
+        placed = await check(self._owners, account, named, sealed)
+        if not placed or self._reach.single:
+            return ""
+        if self._endpoint is NATIVE or any(each.what == SEALED for each in placed):
+            near = self._reach.ways(ctx).providers
+            free = (each for each in placed if self._endpoint is NATIVE or each.what == SEALED)
+            far = [each for each in free if provider_of(each.place) not in near]
+            placed = [each for each in placed if each not in far]
+        bound = bound_to(placed)
+        if not self._reach.has(bound):
+            raise gone(bound)
+        return bound
 
     def _watch(self, ctx: RequestContext, reading: Reading, account: str) -> None:
         said = b" ".join((ctx.path.encode(), ctx.query, ctx.body))
         watch = AnswerWatch(
-            reading, owners=self._owners, account=account, said=said, method=ctx.method, inflate=self._inflate
+            reading,
+            owners=self._owners,
+            account=account,
+            place=partial(place_of, ctx),
+            said=said,
+            method=ctx.method,
+            inflate=self._inflate,
         )
         if watch.idle:
             return
@@ -59,6 +142,26 @@ class Guard:
         if watch.lists:
             # A list that comes compressed would have to be undone first, and not every compression can be.
             ctx.raw_headers = [pair for pair in ctx.raw_headers if pair[0] != b"accept-encoding"]
+
+
+def guard(
+    endpoint: Endpoint,
+    path: str | None,
+    *,
+    owners: Owners,
+    config: Configured,
+    directory: Names,
+    inflate: Inflate,
+) -> Guard:
+    """The guard of one chain of a gateway that is configured so."""
+    return Guard(
+        endpoint,
+        path,
+        owners=owners,
+        reach=Reach(keys_of(config), directory),
+        shared=frozenset(config.models) - {"*"},
+        inflate=inflate,
+    )
 
 
 async def watch_upload(ctx: RequestContext, reading: Reading, owners: Owners, account: str) -> None:
@@ -83,7 +186,12 @@ async def watch_upload(ctx: RequestContext, reading: Reading, owners: Owners, ac
         raise InvalidRequest("The multipart content type names no boundary.", code="invalid_multipart")
 
     async def owned(named: Sequence[Named]) -> None:
-        await check(owners, account, named)
+        placed = await check(owners, account, named)
+        if placed and ctx.attempts:
+            bound_to([Placed("this request", place_of(ctx)), *placed])
+        elif placed:
+            bound = [Placed("another object", ctx.bound)] if ctx.bound else []
+            ctx.bound = bound_to([*bound, *placed])
 
     row = reading.row
     uploads = row is not None and row.template.startswith(_UPLOADS)

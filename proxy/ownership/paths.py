@@ -116,6 +116,11 @@ def read_native(method: str, path: str) -> Reading:
     return _read(method, "/" + rest, unquote(provider))
 
 
+def provider_named(path: str) -> str:
+    """The provider that a path of ``/native/<provider>/…`` names."""
+    return unquote(path.removeprefix("/native/").partition("/")[0])
+
+
 @lru_cache(maxsize=512)
 def _fixed(method: str, path: str) -> Row | None:
     for pattern in _PATTERNS.get((method, path.split("/")[1]), ()):

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from ..errors import LimitsUnavailable, retry_after
-from ..protocols import Clock
+from ..protocols import Clock, Owned
 from ..state.settings import TAG, StoreDown
 from .claims import LIFETIME, Claim, WriteBehind, passes
 
@@ -44,6 +44,16 @@ def _key(ident: str) -> str:
     return f"{TAG}:owner:{blake2b(ident.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
 
 
+def _packed(owned: Owned) -> bytes:
+    """A place holds no line break; an account may hold anything."""
+    return f"{owned.place}\n{owned.account}".encode("utf-8", "surrogatepass")
+
+
+def _unpacked(stored: bytes) -> Owned:
+    place, _, account = stored.decode("utf-8", "surrogatepass").partition("\n")
+    return Owned(account, place)
+
+
 class RedisOwners:
     """``enforced()``: is there more than one tenant now? ``load``: what an emptied store is filled with."""
 
@@ -61,7 +71,7 @@ class RedisOwners:
         self._wall = wall
         self._behind = behind
         self._load = load
-        self._waiting: dict[str, str] = {}
+        self._waiting: dict[str, Owned] = {}
         self._gone: list[str] = []
 
     @property
@@ -69,8 +79,8 @@ class RedisOwners:
         """Is there more than one tenant, so that it matters?"""
         return self._enforced()
 
-    async def owners(self, idents: Sequence[str]) -> Sequence[str | None]:
-        """The account of each id. Raises ``LimitsUnavailable`` while the store is down or being filled."""
+    async def owners(self, idents: Sequence[str]) -> Sequence[Owned | None]:
+        """Account and place of each id. Raises ``LimitsUnavailable`` while the store is down or being filled."""
         try:
             reply = await self._link.call("MGET", MARKER, *map(_key, idents))
         except StoreDown as error:
@@ -78,19 +88,19 @@ class RedisOwners:
         if not isinstance(reply, list) or reply[0] is None:
             raise _unavailable("the owners are being loaded")
         return [
-            found.decode() if isinstance(found, bytes) else self._waiting.get(ident)
+            _unpacked(found) if isinstance(found, bytes) else self._waiting.get(ident)
             for ident, found in zip(idents, reply[1:], strict=True)
         ]
 
-    async def claim(self, account: str, idents: Sequence[str]) -> None:
+    async def claim(self, account: str, idents: Sequence[str], place: str = "") -> None:
         """They belong to ``account`` now; ids that have an owner keep it. Never raises: what the store does not take waits."""
-        now = self._wall()
+        now, owned = self._wall(), Owned(account, place)
         if self._behind is not None:
-            self._behind.claimed([Claim(ident, account, now) for ident in idents])
+            self._behind.claimed([Claim(ident, account, now, place) for ident in idents])
         try:
-            await self._set(dict.fromkeys(idents, account), {})
+            await self._set(dict.fromkeys(idents, owned), {})
         except StoreDown:
-            self._waiting.update({ident: account for ident in idents if ident not in self._waiting})
+            self._waiting.update({ident: owned for ident in idents if ident not in self._waiting})
             while len(self._waiting) > WAITING:
                 self._waiting.pop(next(iter(self._waiting)))
 
@@ -158,17 +168,17 @@ class RedisOwners:
 
     async def _restore(self, claims: Sequence[Claim], now: float) -> int:
         left = {claim.ident: max(1, int(claim.at + LIFETIME - now)) for claim in claims}
-        await self._set({claim.ident: claim.account for claim in claims}, left)
+        await self._set({claim.ident: Owned(claim.account, claim.place) for claim in claims}, left)
         # Each portion extends the lock: a large database takes longer than it lasts.
         await self._link.call("PEXPIRE", LOCK, LOCKED)
         return len(claims)
 
-    async def _set(self, claims: dict[str, str], left: dict[str, int]) -> None:
+    async def _set(self, claims: dict[str, Owned], left: dict[str, int]) -> None:
         """``left``: seconds that a passing id has left, by default all."""
         calls = []
-        for ident, account in claims.items():
+        for ident, owned in claims.items():
             expiry = ("EX", left.get(ident, int(LIFETIME))) if passes(ident) else ()
-            calls.append(self._link.call("SET", _key(ident), account, "NX", *expiry))
+            calls.append(self._link.call("SET", _key(ident), _packed(owned), "NX", *expiry))
         await _all(calls)
 
     async def _delete(self, idents: Sequence[str]) -> None:

@@ -62,7 +62,7 @@ def keeps(ctx: RequestContext, reading: Reading) -> bool:
 def named_by(ctx: RequestContext, reading: Reading, shared: frozenset[str]) -> list[Named]:
     """Every id that path, query, model and JSON body name. ``shared``: model names that the configuration offers to all.
 
-    Raises ``PermissionDenied`` for what cannot be told apart by account, ``InvalidRequest`` for a body that cannot be read.
+    Raises ``InvalidRequest`` for a body that cannot be read.
     """
     named = [*reading.named]
     if ctx.query:
@@ -73,7 +73,6 @@ def named_by(ctx: RequestContext, reading: Reading, shared: frozenset[str]) -> l
     if ctx.body:
         found = names_in(ctx.body, profile_of(ctx.endpoint.name))
         named += [name for name in found if name.param != "model" or name.ident not in shared]
-    _refuse(ctx, reading)
     return named
 
 
@@ -89,7 +88,8 @@ def plain(ctx: RequestContext) -> bool:
     )
 
 
-def _refuse(ctx: RequestContext, reading: Reading) -> None:
+def refuse_all(ctx: RequestContext, reading: Reading) -> None:
+    """Raises ``PermissionDenied`` for what cannot be told apart by account."""
     row = reading.row
     why = row.refused if row is not None else ""
     last = unquote(ctx.path).rpartition("/")[2].lower()

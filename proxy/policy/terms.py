@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from .routes import PriceCeiling, Slo
+
 Amount = Annotated[int, Meta(ge=1, le=1_000_000_000_000)]
 Slots = Annotated[int, Meta(ge=1, le=1_000_000)]
 Dollars = Annotated[float, Meta(gt=0, le=1_000_000_000)]
@@ -83,7 +85,11 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_d
 
 
 class Scopes(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """What a key may reach. Globs; ``networks`` are CIDR ranges of client addresses; ``passthrough`` unset: follows from ``models: ["*"]``."""
+    """What a key may reach. Globs; ``networks`` are CIDR ranges of client addresses; ``passthrough`` unset: follows from ``models: ["*"]``.
+
+    ``controls`` are globs over the names of ``x-tollway-`` request headers that are heeded, ``regions`` over those of targets;
+    ``max_price`` is a ceiling, ``slo`` what its requests aim at.
+    """
 
     models: tuple[str, ...] = ("*",)
     endpoints: tuple[str, ...] = ("*",)
@@ -91,6 +97,10 @@ class Scopes(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit
     networks: tuple[str, ...] = ()
     passthrough: bool | None = None
     stability: Literal["any", "stable"] = "any"
+    controls: tuple[str, ...] = ("*",)
+    regions: tuple[str, ...] = ("*",)
+    max_price: PriceCeiling | None = None
+    slo: Slo | None = None
 
 
 NO_LIMITS = Limits()

@@ -7,14 +7,19 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ..errors import TollwayError, UpstreamAuthFailed, UpstreamCut, UpstreamInvalid, UpstreamRejected
-from ..protocols import Exchange, StreamTranslation, Translation
+from ..failover.classify import of_answer, of_error
+from ..policy.faults import Fault
+from ..policy.routes import SlowStream
+from ..protocols import Exchange, Translation
 from ..wire.headers import moved_aside, value_of
 from ..wire.reply import text_of
-from ..wire.stream import TEXT_LIMIT
+from ..wire.stream import TEXT_LIMIT, StreamDecoder
+from .held import HeldStream
 from .inflate import Inflater
+from .plain import GENERATED, no_stream
 
 if TYPE_CHECKING:
-    from .relay import Relay
+    from .opening import Opening
 
 EVENTS = b"text/event-stream; charset=utf-8"
 
@@ -25,122 +30,198 @@ LARGEST_ERROR = 1024 * 1024
 """Bytes of an error answer that are read."""
 
 
-class TranslatedAnswer:
-    """The half of a relay that knows a ``Translation``."""
+class TranslatedStream(HeldStream):
+    """A stream that is rebuilt: what one read completes leaves in one send; nothing leaves before the first real event."""
 
-    def __init__(self, relay: "Relay", translation: Translation) -> None:
-        self._relay = relay
+    __slots__ = ("_inflater", "_last", "_stream", "_translation")
+
+    def __init__(self, opening: "Opening", exchange: Exchange, translation: Translation) -> None:
+        super().__init__(opening, exchange, opening.relay.ctx.endpoint.dialect)
+        self._inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
         self._translation = translation
+        self._stream = translation.stream()
+        self._last = False
 
-    async def events(self, exchange: Exchange) -> None:
-        """A stream that is rebuilt: what one read completes leaves in one send; nothing leaves before the first real event."""
-        ctx, watchdog = self._relay.ctx, self._relay.watchdog
-        now = asyncio.get_running_loop().time
-        inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
-        stream = self._translation.stream()
-        decoder = self._relay.decoder = self._relay.decoder or self._relay.new_decoder(ctx.endpoint.dialect)
-        withholder = self._relay.withholder
-        ended = False
-        while not ended:
-            data = await exchange.read()
-            watchdog.touched = now()
-            ended = exchange.ended
-            if inflater is not None:
-                data = inflater.feed(data)
-                if inflater.blind:
-                    raise _unreadable()
-            out = stream.feed(data)
-            if stream.error is None and (ended or stream.done):
-                out, ended = out + stream.close(), True
-            if withholder is not None:
-                out = withholder.feed(out) + (withholder.close() if ended else b"")
+    async def read(self) -> None:
+        """Whatever one socket read completes. Raises ``UpstreamError``, that of the provider's stream among them, before any output."""
+        exchange, stream, withholder = self.exchange, self._stream, self.opening.withholder
+        data = await exchange.read()
+        self.opening.pulse.touched = asyncio.get_running_loop().time()
+        ended = exchange.ended
+        if self._inflater is not None:
+            data = self._inflater.feed(data)
+            if self._inflater.blind:
+                raise _unreadable()
+        out = stream.feed(data)
+        if stream.error is None and (ended or stream.done):
+            out, ended = out + stream.close(), True
+        if withholder is not None:
+            out = withholder.feed(out) + (withholder.close() if ended else b"")
+        self.data = self.seen = out
+        self._last = ended
+        self.ended = ended or stream.error is not None
+
+    def _verdict(self) -> Fault | None:
+        """An error of the provider's stream says more than the event that it would become."""
+        error = self._stream.error
+        if error is None:
+            return super()._verdict()
+        raise self._told(error)
+
+    async def deliver(self) -> None:
+        """Everything, to its end."""
+        await asyncio.get_running_loop().create_task(self._pump())
+
+    async def _pump(self) -> None:
+        relay, opening, exchange = self.opening.relay, self.opening, self.exchange
+        ctx = relay.ctx
+        if self.data is None:
+            await self.read()
+        elif ctx.meter is not None:
+            self.again()
+        decoder, events = self.decoder, self.events
+        while True:
+            out = self.seen
             ctx.usage = self._translation.usage or ctx.usage
-            if self._relay.beating is not None:
-                await self._relay.beating
-            if ctx.meter is not None and (out or ended):
+            if relay.beating is not None:
+                await relay.beating
+            if ctx.meter is not None and (out or self._last):
                 if out and not ctx.response_started:
-                    await self._send_events(exchange, b"")
-                out = await self._relay.metered(ctx.meter, out, last=ended)
+                    await send_events(opening, exchange, self._translation, b"")
+                out = await opening.metered(ctx.meter, out, last=self._last)
             if out:
-                await self._send_events(exchange, out)
-                self._relay.observe(decoder, decoder.feed(out))
-            if stream.error is not None:
-                await self._broken(stream, stream.error)
+                await send_events(opening, exchange, self._translation, out)
+                opening.observe(decoder, decoder.feed(out) if events is None else events)
+            if self._stream.error is not None:
+                await self._broken(self._told(self._stream.error))
                 return
+            if self.ended:
+                break
+            events = None
+            await self.read()
         decoder.trusted = self._translation.usage is not None
-        self._relay.observe(decoder, decoder.close())
+        opening.observe(decoder, decoder.close())
         if not ctx.response_started:
             raise UpstreamInvalid("The provider's stream was empty.")
-        await self._relay.send({"type": "http.response.body", "body": b"", "more_body": False})
+        await relay.send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send_events(self, exchange: Exchange, out: bytes) -> None:
-        ctx, watchdog = self._relay.ctx, self._relay.watchdog
-        ctx.committed = True
-        if not ctx.response_started:
-            ctx.insertion = b""
-            await self._start(exchange, EVENTS)
-        watchdog.sending = watchdog.touched
-        await self._relay.send({"type": "http.response.body", "body": out, "more_body": True})
-        watchdog.sending = 0.0
+    def _told(self, error: TollwayError) -> TollwayError:
+        return self.opening.credentials_refused(error.detail) if isinstance(error, UpstreamAuthFailed) else error
 
-    async def _broken(self, stream: StreamTranslation, error: TollwayError) -> None:
+    async def _broken(self, error: TollwayError) -> None:
         """The provider's stream failed: before anything left as an ordinary error, afterwards as the last event.
 
         A provider that said so has ended its stream; one that broke off leaves an answer that must look broken.
         """
-        ctx = self._relay.ctx
-        if isinstance(error, UpstreamAuthFailed):
-            error = self._relay.credentials_refused(error.detail)
+        relay = self.opening.relay
+        ctx = relay.ctx
         if not ctx.response_started:
             raise error
         cut = isinstance(error, UpstreamCut)
-        event = stream.fail(error, ctx.request_id)
+        event = self._stream.fail(error, ctx.request_id)
         ctx.error, ctx.insertion = error, None
-        await self._relay.send({"type": "http.response.body", "body": event, "more_body": cut})
+        await relay.send({"type": "http.response.body", "body": event, "more_body": cut})
         if cut:
             raise error
+        self.fault = of_error(error, now=relay.wall())
 
-    async def whole(self, exchange: Exchange) -> None:
-        """A whole answer, rebuilt; where a stream was asked for, as all of its events."""
-        ctx = self._relay.ctx
-        body = await self._body_of(exchange, LARGEST)
-        if self._relay.beating is not None:
-            await self._relay.beating
+
+class TranslatedAnswer:
+    """A whole answer, rebuilt; where a stream was asked for, as all of its events."""
+
+    __slots__ = ("_exchange", "_opening", "_out", "_translation", "data", "decoder", "fault")
+
+    def __init__(self, opening: "Opening", exchange: Exchange, translation: Translation) -> None:
+        self._opening = opening
+        self._exchange = exchange
+        self._translation = translation
+        self._out: bytes | None = None
+        self.data: bytes | None = None
+        """As it came."""
+        self.decoder: StreamDecoder | None = None
+        self.fault: Fault | None = None
+
+    async def probe(self, slow: SlowStream | None) -> Fault | None:
+        """Reads and rebuilds it. Raises ``UpstreamError``, also for an error inside a 200."""
+        self.data = await body_of(self._opening, self._exchange, LARGEST)
+        self._out = self._rebuilt(self.data)
+        return None
+
+    def _rebuilt(self, body: bytes) -> bytes:
+        translation, status = self._translation, self._exchange.status
         try:
-            out = (
-                self._translation.unfold(body) if ctx.request.stream else self._translation.reply(exchange.status, body)
-            )
+            return translation.unfold(body) if self._opening.relay.ctx.request.stream else translation.reply(status, body)
         except UpstreamRejected as error:
-            raise _with_wait(error, exchange) from None
-        if ctx.request.stream:
-            ctx.usage = self._translation.usage or ctx.usage
-            decoder = self._relay.decoder = self._relay.decoder or self._relay.new_decoder(ctx.endpoint.dialect)
-            if ctx.meter is not None:
-                await self._send_events(exchange, b"")
-                out = await self._relay.metered(ctx.meter, out, last=True)
-            await self._send_events(exchange, out)
-            self._relay.observe(decoder, decoder.feed(out))
-            decoder.trusted = self._translation.usage is not None
-            self._relay.observe(decoder, decoder.close())
-            await self._relay.send({"type": "http.response.body", "body": b"", "more_body": False})
-            return
-        if self._translation.usage is not None:
-            ctx.usage = self._translation.usage
-        elif ctx.endpoint.dialect in ("chat", "completions", "responses", "messages"):
-            ctx.output_text.append(text_of(out)[:TEXT_LIMIT])
-        await self._start(exchange, b"application/json", size=len(out))
-        await self._relay.send({"type": "http.response.body", "body": out, "more_body": False})
+            raise _with_wait(error, self._exchange) from None
 
-    async def failed(self, exchange: Exchange) -> None:
-        """An error answer: in the client's words, or as it came where the dialect is the client's own."""
-        body = await self._body_of(exchange, LARGEST_ERROR)
-        if self._relay.beating is not None:
-            await self._relay.beating
+    async def deliver(self) -> None:
+        """All of it."""
+        opening, exchange, translation = self._opening, self._exchange, self._translation
+        relay = opening.relay
+        ctx = relay.ctx
+        body = b"" if self._out is not None else await body_of(opening, exchange, LARGEST)
+        if relay.beating is not None:
+            await relay.beating
+        out = self._rebuilt(body) if self._out is None else self._out
+        if ctx.request.stream:
+            await self._unfolded(out)
+            return
+        if translation.usage is not None:
+            ctx.usage = translation.usage
+        elif ctx.endpoint.dialect in GENERATED:
+            ctx.output_text.append(text_of(out)[:TEXT_LIMIT])
+        await start(opening, exchange, translation, b"application/json", size=len(out))
+        opening.begun()
+        await relay.send({"type": "http.response.body", "body": out, "more_body": False})
+
+    async def _unfolded(self, out: bytes) -> None:
+        opening, exchange, translation = self._opening, self._exchange, self._translation
+        relay = opening.relay
+        ctx = relay.ctx
+        ctx.usage = translation.usage or ctx.usage
+        decoder = self.decoder = opening.new_decoder(ctx.endpoint.dialect)
+        if ctx.meter is not None:
+            await send_events(opening, exchange, translation, b"")
+            out = await opening.metered(ctx.meter, out, last=True)
+        await send_events(opening, exchange, translation, out)
+        opening.observe(decoder, decoder.feed(out))
+        decoder.trusted = translation.usage is not None
+        opening.observe(decoder, decoder.close())
+        await relay.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class TranslatedError:
+    """An error answer: in the client's words, or as it came where the dialect is the client's own."""
+
+    __slots__ = ("_exchange", "_opening", "_translation", "data", "decoder", "fault")
+
+    def __init__(self, opening: "Opening", exchange: Exchange, translation: Translation) -> None:
+        self._opening = opening
+        self._exchange = exchange
+        self._translation = translation
+        self.data: bytes | None = None
+        """Decompressed."""
+        self.decoder: StreamDecoder | None = None
+        self.fault: Fault | None = None
+
+    async def probe(self, slow: SlowStream | None) -> Fault | None:
+        """Reads it, and says what is wrong."""
+        exchange = self._exchange
+        self.data = await body_of(self._opening, exchange, LARGEST_ERROR)
+        return of_answer(exchange.status, exchange.headers, self.data, now=self._opening.relay.wall())
+
+    async def deliver(self) -> None:
+        """Raises it in the client's words, or passes it on."""
+        opening, exchange = self._opening, self._exchange
+        relay = opening.relay
+        if self.data is None:
+            self.fault = await self.probe(None)
+        body = self.data or b""
+        if relay.beating is not None:
+            await relay.beating
         error = self._translation.error(exchange.status, exchange.headers, body)
         if isinstance(error, UpstreamAuthFailed):
-            raise self._relay.credentials_refused(error.detail)
-        if error is None and exchange.status in (401, 403) and not self._relay.forwards:
-            raise self._relay.credentials_refused(f"status {exchange.status}")
+            raise opening.credentials_refused(error.detail)
         if error is not None:
             told = {name for name, _ in error.headers}
             error.headers += tuple(
@@ -149,43 +230,61 @@ class TranslatedAnswer:
                 if pair[0] not in told and pair[0] not in (b"retry-after", b"content-type")
             )
             raise error
-        if self._relay.ctx.response_started:
-            raise UpstreamInvalid("The provider did not answer with a stream.", detail=f"status {exchange.status}")
-        await self._relay.start(exchange, event_stream=False)
-        await self._relay.send({"type": "http.response.body", "body": body, "more_body": False})
+        if relay.ctx.response_started:
+            raise no_stream(exchange)
+        await relay.start(exchange, event_stream=False)
+        await relay.send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def _body_of(self, exchange: Exchange, limit: int) -> bytes:
-        """The whole body, decompressed. Raises ``UpstreamInvalid`` beyond ``limit`` bytes."""
-        parts, size = [], 0
-        while not exchange.ended:
-            data = await exchange.read()
-            parts.append(data)
-            size += len(data)
-            self._relay.watchdog.touched = asyncio.get_running_loop().time()
-            if size > limit:
-                parts.clear()
-                raise UpstreamInvalid("The provider's answer is larger than can be translated.", detail=f"{size} bytes")
-        body = b"".join(parts)
-        inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
-        if inflater is None:
-            return body
-        plain = inflater.feed(body)
-        if inflater.blind:
-            raise _unreadable()
-        return plain
 
-    async def _start(self, exchange: Exchange, kind: bytes, *, size: int | None = None) -> None:
-        """``kind`` is the content type of what is rebuilt; a translation in the client's own dialect may keep the provider's."""
-        self._relay.ctx.committed = True
-        theirs = moved_aside(self._translation.headers(exchange.headers), self._relay.ctx.response_headers)
-        if kind is EVENTS:
-            theirs = [pair for pair in theirs if pair[0] != b"content-type" or pair[1].lower().startswith(EVENTS[:17])]
-        headers = [*theirs, *self._relay.own_headers(theirs)]
-        if all(name != b"content-type" for name, _ in theirs):
-            headers.append((b"content-type", kind))
-        if size is not None:
-            headers.append((b"content-length", b"%d" % size))
-        await self._relay.send({"type": "http.response.start", "status": exchange.status, "headers": headers})
+async def send_events(opening: "Opening", exchange: Exchange, translation: Translation, out: bytes) -> None:
+    """``out`` to the client, behind the head if that has not left."""
+    relay = opening.relay
+    ctx, watchdog = relay.ctx, relay.watchdog
+    ctx.committed = True
+    if not ctx.response_started:
+        ctx.insertion = b""
+        await start(opening, exchange, translation, EVENTS)
+    watchdog.sending = watchdog.touched
+    await relay.send({"type": "http.response.body", "body": out, "more_body": True})
+    watchdog.sending = 0.0
+
+
+async def start(
+    opening: "Opening", exchange: Exchange, translation: Translation, kind: bytes, *, size: int | None = None
+) -> None:
+    """The head. ``kind``: of what is rebuilt; a translation in the client's own dialect may keep the provider's content type."""
+    relay = opening.relay
+    relay.ctx.committed = True
+    theirs = moved_aside(translation.headers(exchange.headers), relay.ctx.response_headers)
+    if kind is EVENTS:
+        theirs = [pair for pair in theirs if pair[0] != b"content-type" or pair[1].lower().startswith(EVENTS[:17])]
+    headers = [*theirs, *relay.own_headers(theirs)]
+    if all(name != b"content-type" for name, _ in theirs):
+        headers.append((b"content-type", kind))
+    if size is not None:
+        headers.append((b"content-length", b"%d" % size))
+    await relay.send({"type": "http.response.start", "status": exchange.status, "headers": headers})
+
+
+async def body_of(opening: "Opening", exchange: Exchange, limit: int) -> bytes:
+    """The whole body, decompressed. Raises ``UpstreamInvalid`` beyond ``limit`` bytes."""
+    parts, size = [], 0
+    while not exchange.ended:
+        data = await exchange.read()
+        parts.append(data)
+        size += len(data)
+        opening.pulse.touched = asyncio.get_running_loop().time()
+        if size > limit:
+            parts.clear()
+            raise UpstreamInvalid("The provider's answer is larger than can be translated.", detail=f"{size} bytes")
+    body = b"".join(parts)
+    inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
+    if inflater is None:
+        return body
+    plain = inflater.feed(body)
+    if inflater.blind:
+        raise _unreadable()
+    return plain
 
 
 def _unreadable() -> UpstreamInvalid:

@@ -27,7 +27,8 @@ MISSED = ""
 class Push:
     """Words sent over the ``link``, heard over a connection of redis-py's."""
 
-    def __init__(self, settings: LinkSettings, link: StateLink) -> None:
+    def __init__(self, settings: LinkSettings, link: StateLink, *, channel: str = CHANNEL) -> None:
+        self._channel = channel
         self._settings = settings
         self._address = parse(settings)
         self._link = link
@@ -37,7 +38,7 @@ class Push:
     async def publish(self, kind: str) -> None:
         """Tells everybody who listens. Nobody hears it while the store is down."""
         try:
-            await self._link.call("PUBLISH", CHANNEL, kind)
+            await self._link.call("PUBLISH", self._channel, kind)
         except StoreDown:
             pass
 
@@ -76,7 +77,7 @@ class Push:
             if self._settings.cluster:
                 told = await client.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
                 self._known = nodes(self._address, told)
-            await words.subscribe(CHANNEL)
+            await words.subscribe(self._channel)
             silent = False
             while True:
                 word = await words.get_message(timeout=SILENCE)

@@ -300,8 +300,8 @@ class Database:
         """They belong to their accounts now; ids that have an owner keep it."""
         await objects.claim(self._engine, claims)
 
-    async def owners(self, ids: Iterable[str]) -> Mapping[str, str]:
-        """The account of each id that has one."""
+    async def owners(self, ids: Iterable[str]) -> Mapping[str, OwnedObject]:
+        """What is known of each id that has an owner."""
         return await objects.owners(self._engine, ids)
 
     def objects(self) -> AsyncIterator[OwnedObject]:

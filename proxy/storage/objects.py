@@ -28,20 +28,20 @@ def _values(claim: OwnedObject) -> dict[str, object]:
     return {
         "id": checks.text("The object's id", claim.id, checks.OBJECT_ID),
         "account": checks.text("The object's account", claim.account, checks.CLEAN),
-        "provider": checks.text("The object's provider", claim.provider, checks.NAME, empty=True),
+        "place": checks.text("The object's place", claim.place, checks.NAME, empty=True),
         "at": checks.moment("The claim's time", claim.at),
     }
 
 
-async def owners(engine: Engine, ids: Iterable[str]) -> dict[str, str]:
-    """The account of each that has one."""
+async def owners(engine: Engine, ids: Iterable[str]) -> dict[str, OwnedObject]:
+    """What is known of each that has an owner."""
     wanted = list(ids)
 
-    async def work(connection: AsyncConnection) -> dict[str, str]:
-        found: dict[str, str] = {}
+    async def work(connection: AsyncConnection) -> dict[str, OwnedObject]:
+        found: dict[str, OwnedObject] = {}
         for portion in portions(wanted):
-            query = select(objects.c.id, objects.c.account).where(objects.c.id.in_(portion))
-            found.update((id, account) for id, account in await connection.execute(query))
+            rows = await connection.execute(select(objects).where(objects.c.id.in_(portion)))
+            found.update((row[0], _of(row)) for row in rows)
         return found
 
     return await engine.read(work)
@@ -74,5 +74,5 @@ async def expire(engine: Engine, before: float) -> int:
 
 
 def _of(row: AnyRow) -> OwnedObject:
-    id, account, provider, at = row
-    return OwnedObject(id, account, provider, at)
+    id, account, place, at = row
+    return OwnedObject(id, account, place, at)

@@ -138,9 +138,9 @@ class Voucher(Struct, frozen=True, kw_only=True):
 
 
 class OwnedObject(Struct, frozen=True):
-    """An id that a provider gave out, and the account that it belongs to since ``at``."""
+    """An id that a provider gave out, the account that it belongs to since ``at``, and the place that made it ("": not known)."""
 
     id: str
     account: str
-    provider: str
+    place: str
     at: float

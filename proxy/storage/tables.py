@@ -285,7 +285,7 @@ objects = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("account", Text, nullable=False),
-    Column("provider", Text, nullable=False),
+    Column("place", Text, nullable=False),
     Column("at", Double, nullable=False),
     Index("objects_at", "at"),
 )

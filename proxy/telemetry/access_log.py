@@ -4,14 +4,15 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import IO
 
 import orjson
 
-from ..context import RequestContext
+from ..context import Attempt, RequestContext
+from .attainment import judged
 
 BATCH_AFTER = 0.2
 """Seconds that a line waits for company."""
@@ -44,6 +45,9 @@ def line_of(ctx: RequestContext, ended: float, now: float) -> Line:
         "error": error.code or error.type if error is not None else None,
         "detail": (error.detail or None) if error is not None else None,
         "attempts": len(ctx.attempts),
+        "route_policy": ctx.plan.policy if ctx.plan is not None else None,
+        "tried": tried(ctx.attempts) if len(ctx.attempts) > 1 else None,
+        "slo": judged(ctx) or None,
         "dropped": ctx.dropped or None,
         "rewritten": ctx.rewritten or None,
         "input_tokens": usage.input,
@@ -63,6 +67,23 @@ def line_of(ctx: RequestContext, ended: float, now: float) -> Line:
         "upstream_ms": round(waited * 1000, 3),
         "overhead_ms": round((ctx.attempts[0].started - ctx.started) * 1000, 3) if ctx.attempts else None,
     }
+
+
+def tried(attempts: Sequence[Attempt]) -> list[dict[str, object]]:
+    """Each try of a request that needed several, in the order in which they ended, the answer last."""
+    return [
+        {
+            "provider": attempt.provider,
+            "model": attempt.model,
+            "key": attempt.key,
+            "role": attempt.role,
+            "status": attempt.status or None,
+            "fault": attempt.fault.kind if attempt.fault is not None else None,
+            "detail": (attempt.fault.detail or None) if attempt.fault is not None else None,
+            "ms": round((attempt.ended - attempt.started) * 1000, 3) if attempt.ended else None,
+        }
+        for attempt in attempts
+    ]
 
 
 def _dollars(micro_usd: int | None) -> float | None:

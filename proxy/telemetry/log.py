@@ -9,7 +9,8 @@ import orjson
 
 
 class JsonFormatter(logging.Formatter):
-    """``time``, ``level``, ``logger``, ``message``; an exception as its type only, since messages may hold secrets."""
+    """``time``, ``level``, ``logger``, ``message``, and what a record brings as ``fields``; an exception as its type only, since
+    messages may hold secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
@@ -19,6 +20,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        line.update(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__name__
         return orjson.dumps(line, default=str).decode()

@@ -3,13 +3,14 @@
 Labels are bounded: ``route`` and ``model`` take configured names only, else ``other``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from .. import __version__
 from ..context import RequestContext, Settled
 from ..policy.rules import MICRO
+from .attainment import judged
 
 DURATION = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 FIRST_TOKEN = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -225,16 +226,117 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self.shadow_requests = Counter(
+            "tollway_shadow_requests_total",
+            "Copies of requests to a shadow, by what became of them.",
+            ("route", "model", "outcome"),
+            registry=registry,
+        )
+        self.shadow_cost = Counter(
+            "tollway_shadow_cost_usd_total",
+            "What copies of requests cost the operator.",
+            ("route", "model"),
+            registry=registry,
+        )
+        compared = ("route", "model", "side")
+        self.compared_duration = Histogram(
+            "tollway_shadow_compared_duration_seconds",
+            "Of requests that both answered: from sending to the answer's end.",
+            compared,
+            buckets=DURATION,
+            registry=registry,
+        )
+        self.compared_first = Histogram(
+            "tollway_shadow_compared_first_token_seconds",
+            "Of streams that both answered: from sending to the first token.",
+            compared,
+            buckets=FIRST_TOKEN,
+            registry=registry,
+        )
+        self.compared_tokens = Counter(
+            "tollway_shadow_compared_output_tokens_total",
+            "Of requests that both answered: tokens of the answers.",
+            compared,
+            registry=registry,
+        )
+        self.compared_cost = Counter(
+            "tollway_shadow_compared_cost_usd_total",
+            "Of requests that both answered: what the answers cost the operator.",
+            compared,
+            registry=registry,
+        )
+        self.canary_state = Gauge(
+            "tollway_canary_state",
+            "Is a changed configuration on trial (1) or not (0)?",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.canary_requests = Counter(
+            "tollway_canary_requests_total",
+            "Requests judged while a changed configuration was on trial.",
+            ("arm", "result"),
+            registry=registry,
+        )
+        self.canary_promotions = Counter(
+            "tollway_canary_promotions_total", "Trials that ended well.", registry=registry
+        )
+        self.canary_rollbacks = Counter(
+            "tollway_canary_rollbacks_total", "Trials that were taken back.", ("reason",), registry=registry
+        )
+        self.target_state = Gauge(
+            "tollway_target_state",
+            "How a target stands: 0 ready, 1 full, 2 probing, 3 cooling, 4 without a key, 5 open.",
+            ("provider", "model"),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.targets_opened = Counter(
+            "tollway_target_opened_total",
+            "Times that a target was given up for a while, by its last fault.",
+            ("provider", "model", "reason"),
+            registry=registry,
+        )
+        self.keys_rested = Counter(
+            "tollway_key_rested_total",
+            "Times that a provider's key was not used for a while, by the fault.",
+            ("provider", "key", "reason"),
+            registry=registry,
+        )
+        self.target_waiting = Gauge(
+            "tollway_target_waiting",
+            "Requests that wait for a place at a target.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         build = Gauge(
             "tollway_build_info", "The version that runs.", ("version",), registry=registry, multiprocess_mode="livemax"
         )
         build.labels(__version__).set(1)
+        self.slo = Counter(
+            "tollway_slo_requests_total",
+            "Requests with targets of their own (SLO), by objective and whether it was met.",
+            ("route", "objective", "result"),
+            registry=registry,
+        )
         self._requests: dict[tuple[str, ...], Counter] = {}
         self._money: dict[tuple[str, str], tuple[Counter, Counter]] = {}
         self._targets: dict[tuple[str, str, str], tuple[Histogram, ...]] = {}
         self._tokens: dict[tuple[str, str, str, str], Counter] = {}
         self._estimates: dict[str, Histogram] = {}
         self._attempts: dict[tuple[str, str, str], Counter] = {}
+        self.failovers = Counter(
+            "tollway_failovers_total",
+            "Tries after a failed one, by the fault and what was tried.",
+            ("kind", "role"),
+            registry=registry,
+        )
+        self.failovers_stopped = Counter(
+            "tollway_failover_stopped_total",
+            "Failed requests that were not tried again, by why not.",
+            ("reason",),
+            registry=registry,
+        )
+        self._states: dict[tuple[str, str], int] = {}
 
     def observe(self, ctx: RequestContext, ended: float) -> None:
         """Everything that one settled request adds."""
@@ -246,6 +348,8 @@ class Metrics:
         self._count_request((ctx.endpoint.name, route, provider, model, str(ctx.status), stream, ctx.outcome))
         if b"x-stainless-retry-count" in ctx.headers and ctx.headers[b"x-stainless-retry-count"] != b"0":
             self.client_retries.labels(ctx.endpoint.name).inc()
+        for objective, result in judged(ctx).items():
+            self.slo.labels(route, objective, result).inc()
         if target is None:
             return
         duration, upstream, overhead, first, between = self._of_target(route, provider, model)
@@ -264,7 +368,8 @@ class Metrics:
                 between.observe((ctx.last_token_at - ctx.first_token_at) / (ctx.token_events - 1))
         for attempt in ctx.attempts:
             outcome = attempt.error or ("ok" if attempt.status < 400 else f"{attempt.status // 100}xx")
-            self._count_attempt((provider, model, outcome))
+            known = attempt.model if self._known_models(attempt.model) else OTHER
+            self._count_attempt((attempt.provider, known, outcome))
         if ctx.dropped:
             self.changed.labels(provider, "dropped").inc()
         if ctx.rewritten:
@@ -292,6 +397,32 @@ class Metrics:
     def catalogue_refreshed(self, good: bool) -> None:
         """One refresh of the catalogue went well, or left the last good one in place."""
         self.catalogue_refreshes.labels("ok" if good else "failed").inc()
+
+    def followed(self, kind: str, role: str) -> None:
+        """A failed try was followed by another."""
+        self.failovers.labels(kind, role).inc()
+
+    def failover_stopped(self, reason: str) -> None:
+        """A failed request is not tried again."""
+        self.failovers_stopped.labels(reason).inc()
+
+    def target_opened(self, provider: str, model: str, reason: str) -> None:
+        """A target was given up for a while."""
+        self.targets_opened.labels(provider, model if self._known_models(model) else OTHER, reason).inc()
+
+    def key_rested(self, provider: str, key: int, reason: str) -> None:
+        """A provider's key, counted from 0, is not used for a while."""
+        self.keys_rested.labels(provider, str(key), reason).inc()
+
+    def targets_stand(self, states: Iterable[tuple[str, str, int]], waiting: int) -> None:
+        """(provider, model, state) of every target, and how many requests wait for a place at one."""
+        known = {(provider, model): state for provider, model, state in states if self._known_models(model)}
+        for place in self._states.keys() | known.keys():
+            state = known.get(place, 0)
+            if self._states.get(place) != state:
+                self.target_state.labels(*place).set(state)
+        self._states = {place: known.get(place, 0) for place in self._states.keys() | known.keys()}
+        self.target_waiting.set(waiting)
 
     def _count_request(self, labels: tuple[str, ...]) -> None:
         child = self._requests.get(labels)

@@ -11,13 +11,25 @@ from .metrics import Metrics
 _log = logging.getLogger("tollway.request")
 
 
-class Recorder:
-    """Both sinks are optional. ``wall`` is the wall clock in seconds."""
+def _keep_none(ctx: RequestContext, ended: float) -> None:
+    pass
 
-    def __init__(self, *, metrics: Metrics | None, access_log: AccessLog | None, wall: Callable[[], float]) -> None:
+
+class Recorder:
+    """All sinks are optional. ``wall`` is the wall clock in seconds; ``traced(ctx, ended)`` keeps how a request was routed."""
+
+    def __init__(
+        self,
+        *,
+        metrics: Metrics | None,
+        access_log: AccessLog | None,
+        wall: Callable[[], float],
+        traced: Callable[[RequestContext, float], None] = _keep_none,
+    ) -> None:
         self._metrics = metrics
         self._access_log = access_log
         self._wall = wall
+        self._traced = traced
 
     def record(self, ctx: RequestContext, ended: float) -> None:
         """Metrics and the access log line of one request."""
@@ -25,6 +37,7 @@ class Recorder:
             self._metrics.observe(ctx, ended)
         if self._access_log is not None:
             self._access_log.append(line_of(ctx, ended, self._wall()))
+        self._traced(ctx, ended)
 
     def settler_failed(self, name: str, error: BaseException) -> None:
         """A settler broke; the others still ran."""

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 TokenCap = Annotated[int, Meta(ge=0, le=100_000_000)]
 Choices = Annotated[int, Meta(ge=1, le=1024)]
+Names = Annotated[tuple[str, ...], Meta(max_length=20)]
 
 
 class StreamOptions(Struct, frozen=True):
@@ -25,12 +26,15 @@ class RequestView(Struct, frozen=True):
     max_output_tokens: TokenCap | None = None
     n: Choices | None = None
     best_of: Choices | None = None
+    models: Names | None = None
+    """Names to try in order, as OpenRouter has it."""
 
 
 EMPTY = RequestView()
 
 ACTED_ON: tuple[bytes, ...] = (
     b"model",
+    b"models",
     b"stream",
     b"stream_options",
     b"max_tokens",

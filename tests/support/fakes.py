@@ -6,6 +6,7 @@ from typing import Any
 
 from proxy.context import Limits, Principal, Quote, RequestContext, Settled, Target, TokenEstimate
 from proxy.errors import ModelNotFound, RawHeaders, TollwayError
+from proxy.policy.targets import Candidate, Route
 from proxy.protocols import (
     Entry,
     Exchange,
@@ -204,6 +205,7 @@ class FakeDirectory:
         successors: dict[str, str] | None = None,
     ) -> None:
         self._names = names or {}
+        self._routes: dict[str, Route] = {}
         self._allowed = allowed
         self._passthrough = passthrough
         self._entries = entries
@@ -213,6 +215,18 @@ class FakeDirectory:
 
     def resolve(self, model: str) -> tuple[str, Target] | None:
         return self._names.get(model)
+
+    def route(self, model: str) -> Route | None:
+        found = self._names.get(model)
+        if found is None:
+            return None
+        label, target = found
+        if model not in self._routes:
+            self._routes[model] = Route(label=label, candidates=(Candidate(target=target, model=model),))
+        return self._routes[model]
+
+    def candidate(self, target: Target) -> Candidate:
+        return Candidate(target=target, model=target.model)
 
     def provider(self, name: str) -> Target | None:
         return TARGET if name == TARGET.provider else None

@@ -14,7 +14,8 @@ from proxy.errors import UpstreamCut
 from proxy.relay.relay import Relay, RelaySettings
 from tests.support.asgi import Client, http_scope
 from tests.support.clock import FakeClock
-from tests.support.fakes import FakeExchange, FakeSettlement, FakeTasks, FakeTelemetry, FakeTransport
+from tests.support.courses import FakeCourse, step_to
+from tests.support.fakes import FakeAdmission, FakeExchange, FakeSettlement, FakeTasks, FakeTelemetry, FakeTransport
 
 from . import driver
 from .cases import Answer, Case, case
@@ -90,9 +91,9 @@ class Run:
                 ctx,
                 receive,
                 send,
-                target=ctx.target,
-                provider=driver.account(self.case),
-                transport=self.transport,
+                course=FakeCourse(step_to(ctx.target)),
+                providers={ctx.target.provider: (driver.account(self.case), self.transport)},
+                admission=FakeAdmission(),
                 settings=SETTINGS,
                 tasks=tasks,
                 clock=clock,

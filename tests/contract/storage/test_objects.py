@@ -11,19 +11,30 @@ from .conftest import Connect
 from .made import NOW, audit
 
 
-def owned(id: str, account: str = "acc_1", at: float = NOW) -> OwnedObject:
-    return OwnedObject(id, account, "openai", at)
+def owned(id: str, account: str = "acc_1", at: float = NOW, place: str = "openai#0") -> OwnedObject:
+    return OwnedObject(id, account, place, at)
+
+
+async def accounts(database: Database, *ids: str) -> dict[str, str]:
+    return {id: found.account for id, found in (await database.owners(ids)).items()}
 
 
 async def test_the_first_owner_stays(database: Database) -> None:
     await database.claim_objects([owned("file-1"), owned("file-2", "acc_2"), owned("file-1", "acc_3")])
     await database.claim_objects([owned("file-2", "acc_1"), owned("file-3", "acc_2")])
     await database.claim_objects([])
-    assert await database.owners(["file-1", "file-2", "file-3", "file-4"]) == {
+    assert await accounts(database, "file-1", "file-2", "file-3", "file-4") == {
         "file-1": "acc_1",
         "file-2": "acc_2",
         "file-3": "acc_2",
     }
+
+
+async def test_the_place_is_kept_with_the_first_owner(database: Database) -> None:
+    first = owned("file-1", place="azure eu#12")
+    await database.claim_objects([first, owned("file-1", "acc_2", place="openai#1"), owned("file-2", place="")])
+    await database.claim_objects([owned("file-1", place="openai#2")])
+    assert await database.owners(["file-1", "file-2"]) == {"file-1": first, "file-2": owned("file-2", place="")}
 
 
 async def test_of_many_at_once_one_owns_it(connect: Connect) -> None:
@@ -48,7 +59,7 @@ async def test_they_are_forgotten_and_expire(database: Database) -> None:
     assert await database.expire_objects(NOW + 5) == 4
     assert {each.id async for each in database.objects()} == {"file-5", "file-6", "file-7", "file-8"}
     await database.claim_objects([owned("file-1", "acc_2")])
-    assert await database.owners(["file-1"]) == {"file-1": "acc_2"}
+    assert await accounts(database, "file-1") == {"file-1": "acc_2"}
 
 
 async def test_all_of_them_are_loaded(database: Database) -> None:
@@ -61,7 +72,15 @@ async def test_all_of_them_are_loaded(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [owned(""), owned("a\x00b"), owned("\ud800"), owned("x" * 1_000_000), owned("f", at=-1)]
+    "bad",
+    [
+        owned(""),
+        owned("a\x00b"),
+        owned("\ud800"),
+        owned("x" * 1_000_000),
+        owned("f", at=-1),
+        owned("f", place="x" * 1000),
+    ],
 )
 async def test_absurd_objects_are_refused(database: Database, bad: OwnedObject) -> None:
     with pytest.raises(ValueError, match=r"object|claim"):

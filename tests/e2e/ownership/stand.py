@@ -49,6 +49,11 @@ CONFIG = Config(
 Answer = Callable[[UpstreamRequest], Exchange]
 
 
+async def owning(owners: Owners, idents: Sequence[str]) -> list[str | None]:
+    """The account of each id."""
+    return [found.account if found is not None else None for found in await owners.owners(idents)]
+
+
 def json_answer(document: object, *, status: int = 200, headers: RawHeaders = ()) -> FakeExchange:
     """A whole JSON answer."""
     return FakeExchange(

@@ -13,13 +13,13 @@ from proxy.protocols import Exchange, UpstreamRequest
 from tests.support.asgi import HOST, Client, http_scope
 from tests.support.fakes import SSE, FakeExchange, FakeSocket
 
-from .stand import A, B, Stand, json_answer
+from .stand import A, B, Stand, json_answer, owning
 
 JOB = {"id": "ftjob-1a2b3c4d", "fine_tuned_model": "ft:small:org::Xy12", "result_files": ["file-res1234567"]}
 
 
 async def owner(gate: Stand, ident: str) -> str | None:
-    (found,) = await gate.owners.owners([ident])
+    (found,) = await owning(gate.owners, [ident])
     return found
 
 
@@ -427,7 +427,7 @@ async def test_what_a_batch_made_is_claimed_from_a_list_too() -> None:
     ]
     gate.upstream.routes["GET", "/batches"] = {"object": "list", "data": items}
     assert orjson.loads((await gate.ask(A, "GET", "/v1/batches")).body)["data"] == items[:1]
-    assert await gate.owners.owners(["file-mineout1", "file-other99"]) == [A, None]
+    assert await owning(gate.owners, ["file-mineout1", "file-other99"]) == [A, None]
 
 
 # ---- deleting -------------------------------------------------------------------------------------------------------

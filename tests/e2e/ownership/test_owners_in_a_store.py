@@ -10,11 +10,12 @@ from proxy.errors import LimitsUnavailable
 from proxy.ownership import redis
 from proxy.ownership.claims import LIFETIME, Claim, WriteBehind
 from proxy.ownership.redis import RedisOwners
+from proxy.protocols import Owned
 from proxy.state.link import StateLink
 from proxy.state.settings import LinkSettings
 from tests.support.valkey import Server
 
-from .stand import A, B, Stand
+from .stand import A, B, Stand, owning
 
 
 @pytest.fixture(scope="module", params=["valkey", "redis"])
@@ -86,15 +87,32 @@ async def test_processes_know_the_same(fleet: Fleet) -> None:
     one, two = await fleet.process(), await fleet.process()
     await one.claim(A, ["file-1", "resp_1"])
     await two.claim(B, ["file-1", "resp_1", "file-2"])
-    assert await two.owners(["file-1", "resp_1", "file-2", "file-3"]) == [A, A, B, None]
+    assert await owning(two, ["file-1", "resp_1", "file-2", "file-3"]) == [A, A, B, None]
     await two.forget(["file-1"])
-    assert await one.owners(["file-1"]) == [None]
+    assert await owning(one, ["file-1"]) == [None]
+
+
+async def test_the_place_is_kept_with_the_first_owner(fleet: Fleet, store: Server) -> None:
+    one = await fleet.process()
+    behind, two = fleet.behind, await fleet.process()
+    odd = "two\nlines #1"
+    await one.claim(odd, ["file-1", "sig:1"], "azure eu#1")
+    await two.claim(B, ["file-1"], "openai#0")
+    await two.claim(B, ["file-2"])
+    expected = [Owned(odd, "azure eu#1"), Owned(odd, "azure eu#1"), Owned(B, "")]
+    assert await two.owners(["file-1", "sig:1", "file-2"]) == expected
+    assert LIFETIME - 60 < int(store.ask("TTL", redis._key("sig:1"))[1:]) <= LIFETIME
+    await behind.flush()
+    await fleet.behind.flush()
+    store.ask("FLUSHALL")
+    await one._look()
+    assert await one.owners(["file-1", "sig:1", "file-2"]) == expected
 
 
 async def test_however_many_ids_it_is_one_call(fleet: Fleet) -> None:
     owners = await fleet.process()
     before = fleet.links[0].calls
-    assert await owners.owners([f"file-{number}" for number in range(300)]) == [None] * 300
+    assert await owning(owners, [f"file-{number}" for number in range(300)]) == [None] * 300
     assert fleet.links[0].calls == before + 1
 
 
@@ -102,8 +120,8 @@ async def test_two_claims_at_once_have_one_winner(fleet: Fleet) -> None:
     one, two = await fleet.process(), await fleet.process()
     idents = [f"file-{number}" for number in range(200)]
     await asyncio.gather(one.claim(A, idents), two.claim(B, idents[::-1]))
-    assert await one.owners(idents) == await two.owners(idents)
-    assert None not in await one.owners(idents)
+    assert await owning(one, idents) == await owning(two, idents)
+    assert None not in await owning(one, idents)
 
 
 async def test_what_passes_has_a_time_and_what_lasts_has_none(fleet: Fleet, store: Server) -> None:
@@ -122,14 +140,14 @@ async def test_an_emptied_store_refuses_until_it_is_filled(fleet: Fleet, store: 
     fleet.database.rows |= {"resp_old": old, "resp_half": half}
     store.ask("FLUSHALL")
     with pytest.raises(LimitsUnavailable) as refused:
-        await owners.owners(["file-1"])
+        await owning(owners, ["file-1"])
     assert refused.value.code == "owners_unavailable"
     loop = asyncio.create_task(owners.run())
     try:
         begun = time.monotonic()
         while time.monotonic() - begun < 3.0:
             try:
-                found = await owners.owners(["file-1", "resp_1", "resp_old", "resp_half"])
+                found = await owning(owners, ["file-1", "resp_1", "resp_old", "resp_half"])
                 break
             except LimitsUnavailable:
                 await asyncio.sleep(0.02)
@@ -181,7 +199,7 @@ async def test_a_deletion_while_it_is_down_is_made_up_for(fleet: Fleet, store: S
         found: Sequence[str | None] = []
         while time.monotonic() - begun < 8.0 and not found:
             try:
-                found = await owners.owners(["file-1", "file-2"])
+                found = await owning(owners, ["file-1", "file-2"])
             except LimitsUnavailable:
                 await asyncio.sleep(0.05)
         assert found == [None, A]

@@ -274,7 +274,7 @@ async def test_sums(api: Api, query: bytes) -> None:
 
 @pytest.mark.parametrize("ident", ["a\x00b", "x" * 201, "x" * 100_000, "\ud800", "\x1b[0m"])
 async def test_ids(api: Api, ident: str) -> None:
-    paths = ["/accounts/{}", "/accounts/{}/balance", "/keys/{}", "/vouchers/{}", "/requests/{}"]
+    paths = ["/accounts/{}", "/accounts/{}/balance", "/keys/{}", "/vouchers/{}", "/requests/{}", "/traces/{}"]
     for path in paths:
         scope_path = path.format(ident)
         reply = await api.ask(

@@ -3,10 +3,12 @@
 import pytest
 
 from middleware.ownership import OwnershipMiddleware
-from proxy.context import Principal, RequestContext
+from proxy.context import Principal, RequestContext, Target
 from proxy.errors import ObjectNotFound
 from proxy.ownership.guarding import Guard
 from proxy.ownership.memory import MemoryOwners
+from proxy.ownership.reach import Reach
+from proxy.policy.targets import Route
 from proxy.wire.endpoints import CHAT, PASSTHROUGH, Endpoint
 from tests.support.asgi import Client, Inner, scope_of
 from tests.support.clock import FakeClock
@@ -14,12 +16,29 @@ from tests.support.clock import FakeClock
 APP = Principal(name="app", tenant="app", account="app")
 
 
+class Nowhere:
+    """A directory of no names."""
+
+    def route(self, model: str) -> Route | None:
+        return None
+
+    def passthrough(self) -> Target | None:
+        return None
+
+
 async def passed(endpoint: Endpoint, path: str, *, fixed: bool = False, body: bytes = b"") -> RequestContext:
     owners = MemoryOwners(enforced=lambda: True, wall=FakeClock())
     await owners.claim("app", ["file-mine1"])
     await owners.claim("other", ["file-theirs1"])
     inner, client = Inner(), Client()
-    guard = Guard(endpoint, path if fixed else None, owners=owners, shared=frozenset(), inflate=lambda encoding: None)
+    guard = Guard(
+        endpoint,
+        path if fixed else None,
+        owners=owners,
+        reach=Reach({"up": 1}, Nowhere()),
+        shared=frozenset(),
+        inflate=lambda encoding: None,
+    )
     ctx = RequestContext(request_id="r", endpoint=endpoint, path=path, method="GET", principal=APP, body=body)
     try:
         await OwnershipMiddleware(inner, guard=guard, clock=FakeClock())(scope_of(ctx), client.receive, client.send)

@@ -8,6 +8,7 @@ from proxy.errors import InternalError
 from proxy.relay.relay import RelaySettings
 from tests.support.asgi import Client, scope_of
 from tests.support.clock import FakeClock
+from tests.support.courses import FakeCourses
 from tests.support.fakes import TARGET, FakeAdmission, FakeExchange, FakeProvider, FakeTasks, FakeTransport
 
 SETTINGS = RelaySettings(
@@ -17,6 +18,7 @@ SETTINGS = RelaySettings(
 
 def app(transport: FakeTransport, admission: FakeAdmission | None = None) -> StreamingApp:
     return StreamingApp(
+        courses=FakeCourses(),
         providers={"local": (FakeProvider(), transport), "other": (FakeProvider(), FakeTransport())},
         admission=admission or FakeAdmission(),
         settings=SETTINGS,

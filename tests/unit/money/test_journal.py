@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proxy.errors import LedgerUnavailable
 from proxy.money import segments
@@ -154,7 +155,29 @@ def test_one_quiet_stream_does_not_keep_every_file(journal: Journal) -> None:
             journal.done(entry(number - 10).ident)
         journal.compact()
     until(lambda: len(segments_of(journal.folder)) <= 9)
+    # Files go while the journal works; what is left when it has ended does not.
+    journal.close()
     assert replay_folder(journal.folder).open[hold(0).ident].dispatched
+
+
+def test_a_request_tried_elsewhere_is_settled_by_the_last_targets_prices(journal: Journal) -> None:
+    """After a kill; what is held stays as the books have it."""
+    first = hold(0)
+    journal.hold(first)
+    journal.dispatched(first.ident)
+    journal.checkpoint(first.ident, 7)
+    journal.retarget(structs.replace(first, provider="dear", model="large", input_price=9, output_price=9, held=0))
+    journal.close()
+    found = replay_folder(journal.folder).open[first.ident]
+    assert (found.hold.provider, found.hold.model, found.hold.output_price) == ("dear", "large", 9)
+    assert (found.hold.held, found.dispatched, found.output) == (first.held, True, 7)
+
+
+def test_a_request_that_is_over_is_not_retargeted(journal: Journal) -> None:
+    journal.hold(hold(0))
+    journal.settle(entry(0))
+    journal.retarget(hold(0))
+    assert not journal.open
 
 
 def test_a_finished_journal_leaves_nothing(journal: Journal, tmp_path: Path) -> None:

@@ -185,6 +185,28 @@ def test_an_attempt_without_a_price_makes_the_cost_unknown() -> None:
     assert prices.entry(ctx, settled, 1.0, 2.0).unpriced
 
 
+def test_the_loser_of_a_race_costs_what_it_had_used() -> None:
+    prices = pricing()
+    ctx = context(prices)
+    usual = prices.settled(ctx)
+    assert usual.charge is not None
+    loser = Attempt(provider="openai", model="m", started=0, role="hedge", usage=ctx.usage, maybe_billed=True)
+    ctx.attempts.insert(0, loser)
+    settled = prices.settled(ctx)
+    assert (settled.charge, settled.cost) == (usual.charge, 2 * usual.charge)
+    assert prices.entry(ctx, settled, 1.0, 2.0).flags == ("retried", "hedged")
+
+
+def test_the_last_part_of_a_continued_answer_costs_what_it_was_sent() -> None:
+    """The customer pays the prompt once and the whole answer; the operator pays both parts, the first answer again as a prompt."""
+    prices = pricing()
+    ctx = context(prices)
+    whole = prices.settled(ctx)
+    ctx.attempts[-1].usage = structs.replace(ctx.usage, input=2 * ctx.usage.input)
+    assert prices.settled(ctx).charge == whole.charge
+    assert prices.settled(ctx).cost == PROMPT + PROMPT + ANSWER
+
+
 # ---- plans and prices -----------------------------------------------------------------------------------------------
 
 
@@ -285,10 +307,10 @@ def test_a_hold_has_plain_prices_and_the_quote_the_dearest() -> None:
     tiered = structs.replace(MODEL, tier_above=800, tier_input_price=4_000_000, tier_output_price=20_000_000)
     prices = pricing(tiered)
     ctx = context(prices)
-    held = prices.hold(ctx, target=TARGET, route="fast", held=5, at=9.0)
+    held = prices.hold(ctx, quote=ctx.quote, target=TARGET, route="fast", held=5, at=9.0)
     assert (held.input_price, held.output_price) == (4_000_000, 20_000_000), "900 tokens are above the tier"
     ctx.estimate = structs.replace(ctx.estimate, likely=100)
-    held = prices.hold(ctx, target=TARGET, route="fast", held=5, at=9.0)
+    held = prices.hold(ctx, quote=ctx.quote, target=TARGET, route="fast", held=5, at=9.0)
     assert (held.input_price, held.output_price) == (2_000_000, 10_000_000)
     assert held.price_version == prices.version(ctx.principal)
     assert prices.cost(held, COUNTED) == 2 * (PROMPT + CUT)

@@ -9,7 +9,7 @@ import pytest
 from proxy.ownership import memory
 from proxy.ownership.claims import LIFETIME, QUEUED, Claim, WriteBehind, passes
 from proxy.ownership.memory import GENERATION, MemoryOwners
-from proxy.protocols import Owners
+from proxy.protocols import Owned, Owners
 from tests.support.clock import FakeClock
 from tests.support.rawhttp import eventually
 
@@ -21,6 +21,7 @@ class Database:
 
     def __init__(self) -> None:
         self.rows: dict[str, str] = {}
+        self.places: dict[str, str] = {}
         self.error: Exception | None = None
         self.calls = 0
 
@@ -30,6 +31,7 @@ class Database:
             raise self.error
         for claim in claims:
             self.rows.setdefault(claim.ident, claim.account)
+            self.places.setdefault(claim.ident, claim.place)
 
     async def remove(self, idents: Sequence[str]) -> None:
         self.calls += 1
@@ -44,18 +46,21 @@ def made(clock: FakeClock | None = None, **options: object) -> MemoryOwners:
     return MemoryOwners(enforced=lambda: True, wall=wall, **options)  # type: ignore[arg-type]
 
 
+async def accounts(owners: Owners, *idents: str) -> list[str | None]:
+    return [found.account if found is not None else None for found in await owners.owners(idents)]
+
+
 async def one(owners: Owners, ident: str) -> str | None:
-    (found,) = await owners.owners([ident])
-    return found
+    return (await accounts(owners, ident))[0]
 
 
 async def test_the_first_claim_counts_until_it_is_forgotten() -> None:
     owners: Owners = made()
     await owners.claim("a", ["file-1", "resp_1"])
     await owners.claim("b", ["file-1", "resp_1", "file-2"])
-    assert await owners.owners(["file-1", "resp_1", "file-2", "file-3"]) == ["a", "a", "b", None]
+    assert await accounts(owners, "file-1", "resp_1", "file-2", "file-3") == ["a", "a", "b", None]
     await owners.forget(["file-1", "resp_1", "file-9"])
-    assert await owners.owners(["file-1", "resp_1"]) == [None, None]
+    assert await accounts(owners, "file-1", "resp_1") == [None, None]
     await owners.claim("b", ["file-1"])
     assert await one(owners, "file-1") == "b"
 
@@ -73,10 +78,10 @@ async def test_what_providers_forget_is_forgotten_and_nothing_else() -> None:
     await owners.claim("a", ["file-1", "resp_1"])
     clock.now += LIFETIME - 1
     await owners.claim("a", ["resp_2"])
-    assert await owners.owners(["file-1", "resp_1", "resp_2"]) == ["a", "a", "a"]
+    assert await accounts(owners, "file-1", "resp_1", "resp_2") == ["a", "a", "a"]
     clock.now += GENERATION + 2
     await owners.claim("a", ["resp_3"])
-    assert await owners.owners(["file-1", "resp_1", "resp_2", "resp_3"]) == ["a", None, "a", "a"]
+    assert await accounts(owners, "file-1", "resp_1", "resp_2", "resp_3") == ["a", None, "a", "a"]
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0, -400 * DAY, 400 * DAY])
@@ -94,7 +99,7 @@ async def test_room_is_made_from_what_would_pass_anyway() -> None:
     owners = made(capacity=10)
     await owners.claim("a", [f"resp_{n}" for n in range(4)] + [f"file-{n}" for n in range(6)])
     await owners.claim("a", ["file-new1", "file-new2"])
-    assert await owners.owners(["resp_0", "resp_1", "resp_2", "file-0"]) == [None, None, "a", "a"]
+    assert await accounts(owners, "resp_0", "resp_1", "resp_2", "file-0") == [None, None, "a", "a"]
     await owners.claim("a", [f"vs_{n}" for n in range(10)])
     assert len(owners) == 10
     assert owners.dropped == 12
@@ -102,12 +107,43 @@ async def test_room_is_made_from_what_would_pass_anyway() -> None:
     assert await one(owners, "vs_9") == "a"
 
 
+async def test_the_place_stays_with_the_first_claim() -> None:
+    clock, database = FakeClock(1_790_000_000.0), Database()
+    behind = WriteBehind(database.save, database.remove)
+    owners = made(clock, behind=behind)
+    await owners.claim("a", ["file-1", "sig:1"], "openai#1")
+    await owners.claim("a", ["file-1"], "openai#0")
+    await owners.claim("a", ["file-2"])
+    expected = [Owned("a", "openai#1"), Owned("a", "openai#1"), Owned("a", ""), None]
+    assert await owners.owners(["file-1", "sig:1", "file-2", "sig:2"]) == expected
+    await behind.flush()
+    assert database.places == {"file-1": "openai#1", "sig:1": "openai#1", "file-2": ""}
+    again = made(clock)
+    await again.load(rows(*(Claim(ident, "a", clock.now, place) for ident, place in database.places.items())))
+    assert await again.owners(["file-1", "sig:1", "file-2", "sig:2"]) == expected
+    await again.forget(["sig:1", "file-1"])
+    assert await again.owners(["file-1", "sig:1"]) == [None, None]
+
+
+async def test_sealed_texts_pass_and_are_the_first_to_go() -> None:
+    clock = FakeClock(1_790_000_000.0)
+    owners = made(clock, capacity=10)
+    await owners.claim("a", [f"sig:{n}" for n in range(8)] + ["resp_1", "file-1"])
+    await owners.claim("a", ["resp_2", "file-2"])
+    assert await accounts(owners, "sig:0", "sig:1", "sig:2", "resp_1", "file-1") == [None, None, "a", "a", "a"]
+    clock.now += LIFETIME + GENERATION + 1
+    await owners.claim("a", ["sig:new"])
+    assert await accounts(owners, "sig:7", "sig:new", "file-1") == [None, "a", "a"]
+
+
 async def test_a_million_ids_fit() -> None:
     """Measured on a tenth; the table doubles at known sizes, so the bound is per id at its worst."""
     owners = made()
     tracemalloc.start()
     try:
-        await owners.claim("account", [f"file-{n:032x}" for n in range(100_000)])
+        for account in range(100):
+            idents = [f"file-{account:08x}{n:024x}" for n in range(1000)]
+            await owners.claim(f"account {account}", idents, f"a provider#{account % 7}")
         used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -126,7 +162,7 @@ async def test_what_was_written_is_loaded_and_what_has_passed_is_removed() -> No
     owners = made(clock, behind=behind)
     old, new = clock.now - LIFETIME - 1, clock.now - DAY
     await owners.load(rows(Claim("file-1", "a", old), Claim("resp_old", "a", old), Claim("resp_new", "b", new)))
-    assert await owners.owners(["file-1", "resp_old", "resp_new"]) == ["a", None, "b"]
+    assert await accounts(owners, "file-1", "resp_old", "resp_new") == ["a", None, "b"]
     await behind.flush()
     assert database.rows == {}
 
@@ -199,13 +235,13 @@ async def test_the_loop_writes_by_itself(monkeypatch: pytest.MonkeyPatch) -> Non
         await asyncio.gather(loop, return_exceptions=True)
 
 
-@pytest.mark.parametrize("ident", ["resp_1", "chatcmpl-1", "msg_1", "rs_1", "fc_1", "audio_1"])
+@pytest.mark.parametrize("ident", ["resp_1", "chatcmpl-1", "msg_1", "rs_1", "fc_1", "audio_1", "sig:0a"])
 def test_these_pass(ident: str) -> None:
     assert passes(ident)
 
 
 @pytest.mark.parametrize(
-    "ident", ["file-1", "batch_1", "vs_1", "conv_1", "ftjob-1", "ft:x", "msgbatch_1", "response", "files/1", ""]
+    "ident", ["file-1", "batch_1", "vs_1", "conv_1", "ftjob-1", "ft:x", "msgbatch_1", "response", "files/1", "sig", ""]
 )
 def test_these_last(ident: str) -> None:
     assert not passes(ident)

@@ -40,15 +40,19 @@ class Directory:
 class Pricing:
     def __init__(self, quote: Quote) -> None:
         self._quote = quote
+        self.others: dict[str, Quote] = {}
 
     def quote(self, principal: Principal, model: str, target: Target | None) -> Quote:
-        return self._quote if target is not None else UNKNOWN
+        return self.others.get(target.provider, self._quote) if target is not None else UNKNOWN
 
-    def hold(self, ctx: RequestContext, *, target: Target, route: str, held: int, at: float) -> Hold:
+    def hold(
+        self, ctx: RequestContext, *, quote: Quote, target: Target, route: str, held: int, at: float
+    ) -> Hold:
         return Hold(
             ident=ctx.ledger_id, request_id=ctx.request_id, account=ctx.principal.account, key=ctx.principal.key, key_name="",
             endpoint=ctx.endpoint.name, route=route, provider=target.provider, model=target.model, held=held,
-            input_tokens=ctx.estimate.likely, input_price=0, output_price=0, price_version="v1", at=at,
+            input_tokens=ctx.estimate.likely, input_price=quote.input_price, output_price=quote.output_price,
+            price_version="v1", at=at,
         )  # fmt: skip
 
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
@@ -89,6 +93,7 @@ class Ledger:
         self.left: list[str] = []
         self.released: list[str] = []
         self.points: list[tuple[str, int]] = []
+        self.moved: list[Hold] = []
 
     def hold(self, hold: Hold) -> None:
         if self.full:
@@ -97,6 +102,9 @@ class Ledger:
 
     def dispatched(self, ident: str) -> None:
         self.left.append(ident)
+
+    def retarget(self, hold: Hold) -> None:
+        self.moved.append(hold)
 
     def release(self, ident: str) -> None:
         self.released.append(ident)
@@ -162,13 +170,14 @@ class Made:
             wall=lambda: 1_795_392_000.0, tasks=self.tasks,
         )  # fmt: skip
         self.leases = shared.leases
+        self.pricing = Pricing(quote)
         self.limiter = Limiter(
             shared,
             gateway=rules_of(gateway, "gateway", ""),
             models={"fast": rules_of(models, "model", "fast")},
             providers={"local": rules_of(providers, "provider", "local")},
             directory=Directory(),  # type: ignore[arg-type]
-            pricing=Pricing(quote),
+            pricing=self.pricing,
             counter=self.counter,  # type: ignore[arg-type]
             meter=self._meter,
         )
@@ -406,6 +415,65 @@ async def test_a_provider_has_limits_of_its_own_for_each_try() -> None:
     with pytest.raises(RateLimited, match="this provider's limit of 1 requests per minute"):
         await made.limiter.attempt(ctx, TARGET)
     assert len(ctx.settlers) == 1
+
+
+OTHER = structs.replace(TARGET, provider="dear")
+
+
+async def test_a_dearer_target_needs_more_of_the_budget_to_be_held() -> None:
+    made = Made(ledger=Ledger())
+    made.pricing.others["dear"] = structs.replace(
+        PRICE, input_price=3 * PRICE.input_price, output_price=3 * PRICE.output_price
+    )
+    ctx = request(budget=Budget(usd=1), cap=10)
+    await made.limiter.admit(ctx)
+    (before,) = await made.levels(*ctx.principal.rules)
+    await made.limiter.attempt(ctx, TARGET)
+    assert [level.held for level in await made.levels(*ctx.principal.rules)] == [before.held]
+    await made.limiter.attempt(ctx, OTHER)
+    assert [level.held for level in await made.levels(*ctx.principal.rules)] == [3 * before.held]
+    ctx.attempts.append(Attempt(provider="dear", model="small", started=0.0))
+    await made.limiter.attempt(ctx, TARGET)
+    assert [level.held for level in await made.levels(*ctx.principal.rules)] == [3 * before.held]
+    assert made.ledger is not None
+    assert [(hold.provider, hold.ident) for hold in made.ledger.moved] == [
+        ("dear", ctx.ledger_id),
+        ("local", ctx.ledger_id),
+    ]
+    await end(made, ctx, used=Usage(input=1), charge=1)
+    assert [(level.used, level.held) for level in await made.levels(*ctx.principal.rules)] == [(1, 0)]
+
+
+async def test_a_target_that_the_budget_cannot_pay_for_is_not_tried() -> None:
+    made = Made()
+    made.pricing.others["dear"] = structs.replace(PRICE, output_price=1_000_000 * PRICE.output_price)
+    ctx = request(budget=Budget(usd=1), cap=10)
+    await made.limiter.admit(ctx)
+    (before,) = await made.levels(*ctx.principal.rules)
+    with pytest.raises(BudgetExceeded):
+        await made.limiter.attempt(ctx, OTHER)
+    assert [level.held for level in await made.levels(*ctx.principal.rules)] == [before.held]
+
+
+async def test_a_target_whose_price_nobody_knows_is_not_tried_where_money_counts() -> None:
+    made = Made()
+    made.pricing.others["dear"] = UNKNOWN
+    counted, free = request(budget=Budget(usd=1), cap=10), request(Limits(rpm=5))
+    await made.limiter.admit(counted)
+    await made.limiter.admit(free)
+    with pytest.raises(PriceUnknown):
+        await made.limiter.attempt(counted, OTHER)
+    await made.limiter.attempt(free, OTHER)
+
+
+async def test_a_fallback_counts_against_the_limits_of_its_own_model() -> None:
+    made = Made(models=Limits(rpm=1))
+    ctx, other = request(), request()
+    ctx.route = other.route = "elsewhere"
+    await made.limiter.attempt(ctx, TARGET, "fast")
+    with pytest.raises(RateLimited, match="this model's limit of 1 requests per minute"):
+        await made.limiter.attempt(other, TARGET, "fast")
+    await made.limiter.attempt(other, TARGET, "elsewhere")
 
 
 async def test_who_may_wait_tries_again_instead_of_being_refused() -> None:

@@ -9,15 +9,15 @@ from proxy.config.show import Change, changed, leaves, masked
 LoadText = Callable[..., Loaded]
 
 TEXT = """\
-keys: [{name: a, key: canary-0123456789-0123456789, models: []}]
-providers: {"p.q": {use: openai, api_key: canary-0123456789-0123456789, headers: {x: canary}}}
+keys: [{name: a, key: nightingale-0123456789-0123456789, models: []}]
+providers: {"p.q": {use: openai, api_key: nightingale-0123456789-0123456789, headers: {x: nightingale}}}
 """
 
 
 def test_everything_is_shown_and_secrets_are_masked(load_text: LoadText) -> None:
     shown = masked(load_text(TEXT).config)
     assert isinstance(shown, dict)
-    assert "canary" not in str(shown)
+    assert "nightingale" not in str(shown)
     (key,) = shown["keys"]
     assert {name: key[name] for name in ("name", "key", "models", "passthrough", "stability", "budget")} == {
         "name": "a", "key": "***6789", "models": [], "passthrough": None, "stability": "any", "budget": None,

@@ -10,8 +10,9 @@ import aiohttp
 import orjson
 import pytest
 
+from proxy.mock.controls import Controls
 from proxy.mock.faults import FAULTS
-from proxy.mock.server import Running
+from proxy.mock.server import Running, Settings, start
 
 Raw = Callable[..., Awaitable[tuple[bytes, str]]]
 
@@ -78,6 +79,7 @@ async def test_rate_limit_date(raw: Raw) -> None:
         ("quota", b"429", "insufficient_quota"),
         ("overloaded", b"503", "server_is_overloaded"),
         ("context-length", b"400", "context_length_exceeded"),
+        ("content-policy", b"400", "invalid_prompt"),
         ("bad-key", b"401", "invalid_api_key"),
         ("json-200-error", b"200", None),
     ],
@@ -249,6 +251,45 @@ async def test_gzip_bomb(raw: Raw) -> None:
     assert headers[b"content-encoding"] == b"gzip"
     assert len(body) < 100_000
     assert len(gzip.decompress(body)) == 50 * 1024 * 1024
+
+
+async def test_silence_is_a_clean_end_without_output(raw: Raw) -> None:
+    _, _, body = head_of((await raw({"fault": "silent"}, stream=True))[0])
+    data, whole = unchunk(body)
+    assert whole
+    assert data.count(b"data: ") == 1
+    assert b'"role":"assistant"' in data
+    first, _, body = head_of((await raw({"fault": "silent"}))[0])
+    assert first == b"HTTP/1.1 200 OK"
+    assert body == b""
+
+
+@pytest.mark.parametrize("fault", ["cut:quiet", "sse-error:quiet", "reset-after:quiet", "cut-mid-event:quiet"])
+async def test_quiet_stands_for_the_events_without_output(raw: Raw, fault: str) -> None:
+    number = fault.replace("quiet", "1")
+    assert await raw({"fault": fault}, stream=True) == await raw({"fault": number}, stream=True)
+
+
+async def test_a_refusing_port_and_one_that_never_answers() -> None:
+    for fault, expected in (("refused", ConnectionRefusedError), ("black-hole", TimeoutError)):
+        running = await start(settings=Settings(controls=Controls(fault=fault)))
+        try:
+            with pytest.raises(expected):
+                async with asyncio.timeout(0.5):
+                    await asyncio.open_connection("127.0.0.1", running.port)
+            assert running.received() == ()
+        finally:
+            await running.stop()
+        again = await start(port=running.port)
+        await again.stop()
+
+
+@pytest.mark.parametrize("fault", ["refused", "black-hole"])
+async def test_a_fault_of_the_port_is_no_fault_of_a_request(raw: Raw, fault: str) -> None:
+    first, _, body = head_of((await raw({"fault": fault}))[0])
+    assert first.split(b" ")[1] == b"400"
+    assert orjson.loads(body)["error"]["code"] == "invalid_fault"
+    assert "--fault" in orjson.loads(body)["error"]["message"]
 
 
 def test_every_fault_has_a_test_that_names_it() -> None:

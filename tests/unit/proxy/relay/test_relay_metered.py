@@ -8,7 +8,8 @@ from proxy.relay.relay import Relay, RelaySettings
 from proxy.wire.chat import RequestView
 from tests.support.asgi import Client
 from tests.support.clock import FakeClock
-from tests.support.fakes import SSE, TARGET, FakeExchange, FakeProvider, FakeTasks, FakeTransport
+from tests.support.courses import FakeCourse
+from tests.support.fakes import SSE, TARGET, FakeAdmission, FakeExchange, FakeProvider, FakeTasks, FakeTransport
 
 SETTINGS = RelaySettings(
     keepalive=0.0, send_timeout=30.0, include_usage="auto", server_timing=False, gateway_headers=False
@@ -58,8 +59,8 @@ async def relayed(meter: Meter) -> tuple[RequestContext, Client, FakeExchange]:
     ctx = RequestContext(request_id="r", target=TARGET, body=b"{}", request=RequestView(stream=True))
     ctx.meter = meter
     relay = Relay(
-        ctx, client.receive, client.send, target=TARGET, provider=FakeProvider(), transport=FakeTransport(exchange),
-        settings=SETTINGS, tasks=FakeTasks(), clock=FakeClock(), wall=FakeClock(),
+        ctx, client.receive, client.send, course=FakeCourse(), admission=FakeAdmission(),
+        providers={TARGET.provider: (FakeProvider(), FakeTransport(exchange))}, settings=SETTINGS, tasks=FakeTasks(), clock=FakeClock(), wall=FakeClock(),
     )  # fmt: skip
     try:
         await relay.run()

@@ -21,17 +21,20 @@ from proxy.errors import (
     UpstreamUnavailable,
 )
 from proxy.protocols import Exchange
-from proxy.relay.relay import HOLD, Relay, RelaySettings
+from proxy.relay.plain import HOLD
+from proxy.relay.relay import Relay, RelaySettings
 from proxy.wire.chat import RequestView, StreamOptions
 from proxy.wire.endpoints import CHAT, EMBEDDINGS, IMAGES, RESPONSES, SPEECH, Endpoint
 from proxy.wire.sse import COMMENT
 from proxy.wire.stream import StreamEvent
 from tests.support.asgi import Client, http_scope
 from tests.support.clock import FakeClock, elapsed, turns, virtual
+from tests.support.courses import FakeCourse, step_to
 from tests.support.fakes import (
     JSON,
     SSE,
     TARGET,
+    FakeAdmission,
     FakeExchange,
     FakeProvider,
     FakeSettlement,
@@ -86,9 +89,9 @@ class Run:
                 ctx,
                 receive,
                 send,
-                target=TARGET,
-                provider=self.provider,
-                transport=self.transport,
+                course=FakeCourse(step_to()),
+                providers={TARGET.provider: (self.provider, self.transport)},
+                admission=FakeAdmission(),
                 settings=settings,
                 tasks=self.tasks,
                 clock=self.clock,

@@ -16,7 +16,8 @@ from proxy.translation.composed import Composed
 from proxy.wire.chat import RequestView
 from tests.support.asgi import Client
 from tests.support.clock import FakeClock
-from tests.support.fakes import JSON, SSE, TARGET, FakeExchange, FakeProvider, FakeTasks, FakeTransport
+from tests.support.courses import FakeCourse, step_to
+from tests.support.fakes import JSON, SSE, TARGET, FakeAdmission, FakeExchange, FakeProvider, FakeTasks, FakeTransport
 
 SETTINGS = RelaySettings(
     keepalive=0.0, send_timeout=30.0, include_usage="auto", server_timing=False, gateway_headers=False
@@ -38,9 +39,9 @@ async def relayed(exchange: FakeExchange, *, stream: bool, stop: tuple[str, ...]
         ctx,
         client.receive,
         ResponseGuard(client.send, ctx, "POST"),
-        target=TARGET,
-        provider=provider,
-        transport=FakeTransport(exchange),
+        course=FakeCourse(step_to()),
+        providers={TARGET.provider: (provider, FakeTransport(exchange))},
+        admission=FakeAdmission(),
         settings=SETTINGS,
         tasks=FakeTasks(),
         clock=clock,

@@ -5,6 +5,8 @@ from datetime import date
 import pytest
 
 from proxy.context import Limits, Principal, Target
+from proxy.policy.routes import Retry
+from proxy.policy.targets import TOOLS, Candidate, Facts, Route
 from proxy.protocols import ModelEntry, Standing
 from proxy.routing import directory as directory_module
 from proxy.routing.directory import NAME_LIMIT, Directory
@@ -16,6 +18,14 @@ def target(provider: str, model: str) -> Target:
     return Target(provider=provider, model=model, limits=LIMITS)
 
 
+def route(name: str, *targets: Target) -> Route:
+    return Route(label=name, candidates=tuple(Candidate(target=each, model=name) for each in targets))
+
+
+def routes(models: dict[str, Target]) -> dict[str, Route]:
+    return {name: route(name, each) for name, each in models.items()}
+
+
 PROVIDERS = {"openai": target("openai", "*"), "local": target("local", "*")}
 CATALOGUE = [ModelEntry("gpt-6", "openai"), ModelEntry("local/tiny", "local")]
 
@@ -23,7 +33,10 @@ CATALOGUE = [ModelEntry("gpt-6", "openai"), ModelEntry("local/tiny", "local")]
 def directory(models: dict[str, Target] | None = None, *, passthrough: str | None = None) -> Directory:
     usual = {"fast": target("local", "small"), "openai/own": target("local", "mine"), "*": target("openai", "*")}
     return Directory(
-        models=usual if models is None else models, providers=PROVIDERS, catalogued=CATALOGUE, passthrough=passthrough
+        models=routes(usual if models is None else models),
+        providers=PROVIDERS,
+        catalogued=CATALOGUE,
+        passthrough=passthrough,
     )
 
 
@@ -92,7 +105,9 @@ def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for index in range(500):
         found.resolve(f"m{index}")
         found.allows(key("m*"), f"m{index}")
-    assert len(found._targets) <= 50
+        found.candidate(target("openai", f"m{index}"))
+    assert len(found._routes) <= 50
+    assert len(found._others) <= 50
     assert len(found._allowed) <= 50
     assert found.resolve("fast") is not None
 
@@ -156,7 +171,7 @@ def standing(given: Target) -> Standing | None:
 
 def with_lives(**successors: str) -> Directory:
     return Directory(
-        models=ALL,
+        models=routes(ALL),
         providers=PROVIDERS,
         catalogued=[ModelEntry("openai/gone", "openai"), ModelEntry("openai/new", "openai")],
         passthrough=None,
@@ -173,7 +188,11 @@ def test_bare_names_come_before_prefixes_and_after_models() -> None:
         "fast": target("openai", "fast"),
     }
     found = Directory(
-        models={"fast": target("local", "small")}, providers=PROVIDERS, catalogued=(), passthrough=None, bare=bare
+        models=routes({"fast": target("local", "small")}),
+        providers=PROVIDERS,
+        catalogued=(),
+        passthrough=None,
+        bare=bare,
     )
     for name, route, provider, sent in (
         ("gpt-6", "openai/*", "openai", "gpt-6"),
@@ -232,5 +251,110 @@ def test_a_retired_model_is_told_with_date_and_successor() -> None:
 
 def test_a_list_in_another_shape_is_not_passed() -> None:
     everything = {"*": target("openai", "*")}
-    kept = Directory(models=everything, providers=PROVIDERS, catalogued=(), passthrough=None, lists=False)
+    kept = Directory(models=routes(everything), providers=PROVIDERS, catalogued=(), passthrough=None, lists=False)
     assert not kept.transparent
+
+
+# ---- several targets ------------------------------------------------------------------------------------------------
+
+POOL = route("pool", target("openai", "gone"), target("local", "*"), target("openai", "old"))
+
+
+def with_pool(**more: object) -> Directory:
+    return Directory(
+        models={"pool": POOL, "*": route("*", target("openai", "*"), target("local", "*"))},
+        providers=PROVIDERS,
+        catalogued=(),
+        passthrough="openai",
+        standing=standing,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def test_every_target_of_a_route_is_there_in_its_order() -> None:
+    found = with_pool().route("pool")
+    assert found is not None
+    assert [each.place for each in found.candidates] == ["openai/gone", "local/pool", "openai/old"]
+    assert {each.model for each in found.candidates} == {"pool"}
+    resolved = with_pool().resolve("pool")
+    assert resolved == ("pool", POOL.candidates[0].target)
+
+
+def test_names_behind_a_wildcard_have_routes_of_their_own() -> None:
+    found = with_pool().route("gpt-9")
+    assert found is not None
+    assert found.label == "*"
+    assert [(each.place, each.model) for each in found.candidates] == [
+        ("openai/gpt-9", "gpt-9"),
+        ("local/gpt-9", "gpt-9"),
+    ]
+
+
+def test_a_route_is_the_same_object_until_the_day_changes() -> None:
+    days = [1]
+    found = with_pool(today=lambda: days[0], facts=lambda each: Facts(context=days[0]))
+    first = found.route("pool")
+    assert found.route("pool") is first
+    assert first is not None
+    days[0] = 2
+    second = found.route("pool")
+    assert second is not None
+    assert second is not first
+    assert (first.candidates[0].facts.context, second.candidates[0].facts.context) == (1, 2)
+
+
+def test_facts_are_filled_in_and_a_region_of_its_own_stays() -> None:
+    own = Candidate(target=target("openai", "m"), model="pool", facts=Facts(region="eu"))
+    found = Directory(
+        models={"pool": Route(label="pool", candidates=(own, Candidate(target=target("local", "m"), model="pool")))},
+        providers=PROVIDERS,
+        catalogued=(),
+        passthrough=None,
+        facts=lambda each: Facts(lacks=TOOLS, region="us"),
+    ).route("pool")
+    assert found is not None
+    assert [each.facts for each in found.candidates] == [
+        Facts(lacks=TOOLS, region="eu"),
+        Facts(lacks=TOOLS, region="us"),
+    ]
+
+
+def test_routes_that_nobody_configured_retry_as_is_usual() -> None:
+    found = with_pool(retry=Retry(attempts=7)).route("local/x")
+    assert found is not None
+    assert (found.label, found.retry.attempts) == ("local/*", 7)
+
+
+def test_a_target_that_no_route_names() -> None:
+    found = with_pool(facts=lambda each: Facts(context=8))
+    asked = target("local", "x")
+    candidate = found.candidate(asked)
+    assert (candidate.place, candidate.model, candidate.facts.context) == ("local/x", "x", 8)
+    assert found.candidate(asked) is candidate
+    other = Target(provider="local", model="x", limits=Limits(connect=9.0, first_byte=None, idle=1.0, total=1.0))
+    assert found.candidate(other).target.limits.connect == 9.0
+
+
+def test_a_model_is_listed_while_one_of_its_targets_lives() -> None:
+    assert [entry.id for entry in with_pool().entries(key("pool"))] == ["pool"]
+    careful = Principal(name="app", tenant="app", models=("*",), stable_only=True)
+    assert [entry.id for entry in with_pool().entries(careful)] == ["pool"]
+    gone = Directory(
+        models={"pool": route("pool", target("openai", "gone"), target("openai", "older"))},
+        providers=PROVIDERS,
+        catalogued=(),
+        passthrough=None,
+        standing=standing,
+    )
+    assert gone.entries(key("*")) == []
+
+
+def test_a_successor_is_its_first_living_target() -> None:
+    found = with_pool(successors={"lost": "pool"}).successor("lost", target("openai", "lost"))
+    assert found is not None
+    assert (found[0], found[1], found[2].provider) == ("pool", "pool", "local")
+
+
+def test_several_providers_behind_the_wildcard_are_not_transparent() -> None:
+    many = {"*": route("*", target("openai", "*"), target("local", "*"))}
+    assert not Directory(models=many, providers=PROVIDERS, catalogued=(), passthrough=None).transparent

@@ -94,3 +94,16 @@ def test_no_metric_is_registered_and_never_touched() -> None:
     metrics, _ = made()
     public = [name for name in vars(metrics) if not name.startswith("_")]
     assert [name for name in public if code.count(f".{name}") < 2] == []
+
+
+def test_each_try_counts_where_it_was_made() -> None:
+    metrics, registry = made()
+    ctx = request()
+    ctx.attempts.insert(0, Attempt(provider="far", model="stranger", started=10.1, status=503))
+    metrics.observe(ctx, 11.0)
+
+    def count(**labels: str) -> float | None:
+        return registry.get_sample_value("tollway_upstream_attempts_total", labels)
+
+    assert count(provider="far", model="other", outcome="5xx") == 1
+    assert count(provider="local", model="known", outcome="ok") == 1

@@ -1,0 +1,339 @@
+"""One request's way through its targets: where it begins, where it goes after a fault, and when nothing more is tried.
+
+Four bounds hold together: the tries of the plan, the retry budget of the upstream it began with, the deadline, and whether the
+request may be sent twice at all.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+from typing import Literal
+from zlib import crc32
+
+from msgspec import Struct, structs
+
+from ..context import RequestContext, Role
+from ..errors import DeadlineExceeded, NoHealthyTarget, retry_after
+from ..policy.faults import Fault, FaultKind
+from ..policy.routes import Hedge, Retries, SlowStream
+from ..policy.targets import Candidate, Plan
+from ..protocols import Board, Clock, Lease, Router, Step
+from .again import Again
+from .backoff import LEAST, pause
+from .budget import Budgets
+from .hedging import Hedging, Reserved, expected_cost
+from .stopping import Stop, final, repeatable
+
+_ELSEWHERE = Fault(kind="overloaded", detail="not_ready")
+"""What the router is told where a target takes nothing now, or a second one is to start beside it."""
+
+_LISTED = 20
+"""Targets that an error names."""
+
+_PREFIX = 1024
+"""Bytes of a body whose hash keeps conversations with the same beginning at one key."""
+
+
+class Surroundings(Struct, frozen=True, kw_only=True):
+    """What all courses of one configuration share. ``sleep`` waits for seconds; ``followed`` and ``stopped`` are told of each decision."""
+
+    router: Router
+    board: Board
+    budgets: Budgets
+    hedging: Hedging
+    retries: Retries
+    clock: Clock
+    rng: Random
+    sleep: Callable[[float], Awaitable[None]]
+    followed: Callable[[FaultKind, Role], None]
+    stopped: Callable[[Stop], None]
+
+
+class Course:
+    """See ``protocols.Course``. Made for one request and thrown away with it."""
+
+    __slots__ = (
+        "_again", "_charged", "_ctx", "_label", "_made", "_plan", "_repeated", "_reserved", "_tried", "_with",
+        "fallbacks", "hedge", "slow_stream", "stopped",
+    )  # fmt: skip
+
+    def __init__(self, ctx: RequestContext, plan: Plan, surroundings: Surroundings) -> None:
+        self._ctx = ctx
+        self._plan = plan
+        self._with = surroundings
+        self._label = plan.route.label
+        self._tried: list[Candidate] = []
+        self._again = Again()
+        self._made = 0
+        self._repeated = 0
+        self._charged = ""
+        self._reserved: Reserved | None = None
+        self.fallbacks: list[str] = []
+        """Fallback models that were used, in order."""
+        self.stopped: Stop | Literal[""] = ""
+        wanted = ctx.controls.hedge
+        self.hedge: Hedge | None = (
+            (plan.route.hedge or Hedge() if wanted else plan.route.hedge) if wanted is not False else None
+        )
+        self.slow_stream: SlowStream | None = plan.route.slow_stream
+
+    # ---- where it begins --------------------------------------------------------------------------------------------
+
+    async def first(self) -> Step:
+        """The plan's choice, or what stands in for it by now. Raises ``NoHealthyTarget``, ``DeadlineExceeded``."""
+        step = self._chosen() or self._elsewhere(_ELSEWHERE, [self._plan.chosen], own=True)
+        step = step or await self._queued() or self._elsewhere(_ELSEWHERE, self._own)
+        if step is None:
+            raise self._nobody()
+        if self._left() <= 0:
+            step.lease.close()
+            raise DeadlineExceeded("The deadline of this request passed before a target could be asked.")
+        upstream = self._charged = step.candidate.target.provider
+        self._with.budgets.requested(upstream)
+        if self.hedge is not None:
+            cost = expected_cost(step.candidate, self._plan.asking)
+            self._with.hedging.requested(self._label, self.hedge, cost)
+        return self._begun(step if step.role == "fallback" else structs.replace(step, role="first"))
+
+    def _chosen(self) -> Step | None:
+        """The plan's choice. The board is asked with all of the route, so that one which has faults alone is left."""
+        chosen = self._plan.chosen
+        lease = self._enter(chosen) or self._spared(chosen)
+        role: Role = "first" if chosen in self._own else "fallback"
+        return Step(candidate=chosen, lease=lease, role=role) if lease is not None else None
+
+    async def _queued(self) -> Step | None:
+        """A place at a full target, for those who wait; the plan's choice before others."""
+        board = self._with.board
+        for candidate in dict.fromkeys((self._plan.chosen, *self._own)):
+            if candidate.queue > 0 and board.state(candidate) == "full":
+                if await board.wait(candidate, self._ctx.principal.tenant):
+                    lease = self._enter(candidate)
+                    if lease is not None:
+                        return Step(candidate=candidate, lease=lease, role="first")
+        return None
+
+    def _nobody(self) -> NoHealthyTarget:
+        board, own = self._with.board, self._own[:_LISTED]
+        seconds = [max(1, math.ceil(board.back_in((each,)))) for each in own]
+        listed = "; ".join(
+            f"{each.place}: {board.state(each)} for {left} s" for each, left in zip(own, seconds, strict=True)
+        )
+        soonest = max(1, math.ceil(board.back_in(self._own)))
+        return NoHealthyTarget(
+            f"No target of `{self._plan.chosen.model}` takes requests now. {listed}. Send it again in {soonest} s.",
+            headers=retry_after(soonest),
+        )
+
+    # ---- where it goes after a fault --------------------------------------------------------------------------------
+
+    async def after(self, step: Step, fault: Fault) -> Step | None:
+        """``step`` failed before any output. What next? ``None``: nothing more; the answer, or the error, is the client's."""
+        step.lease.failed(fault)
+        step.lease.close()
+        if fault.kind == "limited_here":
+            self._made -= 1
+        elif self.hedge is not None and (fault.action.counts or fault.action.cools):
+            self._with.hedging.failed(self._label)
+        longest = self._plan.route.retry.longest
+        self._again.note(step.candidate, fault, now=self._with.clock(), longest=longest)
+        stop, found = self._forbidden(fault), None
+        if not stop:
+            found = self._elsewhere(fault, self._tried, own=True) or self._other_key(step, fault)
+            found = found or self._elsewhere(fault, self._tried) or await self._once_more(fault)
+            stop = self.stopped
+        if found is not None and fault.kind != "limited_here" and not self._take(found):
+            stop, found = "budget", None
+        if found is None:
+            self.stopped = stop or "nothing_left"
+            self._with.stopped(self.stopped)
+            return None
+        self._with.followed(fault.kind, found.role)
+        return self._begun(found)
+
+    def _forbidden(self, fault: Fault) -> Stop | Literal[""]:
+        """What speaks against any further try."""
+        if final(fault):
+            return "client"
+        if not repeatable(self._ctx, fault):
+            return "not_replayable"
+        if self._made >= self._plan.attempts:
+            return "attempts"
+        if self._left() < LEAST:
+            return "deadline"
+        surroundings = self._with
+        if fault.kind != "limited_here" and not surroundings.budgets.allows(self._charged, surroundings.retries):
+            return "budget"
+        return ""
+
+    def _elsewhere(self, fault: Fault, tried: Sequence[Candidate], *, own: bool = False) -> Step | None:
+        """The router's next that takes it; ``own``: of the route itself, else its fallbacks too."""
+        if self._plan.bound:
+            return None
+        passed = list(tried)
+        while True:
+            candidate = self._with.router.another(self._ctx, self._plan, passed, fault)
+            if candidate is None or candidate in passed:
+                return None
+            ours = candidate in self._own
+            if own and not ours:
+                return None
+            lease = self._enter(candidate)
+            if lease is not None:
+                return Step(candidate=candidate, lease=lease, role="failover" if ours else "fallback")
+            passed.append(candidate)
+
+    def _other_key(self, step: Step, fault: Fault) -> Step | None:
+        """The same target with another of its keys, where the fault was the key's."""
+        if not fault.action.cools or self._plan.key >= 0:
+            return None
+        lease = self._with.board.enter(step.candidate)
+        if lease is None:
+            return None
+        if lease.key == step.lease.key:
+            lease.close()
+            return None
+        return Step(candidate=step.candidate, lease=lease, role="retry")
+
+    async def _once_more(self, fault: Fault) -> Step | None:
+        """A target that was tried, after a pause: the one that may be asked soonest. It is entered when the pause is over."""
+        surroundings, soonest = self._with, self._again.soonest()
+        if soonest is None or not (fault.action.again or fault.action.elsewhere):
+            return None
+        left, now = self._left(), surroundings.clock()
+        drawn = pause(self._plan.route.retry, self._repeated, surroundings.rng, left=left)
+        wait = max(drawn, soonest - now)
+        if wait > left - LEAST:
+            self.stopped = "deadline"
+            return None
+        self._repeated += 1
+        await surroundings.sleep(wait)
+        # Meanwhile another one may have come back.
+        found = self._elsewhere(fault, self._tried)
+        if found is not None:
+            return found
+        for candidate in self._again.due(now + wait):
+            lease = self._enter(candidate) or self._spared(candidate)
+            if lease is not None:
+                return Step(candidate=candidate, lease=lease, role="retry")
+        return None
+
+    def _spared(self, candidate: Candidate) -> Lease | None:
+        """The place that the board leaves where all of a route's targets have faults."""
+        return self._enter(candidate) if candidate in self._ready() else None
+
+    # ---- hedging and continuation -----------------------------------------------------------------------------------
+
+    def hedge_after(self, step: Step) -> float | None:
+        """Seconds to wait for a first output before a second target starts; ``None``: no hedging now."""
+        hedge = self.hedge
+        if hedge is None or self._reserved is not None or not self._ctx.endpoint.replay or self._ctx.upload is not None:
+            return None
+        if self._made >= self._plan.attempts or self._plan.bound:
+            return None
+        after = self._hedge_delay(hedge, step)
+        if after is None or after > self._left() - LEAST:
+            return None
+        if not self._affords(hedge, step.candidate) or not self._others(step):
+            return None
+        return after
+
+    async def second(self, step: Step) -> Step | None:
+        """The second target of a race; ``None``: by now there is none, or no allowance for one."""
+        surroundings, hedge = self._with, self.hedge
+        if hedge is None or self._reserved is not None or self._made >= self._plan.attempts or not self._others(step):
+            return None
+        candidate = surroundings.router.another(self._ctx, self._plan, self._tried, _ELSEWHERE)
+        if candidate is None or candidate in self._tried or not self._affords(hedge, candidate):
+            return None
+        usual, asked_after = surroundings.board.percentile(candidate, 0.5), self._hedge_delay(hedge, step)
+        if usual is not None and asked_after is not None and usual > asked_after:
+            # The others are slow as well: a second try would be as late as the first.
+            return None
+        lease = self._enter(candidate)
+        if lease is None:
+            return None
+        self._reserved = surroundings.hedging.reserve(self._label, expected_cost(candidate, self._plan.asking))
+        return self._begun(Step(candidate=candidate, lease=lease, role="hedge"))
+
+    def raced(self, winner: Step, loser: Step | None, spent: int | None) -> None:
+        """A hedge ended; ``spent``: the loser's micro-dollars, ``None``: unknown."""
+        if self._reserved is not None:
+            self._with.hedging.settle(self._reserved, spent if loser is not None else 0)
+
+    def continuation(self, step: Step) -> Step | None:
+        """After the commit point: a target that can go on with what was written, where the route allows it."""
+        if not self._plan.route.continues or self._plan.bound or not self._ctx.endpoint.replay:
+            return None
+        if self._made >= self._plan.attempts or self._left() < LEAST:
+            return None
+        for candidate in self._ready():
+            if candidate.continues and candidate not in self._tried:
+                lease = self._enter(candidate)
+                if lease is not None:
+                    found = Step(candidate=candidate, lease=lease, role="continuation")
+                    return self._begun(found) if self._take(found) else None
+        return None
+
+    def _others(self, step: Step) -> bool:
+        """Is there a second target? A fallback is one only where the route has no other of its own."""
+        if len(self._own) < 2:
+            return bool(self._plan.route.fallbacks)
+        return any(each not in self._tried and each != step.candidate for each in self._ready())
+
+    def _hedge_delay(self, hedge: Hedge, step: Step) -> float | None:
+        return hedge.after if hedge.after is not None else self._with.board.percentile(step.candidate, 0.95)
+
+    def _affords(self, hedge: Hedge, second: Candidate) -> bool:
+        return self._with.hedging.open(self._label, hedge, expected_cost(second, self._plan.asking))
+
+    # ---- bookkeeping ------------------------------------------------------------------------------------------------
+
+    @property
+    def _own(self) -> tuple[Candidate, ...]:
+        return self._plan.candidates
+
+    def _ready(self) -> Sequence[Candidate]:
+        return self._with.board.ready(self._own)
+
+    def _enter(self, candidate: Candidate) -> Lease | None:
+        return self._with.board.enter(candidate, key=self._plan.key, hint=self._hint())
+
+    def _hint(self) -> str:
+        sticky, body = self._plan.asking.sticky, self._ctx.body
+        return sticky or (f"{crc32(body[:_PREFIX]):x}" if body else "")
+
+    def _left(self) -> float:
+        """Seconds until the deadline."""
+        deadline = self._ctx.deadline
+        return deadline - self._with.clock() if deadline else math.inf
+
+    def _take(self, step: Step) -> bool:
+        """One retry of the budget; without one the place is given back."""
+        if self._with.budgets.take(self._charged, self._with.retries):
+            return True
+        step.lease.close()
+        return False
+
+    def _begun(self, step: Step) -> Step:
+        self._made += 1
+        if step.candidate not in self._tried:
+            self._tried.append(step.candidate)
+        if step.role == "fallback" and step.candidate.model not in self.fallbacks:
+            self.fallbacks.append(step.candidate.model)
+        if self.hedge is not None:
+            self._with.hedging.tried(self._label)
+        return step
+
+
+class Courses:
+    """See ``protocols.Courses``. One for each configuration; budgets and allowances outlive it."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+
+    def course(self, ctx: RequestContext) -> Course:
+        """For a planned request."""
+        if ctx.plan is None:
+            raise ValueError("the request has no plan")
+        return Course(ctx, ctx.plan, self._surroundings)

@@ -1,0 +1,251 @@
+"""Live figures and health of every target and key: who takes requests now, and with which key.
+
+Almost always nothing rests; then a question costs a look at three empty collections. What does not take requests is kept by name, so
+that twenty candidates cost twenty look-ups.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from random import Random
+
+from ..policy.routes import Breaker as Settings
+from ..policy.targets import Candidate, Figures
+from ..protocols import Clock
+from .cells import Cell
+from .changes import Change, Listener, State, TargetHealth
+from .keys import choose, least_bad
+from .lease import Lease
+from .register import Register
+from .room import Room
+from .standing import back_in, shown, state_of
+from .verdicts import Verdicts
+
+LIMIT = 4096
+"""Targets that are known at once."""
+
+AT_ONCE = 1.0
+"""Seconds for which a target that was left for want of anything else takes what was meant for it."""
+
+
+class HealthBoard:
+    """See ``protocols.Board``. One event loop.
+
+    ``provider_keys``: how many keys each provider has; ``forwards``: providers whose credentials are the client's own, so that what is
+    refused to them concerns nobody else. ``limit``: most targets that are known at once.
+    """
+
+    def __init__(
+        self,
+        breaker: Settings,
+        *,
+        provider_keys: Mapping[str, int],
+        forwards: Collection[str] = (),
+        clock: Clock,
+        rng: Random,
+        limit: int = LIMIT,
+    ) -> None:
+        register = Register(breaker, provider_keys=provider_keys, forwards=forwards, clock=clock, rng=rng, limit=limit)
+        self._register = register
+        self._verdicts = Verdicts(register)
+        self._now = clock
+        self.waiting = 0
+        """Requests that wait for a place at some target."""
+
+    def use(
+        self,
+        breaker: Settings,
+        *,
+        provider_keys: Mapping[str, int],
+        forwards: Collection[str] = (),
+        changed: Collection[str] = (),
+    ) -> None:
+        """Other settings from now on. What is known is kept, but of providers that are ``changed`` (an address, a key): they begin anew."""
+        self._register.use(breaker, provider_keys=provider_keys, forwards=forwards, changed=changed)
+
+    def listen(self, listener: Listener) -> None:
+        """Tells ``listener`` of every change that this process finds out itself. It must not raise, and not call back."""
+        self._verdicts.listen(listener)
+
+    def heard(self, change: Change) -> None:
+        """Another process found this out: it holds here too. Nobody is told."""
+        self._verdicts.heard(change)
+
+    # ---- who takes requests -----------------------------------------------------------------------------------------
+
+    def ready(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Those that take a request now. To be asked with all of a route's candidates, tried ones too: where none does, the one whose
+        faults or guessed rest are over first is left, and ``enter`` lets it through; never one that its provider asked to leave alone,
+        whose keys are all spent, or that is full."""
+        register = self._register
+        if not (register.blocked or register.full or register.spent):
+            return candidates
+        now = self._now()
+        if now >= register.look_at:
+            register.tidy(now)
+        until, spent = register.blocked.get, register.spent.get
+        if register.spent:
+            taking = [
+                candidate
+                for candidate in candidates
+                if until(((target := candidate.target).provider, target.model), 0.0) <= now
+                and spent(target.provider, 0.0) <= now
+            ]
+        else:
+            taking = [
+                candidate
+                for candidate in candidates
+                if until(((target := candidate.target).provider, target.model), 0.0) <= now
+            ]
+        if register.full:
+            taking = [candidate for candidate in taking if not self._full(candidate)]
+        if taking:
+            return candidates if len(taking) == len(candidates) else taking
+        return self._spared(candidates, now)
+
+    def enter(self, candidate: Candidate, *, key: int = -1, hint: str = "") -> Lease | None:
+        """A place at the target; ``None``: it takes none now. ``key``: that one or none; ``hint``: equal hints get equal keys.
+
+        A target with faults takes what ``ready`` has just left it for.
+        """
+        register, target = self._register, candidate.target
+        cell = register.get((target.provider, target.model))
+        if cell is None:
+            cell = register.cell(target.provider, target.model)
+        capacity = candidate.capacity
+        if capacity:
+            cell.capacity = capacity
+            if cell.taken >= capacity:
+                return None
+        pair = cell.pairs[0]
+        if cell.breaker.until or len(cell.pairs) > 1 or key > 0 or not pair.plain:
+            lease = self._enter_with_care(cell, candidate, key, hint)
+            if lease is None:
+                return None
+        else:
+            lease = Lease(register, self._verdicts, cell, pair, 0, 0.0)
+        cell.touched = True
+        cell.inflight += 1
+        if capacity:
+            register.crowd(cell)
+        return lease
+
+    async def wait(self, candidate: Candidate, tenant: str) -> bool:
+        """Waits in the target's queue until it may have a place, tenants in turn: ``enter`` then, before anything is awaited. False: the
+        queue is full, or the wait over."""
+        target, capacity = candidate.target, candidate.capacity
+        cell = self._register.cell(target.provider, target.model)
+        if not capacity or cell.taken < capacity:
+            return True
+        room = cell.room
+        if candidate.queue <= 0 or (room is not None and room.waiting >= candidate.queue_size):
+            return False
+        if room is None:
+            room = cell.room = Room()
+        cell.capacity = capacity
+        self.waiting += 1
+        try:
+            came = await room.wait(tenant, candidate.queue)
+        finally:
+            self.waiting -= 1
+            # Once the caller has taken its place, or has not.
+            asyncio.get_running_loop().call_soon(self._pass_on, cell, room)
+        return came
+
+    # ---- figures ----------------------------------------------------------------------------------------------------
+
+    def state(self, candidate: Candidate) -> State:
+        """One of the states."""
+        return state_of(self._register, candidate, self._now())
+
+    def back_in(self, candidates: Sequence[Candidate]) -> float:
+        """Seconds until the first of them may take requests again."""
+        now = self._now()
+        return min((back_in(self._register, candidate, now) for candidate in candidates), default=0.0)
+
+    def inflight(self, candidate: Candidate) -> int:
+        """Tries under way."""
+        target = candidate.target
+        cell = self._register.get((target.provider, target.model))
+        return cell.inflight if cell is not None else 0
+
+    def ttft(self, candidate: Candidate) -> float:
+        """Peak EWMA of seconds to the first output; 0: unknown."""
+        target = candidate.target
+        cell = self._register.get((target.provider, target.model))
+        return cell.latency.peak(self._now()) if cell is not None else 0.0
+
+    def percentile(self, candidate: Candidate, share: float) -> float | None:
+        """Of recent seconds to the first output; ``None``: too few."""
+        target = candidate.target
+        cell = self._register.get((target.provider, target.model))
+        return cell.latency.percentile(share, self._now()) if cell is not None else None
+
+    def figures(self, candidates: Sequence[Candidate]) -> tuple[Figures, ...]:
+        """A snapshot, for explanations."""
+        return tuple(
+            Figures(candidate.place, self.state(candidate), self.ttft(candidate), self.inflight(candidate))
+            for candidate in candidates
+        )
+
+    def shown(self) -> list[TargetHealth]:
+        """Everything that is known, for the operator: as many as there are targets, by name."""
+        return shown(self._register, self._now())
+
+    # ---- inside -----------------------------------------------------------------------------------------------------
+
+    def _full(self, candidate: Candidate) -> bool:
+        if not candidate.capacity:
+            return False
+        cell = self._register.get((candidate.target.provider, candidate.target.model))
+        return cell is not None and cell.taken >= candidate.capacity
+
+    def _spared(self, candidates: Sequence[Candidate], now: float) -> Sequence[Candidate]:
+        """The one that is left, if there is one."""
+        register = self._register
+        best: Candidate | None = None
+        first = float("inf")
+        for candidate in candidates:
+            target = candidate.target
+            until = register.blocked.get((target.provider, target.model), 0.0)
+            until = max(until, register.spent.get(target.provider, 0.0))
+            if until < first and not self._full(candidate) and not self._strict(candidate, now):
+                best, first = candidate, until
+        if best is None:
+            return ()
+        cell = register.cell(best.target.provider, best.target.model)
+        cell.spared, cell.spared_at = best, now
+        return (best,)
+
+    def _strict(self, candidate: Candidate, now: float) -> bool:
+        """Is none of its keys to be used, whatever else there is?"""
+        target = candidate.target
+        cell = self._register.get((target.provider, target.model))
+        return (cell or self._register.account(target.provider)).strict(now)
+
+    def _enter_with_care(self, cell: Cell, candidate: Candidate, key: int, hint: str) -> Lease | None:
+        """Where there is a choice of keys, or something rests."""
+        now, breaker = self._now(), cell.breaker
+        spared = cell.spared is not None and now - cell.spared_at <= AT_ONCE and cell.spared == candidate
+        probes = breaker.until > 0 and breaker.takes(now)
+        if breaker.until and not probes and not spared:
+            return None
+        pairs = cell.pairs if key < 0 else cell.pairs[key : key + 1]
+        pair = choose(pairs, hint, now)
+        if pair is None and (spared or key >= 0):
+            # Nobody else can serve a request that is bound to a key.
+            pair = least_bad(pairs, now)
+        if pair is None:
+            return None
+        number = breaker.begin_probe(now) if probes else 0
+        until = 0.0
+        if number or not pair.plain:
+            until = self._verdicts.probing(cell, pair, now, target=number > 0)
+        return Lease(self._register, self._verdicts, cell, pair, number, until)
+
+    def _pass_on(self, cell: Cell, room: Room) -> None:
+        """Somebody has stopped waiting. If a place is free nevertheless, the next one has it; who was last closes the room."""
+        if cell.taken < cell.capacity:
+            room.wake()
+        if room.empty and cell.room is room:
+            cell.room = None
+        self._register.crowd(cell)

@@ -1,0 +1,104 @@
+"""How soon a target begins to answer: a figure that rises at once and falls slowly, and percentiles of the recent past.
+
+Both cost the same however many answers came: a float, and a row of buckets whose weights halve as time passes.
+"""
+
+from bisect import bisect_left
+from itertools import accumulate
+from math import exp2, log2
+
+HALF_LIFE = 10.0
+"""Seconds in which a peak loses half of its height, while others come and while none do: whoever was slow once is tried again."""
+
+MEMORY = 120.0
+"""Seconds in which an answer loses half of its weight among the percentiles."""
+
+LEAST = 10.0
+"""Answers (by weight) without which a percentile says nothing."""
+
+FASTEST = 0.001
+"""Seconds up to which everything is in the first bucket."""
+
+PER_DOUBLING = 4
+"""Buckets from one time to its double: a percentile is off by less than a tenth."""
+
+BUCKETS = 82
+"""Up to 20 minutes; what takes longer is in the last."""
+
+HEAVY = 2.0**40
+"""The weight of a new answer at which all weights are made smaller: old ones weigh less because new ones weigh more."""
+
+ROUNDING = 1 - 1e-9
+"""Sums of weights are a little off."""
+
+_EDGES = tuple(FASTEST * exp2(number / PER_DOUBLING) for number in range(BUCKETS))
+
+
+class Latency:
+    """Seconds to the first output of one target."""
+
+    __slots__ = ("_at", "_began", "_known", "_peak", "_total", "_weights")
+
+    def __init__(self) -> None:
+        self._peak = 0.0
+        self._at = 0.0
+        self._began = 0.0
+        self._weights: list[float] | None = None
+        self._total = 0.0
+        self._known: dict[float, float] = {}
+        """Percentiles since the last answer."""
+
+    def note(self, seconds: float, now: float) -> None:
+        """One more answer began."""
+        peak = self._peak
+        if seconds >= peak:
+            self._peak = seconds
+        else:
+            kept = exp2((self._at - now) / HALF_LIFE)
+            self._peak = peak * kept + seconds * (1 - kept)
+        self._at = now
+        weights = self._weights
+        if weights is None:
+            weights = self._weights = [0.0] * BUCKETS
+            self._began = now
+        weight = exp2((now - self._began) / MEMORY)
+        if weight > HEAVY:
+            weight = self._lighten(weights, weight, now)
+        bucket = 0 if seconds <= FASTEST else min(BUCKETS - 1, int(log2(seconds / FASTEST) * PER_DOUBLING) + 1)
+        weights[bucket] += weight
+        self._total += weight
+        if self._known:
+            self._known.clear()
+
+    def peak(self, now: float) -> float:
+        """Peak EWMA in seconds; 0: unknown."""
+        return self._peak * exp2((self._at - now) / HALF_LIFE) if self._peak else 0.0
+
+    def percentile(self, share: float, now: float) -> float | None:
+        """Seconds within which ``share`` (0 to 1) of recent answers began; ``None``: too few."""
+        weights = self._weights
+        if weights is None or self._total < LEAST * exp2((now - self._began) / MEMORY) * ROUNDING:
+            return None
+        known = self._known.get(share)
+        if known is None:
+            known = self._known[share] = self._found(weights, share)
+        return known
+
+    def _found(self, weights: list[float], share: float) -> float:
+        sums = list(accumulate(weights))
+        wanted = sums[-1] * min(max(share, 0.0), 1.0)
+        bucket = min(bisect_left(sums, wanted), BUCKETS - 1)
+        upper = _EDGES[bucket]
+        if not bucket:
+            return upper
+        lower = _EDGES[bucket - 1]
+        inside = (wanted - sums[bucket - 1]) / weights[bucket] if weights[bucket] else 1.0
+        return lower + (upper - lower) * inside
+
+    def _lighten(self, weights: list[float], weight: float, now: float) -> float:
+        """All weights relative to now; the weight of a new answer."""
+        for bucket, old in enumerate(weights):
+            weights[bucket] = old / weight
+        self._total /= weight
+        self._began = now
+        return 1.0

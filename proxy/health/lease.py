@@ -1,0 +1,87 @@
+"""One try at one target, and what its course makes known."""
+
+from ..errors import RawHeaders
+from ..policy.faults import Fault
+from .allowance import allowance
+from .cells import Cell
+from .keys import Pair
+from .register import Register
+from .verdicts import Verdicts
+
+
+class Lease:
+    """See ``protocols.Lease``. Made by the board, which has taken the place for it; ``close`` gives it back."""
+
+    __slots__ = (
+        "_cell", "_closed", "_failed", "_pair", "_probe", "_proving", "_register", "_turn", "_turns", "_verdicts", "_won", "key",
+    )  # fmt: skip
+
+    def __init__(
+        self, register: Register, verdicts: Verdicts, cell: Cell, pair: Pair, probe: int, proving: float
+    ) -> None:
+        self._register = register
+        self._verdicts = verdicts
+        self._cell = cell
+        self._pair = pair
+        self._probe = probe
+        self._proving = proving
+        """Of a try that shows whether a key that rested may be used: when another one may begin; else 0."""
+        self._turn = cell.breaker.turn
+        self._turns = (pair.rest.turn, pair.key.rest.turn)
+        self._won = False
+        self._failed = False
+        self._closed = False
+        self.key = pair.key.index
+
+    def answered(self, status: int, headers: RawHeaders) -> None:
+        """An answer's head came: what the provider says of its own limits is learnt, and that it took the key."""
+        pair, cell, register = self._pair, self._cell, self._register
+        if cell.account.forwards:
+            return
+        said = allowance(headers)
+        if said is not None:
+            now = register.now()
+            if pair.learn(said, now):
+                register.refresh(cell, now)
+        if status < 400 and (pair.rest.until or pair.key.rest.until):
+            self._verdicts.well(cell, pair, self._turns, register.now())
+
+    def first_output(self, seconds: float) -> None:
+        """The first real output came. It counts as a success, once."""
+        if self._won or self._failed:
+            return
+        self._won = True
+        cell, pair = self._cell, self._pair
+        now = self._register.now()
+        cell.latency.note(seconds, now)
+        if cell.breaker.succeeded(self._turn, now):
+            self._verdicts.closed(cell, now)
+        if (pair.rest.until or pair.key.rest.until) and not cell.account.forwards:
+            self._verdicts.well(cell, pair, self._turns, now)
+
+    def failed(self, fault: Fault) -> None:
+        """The try failed. The first fault counts; it does so after a first output too."""
+        if self._failed:
+            return
+        self._failed = True
+        action, cell = fault.action, self._cell
+        if action.counts:
+            now = self._register.now()
+            if cell.breaker.faulted(self._turn, self._probe, now):
+                self._verdicts.opened(cell, fault.kind, now)
+        elif action.cools and not cell.account.forwards:
+            self._verdicts.refused(cell, self._pair, fault, self._register.now())
+
+    def close(self) -> None:
+        """The try is over; its place is the next one's. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        cell = self._cell
+        cell.inflight -= 1
+        if self._probe or self._proving:
+            self._verdicts.unproved(cell, self._pair, self._probe, self._proving, self._register.now())
+        if cell.capacity:
+            if cell.room is not None and cell.taken < cell.capacity:
+                cell.room.wake()
+            self._register.crowd(cell)

@@ -1,0 +1,124 @@
+"""Headers of our own: who answered, after how many tries, why, at what cost, and how long each part took."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from msgspec import Struct
+
+from ..context import RequestContext, Target
+from ..errors import RawHeaders
+from ..wire.headers import value_of
+from .reasons import fallbacks, reason_header, slo_header
+
+PAUSED = ("upstream", "backoff")
+"""Parts of a request's time that are no overhead of the gateway: it waited for a provider, or because one asked it to."""
+
+
+class RelaySettings(Struct, frozen=True, kw_only=True):
+    """What the configuration says about relaying. Seconds, 0 turns keepalive off."""
+
+    keepalive: float
+    send_timeout: float
+    include_usage: str
+    server_timing: bool
+    gateway_headers: bool
+
+
+def own_headers(
+    ctx: RequestContext,
+    settings: RelaySettings,
+    upstream: Sequence[tuple[bytes, bytes]],
+    *,
+    now: float,
+    draining: bool,
+) -> list[tuple[bytes, bytes]]:
+    """What is added to an answer with the headers ``upstream``; ``now`` on the request's clock."""
+    raw_id = ctx.request_id.encode()
+    headers = [(b"x-tollway-request-id", raw_id), *ctx.response_headers]
+    charge = None
+    if ctx.costing is not None and ctx.usage.input_source == "reported":
+        charge = ctx.costing(ctx.usage)
+        if charge is not None:
+            headers.append((b"x-tollway-cost-usd", b"%d.%06d" % divmod(charge, 1_000_000)))
+    if ctx.dropped:
+        headers.append((b"x-tollway-dropped", _list_text(ctx.dropped)))
+    if ctx.rewritten:
+        headers.append((b"x-tollway-rewritten", _list_text(ctx.rewritten)))
+    names = [name for name, _ in upstream]
+    if b"x-request-id" not in names:
+        headers.append((b"x-request-id", raw_id))
+    if ctx.request.stream and b"x-accel-buffering" not in names:
+        headers.append((b"x-accel-buffering", b"no"))
+    if draining:
+        headers.append((b"connection", b"close"))
+    if settings.gateway_headers:
+        headers += way_headers(ctx)
+        met = slo_header(ctx, now, charge)
+        if met is not None:
+            headers.append((b"x-tollway-slo", met))
+        waited = sum([seconds for name, seconds in ctx.timings if name in PAUSED])
+        headers.append((b"x-tollway-overhead-ms", b"%.3f" % max(0.0, (now - ctx.started - waited) * 1000)))
+    if settings.server_timing:
+        marks = b", ".join([b"%s;dur=%.3f" % (name.encode(), seconds * 1000) for name, seconds in ctx.timings])
+        headers.append((b"server-timing", marks))
+    return headers
+
+
+def way_headers(ctx: RequestContext) -> Sequence[tuple[bytes, bytes]]:
+    """Which way the request went: its route, who was tried last, how many tries it took, and why."""
+    plan, target, attempts = ctx.plan, ctx.target, ctx.attempts
+    if plan is not None and target is not None and len(attempts) == 1 and attempts[0].fault is None and not plan.bound:
+        # The usual case: the first try answers, and says the same as the one before it.
+        return _straight(ctx.route, target, plan.policy)
+    headers: list[tuple[bytes, bytes]] = []
+    if target is not None:
+        headers += _of_target(ctx.route, target)
+    headers.append((b"x-tollway-attempts", b"%d" % len(attempts)))
+    if plan is not None:
+        headers.append((b"x-tollway-fallbacks", b"%d" % fallbacks(ctx)))
+        headers.append((b"x-tollway-reason", reason_header(ctx)))
+    return headers
+
+
+@lru_cache(maxsize=1024)
+def _straight(route: str, target: Target, policy: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        *_of_target(route, target),
+        (b"x-tollway-attempts", b"1"),
+        (b"x-tollway-fallbacks", b"0"),
+        (b"x-tollway-reason", _header_text(f"policy={policy}")),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _of_target(route: str, target: Target) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that say who answered."""
+    pairs = [(b"x-tollway-route", _header_text(route)), (b"x-tollway-provider", _header_text(target.provider))]
+    if target.model:
+        pairs.append((b"x-tollway-model", _header_text(target.model)))
+    return tuple(pairs)
+
+
+_REQUEST_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-request-id", b"x-goog-request-id")
+"""Where providers name a request."""
+
+
+def request_id_in(headers: RawHeaders) -> str:
+    """The provider's own id of the request, bounded; "" where it gives none."""
+    for name in _REQUEST_IDS:
+        value = value_of(headers, name)
+        if value:
+            return value[:128].decode("latin-1")
+    return ""
+
+
+def _list_text(names: list[str]) -> bytes:
+    """Field names as a header value, bounded."""
+    return b", ".join([_header_text(name) for name in names[:64]])[:4096]
+
+
+def _header_text(value: str) -> bytes:
+    """A model name as a header value: printable ASCII, the rest replaced, bounded."""
+    if value.isascii() and value.isprintable() and len(value) <= 256:
+        return value.encode()
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in value[:256]).encode()

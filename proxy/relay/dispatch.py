@@ -1,0 +1,88 @@
+"""A request's way through its targets: one try after the other, until one gives output or nothing more is to be tried.
+
+What comes next the course decides; here it happens. The answer that is left when nothing more is tried is the client's.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ..policy.faults import Fault
+from ..policy.routes import SlowStream
+from ..protocols import Course, Step
+from .opening import Opening
+
+if TYPE_CHECKING:
+    from .relay import Relay
+
+
+class Dispatch:
+    """One request's tries. Nothing of one that failed has left."""
+
+    __slots__ = ("_course", "_left", "_relay")
+
+    def __init__(self, relay: "Relay", course: Course) -> None:
+        self._relay = relay
+        self._course = course
+        plan = relay.ctx.plan
+        # A body that is streamed through is there once.
+        self._left = plan.attempts if plan is not None and relay.ctx.upload is None else 1
+
+    async def opening(self) -> Opening:
+        """The try whose answer is the client's, at its commit point, or the last of those that failed."""
+        relay, course = self._relay, self._course
+        ctx, watchdog = relay.ctx, relay.watchdog
+        watchdog.paused = True
+        step: Step | None = await course.first()
+        shown: Opening | None = None
+        while step is not None:
+            self._left -= 1
+            target = ctx.target = step.candidate.target
+            watchdog.begin(target.limits)
+            opening = Opening(relay, step, watchdog)
+            if self._left > 0:
+                watchdog.expire = opening.expire
+                fault = await opening.open(hold=True, slow=self._slow())
+                watchdog.expire = None
+            else:
+                fault = await opening.open(hold=False)
+            if opening.attempt is None:
+                self._left += 1
+            if shown is None or opening.attempt is not None:
+                shown = opening
+            if fault is None:
+                break
+            watchdog.paused = True
+            step = await course.after(opening.step, fault) if self._goes_on(fault) else None
+            if step is not None:
+                shown.leave()
+                await self._pause(step)
+        assert shown is not None
+        if relay.unsent and ctx.attempts:
+            ctx.attempts[-1:-1] = relay.unsent
+            relay.unsent.clear()
+        shown.adopt()
+        return shown
+
+    def _slow(self) -> SlowStream | None:
+        return self._course.slow_stream if self._relay.ctx.request.stream else None
+
+    def _goes_on(self, fault: Fault) -> bool:
+        """May anything else be tried? Not what creates something, once a provider may have done so."""
+        ctx = self._relay.ctx
+        if self._left <= 0 or (fault.action.billed and not ctx.endpoint.replay):
+            return False
+        return not ctx.deadline or self._relay.clock() < ctx.deadline
+
+    async def _pause(self, step: Step) -> None:
+        """What the course wants to pass before the next try. Nobody's limit but the request's runs meanwhile."""
+        if step.wait <= 0:
+            return
+        relay = self._relay
+        begun, done = relay.clock(), False
+        try:
+            await asyncio.sleep(step.wait)
+            done = True
+        finally:
+            if not done:
+                step.lease.close()
+        relay.ctx.timings.append(("backoff", relay.clock() - begun))

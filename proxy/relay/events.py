@@ -1,0 +1,107 @@
+"""A stream in the client's own dialect: bytes leave first, one ``send`` for each socket read; the decoder looks at them afterwards."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ..errors import UpstreamCut, UpstreamInvalid
+from ..policy.faults import Fault
+from ..protocols import Exchange
+from ..wire.headers import value_of
+from .held import HeldStream
+from .inflate import Inflater
+
+if TYPE_CHECKING:
+    from .opening import Opening
+
+
+class EventStream(HeldStream):
+    """An answer of events that passes byte for byte, but for a usage chunk that the client did not ask for."""
+
+    __slots__ = ("_inflater",)
+
+    def __init__(self, opening: "Opening", exchange: Exchange) -> None:
+        super().__init__(opening, exchange, opening.relay.ctx.endpoint.dialect if exchange.status < 300 else "opaque")
+        self._inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
+
+    async def read(self) -> None:
+        """Whatever one socket read brought."""
+        exchange = self.exchange
+        self.data = self.seen = await exchange.read()
+        self.opening.pulse.touched = asyncio.get_running_loop().time()
+        if self._inflater is not None:
+            self.seen = self._inflater.feed(self.data)
+            self.blind = self._inflater.blind
+        self.ended = exchange.ended
+
+    async def deliver(self) -> None:
+        """Everything, to its end."""
+        # In a task of its own: resuming costs a step through every coroutine above, and here nothing is above.
+        await asyncio.get_running_loop().create_task(self._pump())
+
+    async def _pump(self) -> None:
+        opening, exchange, inflater = self.opening, self.exchange, self._inflater
+        relay = opening.relay
+        ctx, send, watchdog = relay.ctx, relay.send, relay.watchdog
+        now = asyncio.get_running_loop().time
+        withholder = opening.withholder if inflater is None else None
+        # An answer that began with a comment has promised plain text.
+        plain_only = ctx.response_started and inflater is not None
+        meter = ctx.meter
+        if self.data is None:
+            await self.read()
+        elif meter is not None:
+            self.again()
+        data, seen, events = self.data or b"", self.seen, self.events
+        decoder = self.decoder
+        eager = decoder.eager
+        if relay.beating is not None:
+            await relay.beating
+        ctx.committed = True
+        if not ctx.response_started:
+            ctx.insertion = b"" if inflater is None else None
+            await relay.start(exchange, event_stream=True)
+        while True:
+            out = data
+            if inflater is not None:
+                if plain_only:
+                    out = seen
+                    if inflater.blind:
+                        raise UpstreamInvalid(
+                            "The provider's stream is compressed in a way that cannot be undone here."
+                        )
+            elif withholder is not None:
+                out = withholder.feed(data)
+            if meter is not None:
+                ended = exchange.ended and withholder is None
+                plain = None if inflater is None or plain_only else seen
+                out = await opening.metered(meter, out, plain, last=ended)
+            if exchange.ended:
+                break
+            if out:
+                watchdog.sending = watchdog.touched
+                await send({"type": "http.response.body", "body": out, "more_body": True})
+                watchdog.sending = 0.0
+            if events is None:
+                events = decoder.feed(seen)
+            if eager or not ctx.first_token_at:
+                opening.observe(decoder, events)
+            events = None
+            data = seen = await exchange.read()
+            watchdog.touched = now()
+            if inflater is not None:
+                seen = inflater.feed(data)
+            if relay.beating is not None:
+                await relay.beating
+        opening.observe(decoder, decoder.feed(seen) if events is None else events)
+        opening.observe(decoder, decoder.close())
+        if withholder is not None:
+            rest = withholder.close()
+            out += rest if meter is None else await opening.metered(meter, rest, last=True)
+        if decoder.failed and not decoder.complete:
+            self.fault = Fault(kind="error_event", status=200)
+            ctx.error = UpstreamCut("The provider ended its stream with an error.")
+        elif not decoder.complete and (inflater is None or not inflater.blind):
+            if out:
+                await send({"type": "http.response.body", "body": out, "more_body": True})
+            raise UpstreamCut("The provider's stream broke off before its end.")
+        await send({"type": "http.response.body", "body": out, "more_body": False})

@@ -1,0 +1,540 @@
+"""One try at one target: sent, answered, and led to its commit point, the first real output. What came before that is held.
+
+A try that fails before says how (its ``Fault``) and leaves nothing behind; what it would have told the client is kept until it is
+known whether another try follows.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import structs
+
+from ..context import Attempt, StreamMeter
+from ..errors import (
+    EndpointUnsupported,
+    RateLimited,
+    RawHeaders,
+    TollwayError,
+    UpstreamAuthFailed,
+    UpstreamCut,
+    UpstreamDropped,
+    UpstreamError,
+    UpstreamInvalid,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from ..failover.classify import of_answer, of_error
+from ..policy.faults import Fault
+from ..policy.routes import SlowStream
+from ..protocols import Exchange, Meter, Step, Translation, UpstreamRequest
+from ..wire.endpoints import Dialect
+from ..wire.headers import value_of
+from ..wire.stream import StreamDecoder, StreamEvent, Withholder
+from ..wire.usage import Usage, excessive, visible_output
+from .announcing import request_id_in
+from .events import EventStream
+from .metered import MeteredExchange
+from .plain import OpaqueAnswer, PlainAnswer, Refusal
+from .replayed import Replayed
+from .translated import TranslatedAnswer, TranslatedError, TranslatedStream
+
+if TYPE_CHECKING:
+    from .relay import Relay
+
+TIME_LEFT = "x-tollway-timeout-ms"
+"""A client's own limit travels on, less what is used up of it."""
+
+
+class Pulse(Protocol):
+    """Whoever times a try: the request's watchdog, or in a race a timer of its own. Written by the try; loop seconds."""
+
+    answered: bool
+    touched: float
+
+
+class Answer(Protocol):
+    """One form of answer."""
+
+    @property
+    def data(self) -> bytes | None:
+        """What was read and has not left."""
+
+    @property
+    def decoder(self) -> StreamDecoder | None:
+        """What its events came to, where it has some."""
+
+    @property
+    def fault(self) -> Fault | None:
+        """How it failed while it was delivered."""
+
+    async def probe(self, slow: SlowStream | None) -> Fault | None:
+        """Reads up to the first real output, which is held. Raises ``UpstreamError``."""
+
+    async def deliver(self) -> None:
+        """All of it to the client, from its first byte."""
+
+
+class Opening:
+    """A try. ``open`` once, then either ``deliver`` or ``leave``."""
+
+    __slots__ = (
+        "_dropped",
+        "_headed",
+        "_late",
+        "_lease",
+        "_make_meter",
+        "_metered",
+        "_over",
+        "_rewritten",
+        "_settled",
+        "_told",
+        "_translation",
+        "answer",
+        "attempt",
+        "error",
+        "exchange",
+        "fault",
+        "provider",
+        "pulse",
+        "relay",
+        "request",
+        "step",
+        "target",
+        "task",
+        "transport",
+        "withholder",
+    )
+
+    def __init__(self, relay: "Relay", step: Step, pulse: Pulse) -> None:
+        target = step.candidate.target
+        self.relay = relay
+        self.step = step
+        self.pulse = pulse
+        self.target = target
+        self.provider, self.transport = relay.providers[account_of(target.provider, step.lease.key)]
+        self.attempt: Attempt | None = None
+        """``None``: nothing was sent."""
+        self.answer: Answer | None = None
+        self.exchange: Exchange | None = None
+        self.error: TollwayError | None = None
+        """What the client is told of it, unless there is an answer."""
+        self.fault: Fault | None = None
+        """How it failed before any output."""
+        self.withholder: Withholder | None = None
+        self.request: UpstreamRequest | None = None
+        self._translation: Translation | None = None
+        self._make_meter: Callable[[RawHeaders], Meter | None] | None = None
+        self._metered: MeteredExchange | None = None
+        self._dropped: list[str] = []
+        self._rewritten: list[str] = []
+        self._lease = step.lease
+        self._headed = 0.0
+        self._told = self._over = self._settled = False
+        self.task: asyncio.Task[Fault | None] | None = None
+        """The one it runs in, if that is not the request's own."""
+        self._late: UpstreamTimeout | None = None
+
+    # ---- up to the commit point -------------------------------------------------------------------------------------
+
+    async def open(self, *, hold: bool, slow: SlowStream | None = None) -> Fault | None:
+        """Up to the answer's head, or with ``hold`` up to its first real output. ``None``: it may be delivered.
+
+        Raises what ends the whole request: a ``ClientError``, a cancellation.
+        """
+        done = False
+        try:
+            await self._send()
+            self.answer = self._form(hold=hold)
+            if hold:
+                self.fault = await self.answer.probe(slow)
+            done = True
+        except asyncio.CancelledError:
+            late, task = self._late, asyncio.current_task()
+            # Cancelled by this try's own limit, and by nobody else?
+            if late is None or task is None or task.uncancel() > 0 or self.relay.ctx.interruption is not None:
+                raise
+            self._failed(late)
+            done = True
+        except TollwayError as error:
+            self._failed(error)
+            done = True
+        finally:
+            if not done:
+                self.abandon()
+        if self.fault is not None:
+            self._settle(self.fault)
+        return self.fault
+
+    def expire(self, error: UpstreamTimeout) -> None:
+        """A limit of this try has passed: it ends, the request does not."""
+        task = self.task or self.relay.ctx.task
+        if task is not None:
+            self._late = error
+            task.cancel()
+
+    def _failed(self, error: TollwayError) -> None:
+        """Notes how the try failed. Raises ``error`` where it is the request's fault and not the target's."""
+        relay, attempt = self.relay, self.attempt
+        if attempt is not None:
+            if not isinstance(error, UpstreamError):
+                self.abandon()
+                raise error
+            attempt.error = attempt.error or type(error).__name__
+            self.fault = of_error(error, now=relay.wall())
+        else:
+            # What the first target cannot be given is wrong with the request; what only another cannot, with that other.
+            if not isinstance(error, RateLimited | EndpointUnsupported) and not relay.ctx.attempts:
+                self.abandon()
+                raise error
+            self._unsent(error)
+        # Its traceback would keep every frame below for as long as this try is kept.
+        self.error = error.with_traceback(None)
+        self.abort()
+
+    def _unsent(self, error: TollwayError) -> None:
+        """Nothing was sent: the target cannot take such a request, or limits of ours forbid it."""
+        clock, lacks = self.relay.clock, self.request is None and not isinstance(error, RateLimited)
+        self.fault = Fault(kind="model_missing" if lacks else "limited_here", detail=type(error).__name__)
+        self.relay.unsent.append(
+            Attempt(
+                provider=self.target.provider,
+                model=self.target.model,
+                started=clock(),
+                ended=clock(),
+                error=type(error).__name__,
+                key=self._lease.key,
+                role=self.step.role,
+                fault=self.fault,
+            )
+        )
+
+    async def _send(self) -> None:
+        """Prepares, asks for admission, sends; returns at the head."""
+        relay, target = self.relay, self.target
+        ctx = relay.ctx
+        self._prepare()
+        if self.step.role == "fallback":
+            await relay.admission.attempt(ctx, target, self.step.candidate.model)
+        else:
+            await relay.admission.attempt(ctx, target)
+        try:
+            exchange = await self._try(fresh=False)
+        except UpstreamDropped as error:
+            exchange = await self._again_anew(error)
+        status = exchange.status
+        self._lease.answered(status, exchange.headers)
+        if self._make_meter is not None and status < 300:
+            meter = self._make_meter(exchange.headers)
+            if meter is not None:
+                self.exchange = self._metered = MeteredExchange(exchange, meter)
+        if not 200 <= status <= 599:
+            raise UpstreamInvalid("The provider answered with a status that is not HTTP's.", detail=f"status {status}")
+        if status == 407:
+            raise UpstreamUnavailable(
+                f"The proxy in front of provider {target.provider!r} wants credentials; check the provider's proxy."
+            )
+
+    def _prepare(self) -> None:
+        relay = self.relay
+        ctx = relay.ctx
+        dropped, rewritten = relay.notes
+        if len(ctx.dropped) > dropped or len(ctx.rewritten) > rewritten:
+            del ctx.dropped[dropped:], ctx.rewritten[rewritten:]
+        if relay.wants_usage:
+            self.withholder = Withholder()
+        prepared = self.provider.prepare(ctx, self.target, include_usage=relay.wants_usage, now=int(relay.wall()))
+        request, self._translation, self._make_meter = prepared.request, prepared.translation, prepared.meter
+        if TIME_LEFT.encode() in ctx.headers:
+            asked = ctx.controls.timeout is not None
+            request = with_time_left(request, max(0.0, ctx.deadline - relay.clock()) if asked else None)
+        self.request = request
+        if len(ctx.dropped) > dropped or len(ctx.rewritten) > rewritten:
+            self._dropped, self._rewritten = ctx.dropped[dropped:], ctx.rewritten[rewritten:]
+
+    async def _again_anew(self, error: UpstreamDropped) -> Exchange:
+        """A connection that died unanswered is tried once more on a new one where that creates nothing."""
+        first, request = self.attempt, self.request
+        assert first is not None and request is not None
+        if not self.relay.ctx.endpoint.replay or not isinstance(request.body, bytes):
+            raise error
+        first.maybe_billed, first.fault, first.ended = True, of_error(error), self.relay.clock()
+        return await self._try(fresh=True)
+
+    async def _try(self, *, fresh: bool) -> Exchange:
+        relay, target, request = self.relay, self.target, self.request
+        assert request is not None
+        ctx, clock = relay.ctx, relay.clock
+        if ctx.on_dispatch is not None:
+            ctx.on_dispatch()
+        if relay.unsent:
+            ctx.attempts += relay.unsent
+            relay.unsent.clear()
+        attempt = self.attempt = Attempt(
+            provider=target.provider,
+            model=target.model,
+            started=clock(),
+            key=self._lease.key,
+            role="retry" if fresh else self.step.role,
+        )
+        ctx.attempts.append(attempt)
+        try:
+            exchange = self.exchange = await self.transport.send(request, target.limits, fresh=fresh)
+        except Exception as error:
+            attempt.error = type(error).__name__
+            raise
+        attempt.status = exchange.status
+        if ctx.ledger_id:
+            attempt.upstream_id = request_id_in(exchange.headers)
+        pulse = self.pulse
+        pulse.answered = True
+        pulse.touched = asyncio.get_running_loop().time()
+        self._headed = clock()
+        ctx.timings.append(("upstream", self._headed - attempt.started))
+        return exchange
+
+    def _form(self, *, hold: bool) -> Answer:
+        """How this answer is read and passed on."""
+        exchange, translation = self.exchange, self._translation
+        assert exchange is not None
+        status = exchange.status
+        if translation is not None and status >= 300:
+            return TranslatedError(self, exchange, translation)
+        kind = (value_of(exchange.headers, b"content-type") or b"").lower()
+        if translation is not None:
+            if self.relay.ctx.request.stream and not kind.startswith(b"application/json"):
+                return TranslatedStream(self, exchange, translation)
+            return TranslatedAnswer(self, exchange, translation)
+        if status in (401, 403) and not self.provider.forwards:
+            return Refusal(self, exchange)
+        if status >= 400 and hold:
+            return PlainAnswer(self, exchange)
+        if kind.startswith(b"text/event-stream"):
+            return EventStream(self, exchange)
+        if kind.startswith(b"application/json") or self.relay.ctx.response_started:
+            return PlainAnswer(self, exchange)
+        return OpaqueAnswer(self, exchange)
+
+    # ---- after it ---------------------------------------------------------------------------------------------------
+
+    async def deliver(self) -> None:
+        """Gives the client what came of this try: its answer, or the error in its place. Raises as the request ends."""
+        relay = self.relay
+        ctx = relay.ctx
+        try:
+            if self.error is not None:
+                raise self.error
+            if relay.beating is not None:
+                await relay.beating
+            if ctx.answers:
+                await self._filter()
+            answer = self.answer
+            assert answer is not None
+            ctx.first_byte_at = self._headed
+            await answer.deliver()
+        except BaseException as error:
+            self.abort()
+            self._settle(self._fault_of(error))
+            raise
+        else:
+            self._end(abort=False)
+            self._settle(answer.fault or self._fault_of_status())
+
+    async def _filter(self) -> None:
+        """Those who look at the answer see it from its first byte, and may put another in its place."""
+        exchange, answer, request = self.exchange, self.answer, self.request
+        assert exchange is not None and answer is not None and request is not None
+        if answer.data is not None:
+            exchange = Replayed(exchange, answer.data)
+        for look in self.relay.ctx.answers:
+            exchange = await look(request, exchange, self._again)
+        self.exchange = exchange
+        self.answer = self._form(hold=False)
+
+    async def _again(self, request: UpstreamRequest) -> Exchange:
+        return await self.transport.send(request, self.target.limits)
+
+    def _fault_of(self, error: BaseException) -> Fault | None:
+        """What an ending says about the target. A client that left, a limit of ours or a deadline says nothing."""
+        if isinstance(error, asyncio.CancelledError):
+            interruption = self.relay.ctx.interruption
+            return of_error(interruption) if isinstance(interruption, UpstreamTimeout) else None
+        if self.answer is not None and self.answer.fault is not None:
+            return self.answer.fault
+        return of_error(error, now=self.relay.wall()) if isinstance(error, UpstreamError) else None
+
+    def _fault_of_status(self) -> Fault | None:
+        exchange = self.exchange
+        assert exchange is not None
+        if exchange.status < 400:
+            self.begun()
+            return None
+        return of_answer(exchange.status, exchange.headers, b"", now=self.relay.wall())
+
+    def adopt(self) -> None:
+        """This is the try whose answer the client gets: the context says so."""
+        ctx, attempt, (dropped, rewritten) = self.relay.ctx, self.attempt, self.relay.notes
+        ctx.target = self.target
+        if self._dropped or len(ctx.dropped) > dropped:
+            ctx.dropped[dropped:] = self._dropped
+        if self._rewritten or len(ctx.rewritten) > rewritten:
+            ctx.rewritten[rewritten:] = self._rewritten
+        if attempt is not None and ctx.attempts[-1] is not attempt:
+            ctx.attempts.remove(attempt)
+            ctx.attempts.append(attempt)
+
+    # ---- its end ----------------------------------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        """Another try follows: the connection is closed, and what this one may have cost is noted."""
+        attempt, fault, exchange = self.attempt, self.fault, self.exchange
+        if attempt is not None and fault is not None:
+            attempt.maybe_billed = fault.action.billed
+        if self._headed:
+            self.relay.ctx.timings.append(("upstream", self.relay.clock() - self._headed))
+        whole = exchange is None or exchange.ended
+        if not whole and self.error is None:
+            self.error = UpstreamCut("The provider's answer failed before it began.")
+        self._end(abort=not whole)
+
+    def lost(self) -> None:
+        """A race was won by another: closed at once. What it had used is noted."""
+        attempt, answer = self.attempt, self.answer
+        if attempt is not None and not attempt.ended:
+            output = answer.decoder.tokens if answer is not None and answer.decoder is not None else 0
+            attempt.maybe_billed = True
+            attempt.usage = Usage(input=self.relay.ctx.estimate.likely, output=output)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Ends the try, without a word about the target unless the request ends because of it."""
+        self.abort()
+        self._settle(self._fault_of(asyncio.CancelledError()))
+
+    def abort(self) -> None:
+        """Closes the connection, so that the provider stops generating."""
+        self._end(abort=True)
+
+    def _end(self, *, abort: bool) -> None:
+        exchange = self.exchange
+        if exchange is None or self._over:
+            return
+        self._over = True
+        if abort:
+            exchange.abort()
+        else:
+            exchange.release()
+
+    def _settle(self, fault: Fault | None) -> None:
+        """The target's health is told how the try ended, and its place is free. Once."""
+        if self._settled:
+            return
+        self._settled = True
+        attempt, lease = self.attempt, self._lease
+        if attempt is not None:
+            attempt.ended = self.relay.clock()
+            attempt.fault = fault
+        if fault is not None:
+            lease.failed(fault)
+        lease.close()
+
+    # ---- what passed ------------------------------------------------------------------------------------------------
+
+    def new_decoder(self, dialect: Dialect) -> StreamDecoder:
+        """For a stream of this try."""
+        relay = self.relay
+        request = relay.ctx.request
+        asked = self.withholder is not None or (
+            request.stream_options is not None and request.stream_options.include_usage is True
+        )
+        return StreamDecoder(
+            dialect,
+            eager=relay.eager,
+            usage_due=asked or dialect == "responses",
+            choices=request.n or 1,
+        )
+
+    def begun(self) -> None:
+        """The first real output has come."""
+        if not self._told and not self._settled and self.attempt is not None:
+            self._told = True
+            self._lease.first_output(self.relay.clock() - self.attempt.started)
+
+    def observe(self, decoder: StreamDecoder, events: Sequence[StreamEvent]) -> None:
+        """What has left, for those who watch."""
+        ctx = self.relay.ctx
+        if decoder.tokens:
+            ctx.last_token_at = self.relay.clock()
+            if not ctx.first_token_at:
+                ctx.first_token_at = ctx.last_token_at
+                self.begun()
+        for observer in ctx.observers:
+            observer(events)
+
+    async def metered(
+        self, meter: StreamMeter, data: bytes, plain: bytes | None = None, *, last: bool = False
+    ) -> bytes:
+        """What of ``data`` may leave. At a limit the granted rest leaves and the limit's error is raised.
+
+        ``plain``: what ``data`` is when decompressed; such a stream leaves read by read and is cut before the read that is too much.
+        """
+        out = meter.feed(data if plain is None else plain)
+        if last:
+            out += meter.finish()
+        while meter.waiting and meter.error is None:
+            out += await meter.more()
+        if meter.error is None:
+            return out if plain is None else data
+        if plain is None and out:
+            await self.relay.send({"type": "http.response.body", "body": out, "more_body": True})
+            decoder = self.answer.decoder if self.answer is not None else None
+            if decoder is not None:
+                self.observe(decoder, decoder.feed(out))
+        raise meter.error
+
+    def conclude(self) -> None:
+        """What the answer came to, however it ended: reported usage, else the text to count. The last thing that is asked of a try."""
+        ctx, metered = self.relay.ctx, self._metered
+        decoder = self.answer.decoder if self.answer is not None else None
+        # No cycle keeps a finished request until the collector runs.
+        self.answer = None
+        if decoder is not None:
+            self._conclude(decoder)
+        if metered is not None:
+            ctx.usage = metered.meter.usage or ctx.usage
+            if metered.meter.usage is None:
+                ctx.output_text[:] = [metered.meter.text]
+
+    def _conclude(self, decoder: StreamDecoder) -> None:
+        ctx, translation = self.relay.ctx, self._translation
+        ctx.token_events = decoder.tokens
+        reported = translation.usage if translation is not None else None
+        if translation is None or ctx.endpoint.dialect in ("chat", "completions"):
+            # Behind a front the figures in the stream are ours: zeros where the provider reported none.
+            reported = reported or decoder.usage
+        if reported is not None:
+            ctx.usage = reported
+        # The text settles what was not reported, what can hardly be true, and what was cut after an early report.
+        whole = reported is not None and decoder.complete and (reported.output > 0 or not decoder.tokens)
+        if reported is None or not whole or excessive(visible_output(reported), decoder.tokens):
+            ctx.output_text.append(decoder.text())
+            ctx.output_dropped = decoder.dropped
+
+    def credentials_refused(self, detail: str) -> UpstreamAuthFailed:
+        """Our own credentials: a 502, because a 401 would blame the client's key."""
+        return UpstreamAuthFailed(
+            f"Provider {self.target.provider!r} refused the gateway's credentials; check its api_key.", detail=detail
+        )
+
+
+def account_of(provider: str, key: int) -> str:
+    """The name under which a provider's account with its ``key``-th key is kept."""
+    return provider if key == 0 else f"{provider}#{key + 1}"
+
+
+def with_time_left(request: UpstreamRequest, seconds: float | None) -> UpstreamRequest:
+    """``request`` with what is left of the client's own limit; ``None``: the client may not set one, so that none travels."""
+    headers = [pair for pair in request.headers if pair[0] != TIME_LEFT]
+    if seconds is not None and len(headers) < len(request.headers):
+        headers.append((TIME_LEFT, str(max(1, int(seconds * 1000)))))
+    return structs.replace(request, headers=headers)

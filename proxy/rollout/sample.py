@@ -1,0 +1,11 @@
+"""Which requests are tried on: told from the request's id alone, so that the same request is always decided alike."""
+
+from hashlib import blake2b
+
+_WHOLE = 2**64
+
+
+def sampled(request_id: str, share: float, *, salt: bytes) -> bool:
+    """Is the request among ``share`` of all? Different salts (at most 16 bytes) choose independently of each other."""
+    digest = blake2b(request_id.encode("utf-8", "replace"), digest_size=8, person=salt).digest()
+    return int.from_bytes(digest, "big") < share * _WHOLE

@@ -1,0 +1,122 @@
+"""Quality scores of models by class of prompt, from a file that the operator or an evaluation writes (docs/routing.md).
+
+Read strictly, when the configuration is: a score that is silently not used would be worse than none.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from ..policy.targets import Candidate
+from ..wire.values import UNREADABLE
+from .kinds import KINDS
+from .remembered import Remembered
+
+VERSION = 1
+
+GENERAL = "general"
+
+UNSCORED = -1.0
+"""In ``of_all``, where nothing is known; every score is greater."""
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of a file."""
+
+S = TypeVar("S", bound=Struct)
+
+Unit = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Score(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``score`` from 0 to 1 over ``n`` prompts; ``interval``: where it lies with 95 % certainty, for people."""
+
+    score: Unit
+    n: Annotated[int, Meta(ge=1)]
+    interval: tuple[Unit, Unit] | None = None
+
+
+class _File(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    version: int
+    generated: str
+    scores: dict[str, dict[str, Raw]]
+    source: str = ""
+
+
+class Scores:
+    """Looked up by ``provider/model`` first, then by the public name; of a class without a score the general one holds."""
+
+    def __init__(self, scores: Mapping[str, Mapping[str, Score]], *, generated: str = "") -> None:
+        self._scores = scores
+        self.generated = generated
+        self._known: dict[str, Remembered[float]] = {kind: Remembered(partial(self._look, kind)) for kind in KINDS}
+
+    def of(self, candidate: Candidate, kind: str) -> float | None:
+        """From 0 to 1; ``None``: nothing is known."""
+        found = self.of_all((candidate,), kind)[0]
+        return found if found >= 0 else None
+
+    def of_all(self, candidates: Sequence[Candidate], kind: str) -> list[float]:
+        """One for each, ``UNSCORED`` where nothing is known."""
+        return (self._known.get(kind) or self._known[GENERAL])(candidates)
+
+    def _look(self, kind: str, candidate: Candidate) -> float:
+        for name in (candidate.place, candidate.model):
+            by_kind = self._scores.get(name, {})
+            found = by_kind.get(kind) or by_kind.get(GENERAL)
+            if found is not None:
+                return found.score
+        return UNSCORED
+
+
+NO_SCORES = Scores({})
+
+
+def load_scores(path: str | Path) -> Scores:
+    """Reads the file. Raises ``ValueError``: which file, where in it, what is wrong, and the fix."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise ValueError(
+            f"the file of quality scores {path} cannot be read ({error.strerror}); name one that is there, or leave it out"
+        ) from None
+    if len(data) > LARGEST:
+        raise ValueError(f"the file of quality scores {path} is larger than {LARGEST // 2**20} MiB; leave models out")
+    return scores_in(data, str(path))
+
+
+def scores_in(data: bytes, name: str) -> Scores:
+    """``data`` as the contents of the file ``name``. Raises ``ValueError``."""
+    read = _decoded(data, _File, name, "")
+    if read.version != VERSION:
+        raise ValueError(f"{name}: version is {read.version}, and this gateway reads version {VERSION}: write it anew")
+    scores = {
+        model: {kind: _score(score, kind, name, f"scores[{model!r}][{kind!r}]") for kind, score in kinds.items()}
+        for model, kinds in read.scores.items()
+    }
+    return Scores(scores, generated=read.generated)
+
+
+def _score(raw: Raw, kind: str, name: str, at: str) -> Score:
+    if kind not in KINDS:
+        raise ValueError(f"{name}: {at} is no class of prompt that exists; classes are {', '.join(KINDS)}")
+    found = _decoded(raw, Score, name, at)
+    if found.interval is not None and not found.interval[0] <= found.score <= found.interval[1]:
+        raise ValueError(f"{name}: {at}: the interval does not hold the score; write it as [low, high] around it")
+    return found
+
+
+def _decoded(data: bytes | Raw, kind: type[S], name: str, at: str) -> S:
+    """``at``: where in the file it stands."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$")
+        place = (at + where.rstrip("`")).lstrip(".") or "the top level"
+        raise ValueError(f"{name}: {what} (at {place}); docs/routing.md shows the format") from None
+    except UNREADABLE as error:
+        raise ValueError(f"{name}: not JSON ({type(error).__name__}); docs/routing.md shows the format") from None
