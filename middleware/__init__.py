@@ -11,6 +11,7 @@ from proxy.wire.endpoints import COUNT_TOKENS, MODELS, NATIVE, REALTIME, TOKENS,
 
 from . import (
     auth,
+    canary,
     edge,
     models,
     native,
@@ -53,6 +54,8 @@ _CHAINS: dict[Endpoint, tuple[edge.Link, ...]] = {
 def build_chain(endpoint: Endpoint, path: str | None, services: Services) -> ASGIApp:
     """The chain of one endpoint. ``path`` is fixed for listed paths, ``None`` where it comes with the request."""
     links = _CHAINS.get(endpoint, CHAIN)
+    if services.arm:
+        links = (links[0], canary.link, *links[1:])
     if services.owners is None:
         links = tuple(each for each in links if each is not ownership.link)
     if endpoint is TOKENS:

@@ -1,6 +1,6 @@
 """Innermost for WebSockets: frames pass both ways unmodified, close codes included.
 
-The upstream is dialled before the client is accepted, so a refusal still has a status. Granian forgets accepted sockets on
+The upstream is dialled before the client is accepted, at another target where the first refuses, so a refusal still has a status. Granian forgets accepted sockets on
 SIGTERM; the registry of requests is what lets shutdown wait for their settlement.
 """
 
@@ -9,7 +9,7 @@ import re
 
 from starlette.types import ASGIApp
 
-from proxy.context import Attempt, Receive, RequestContext, Scope, Send, context_of
+from proxy.context import Receive, RequestContext, Scope, Send, context_of
 from proxy.errors import (
     AuthenticationFailed,
     ClientGone,
@@ -17,8 +17,10 @@ from proxy.errors import (
     InvalidRequest,
     PermissionDenied,
     UpstreamAuthFailed,
+    UpstreamError,
 )
-from proxy.protocols import Admission, Clock, Providers, Tasks, UpstreamSocket
+from proxy.protocols import Admission, Clock, Courses, Providers, Tasks, UpstreamSocket
+from proxy.relay.dialling import Line, dialled
 from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
 from proxy.wire.stream import read_realtime_usage
@@ -31,48 +33,67 @@ _ACCOUNT_SUBPROTOCOLS = (SUBPROTOCOL, b"openai-organization.", b"openai-project.
 
 
 class RealtimeApp:
-    """Relays one WebSocket to ``ctx.target``."""
+    """Relays one WebSocket to the first of its targets that takes it."""
 
     def __init__(
-        self, *, providers: Providers, admission: Admission, origins: tuple[str, ...], tasks: Tasks, clock: Clock
+        self,
+        *,
+        courses: Courses,
+        providers: Providers,
+        admission: Admission,
+        origins: tuple[str, ...],
+        tasks: Tasks,
+        clock: Clock,
+        wall: Clock,
     ) -> None:
+        self._courses = courses
         self._providers = providers
         self._admission = admission
         self._origins = origins
         self._tasks = tasks
         self._clock = clock
+        self._wall = wall
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ctx = context_of(scope)
         self._check_origin(ctx)
         if ctx.target is None:
             raise InternalError(detail="no target")
-        provider, transport = self._providers[ctx.target.provider]
-        await self._admission.attempt(ctx, ctx.target)
         offered = offered_subprotocols(ctx.headers.get(b"sec-websocket-protocol", b""))
-        attempt = Attempt(provider=ctx.target.provider, model=ctx.target.model, started=self._clock())
-        ctx.attempts.append(attempt)
-        request = provider.prepare(ctx, ctx.target, include_usage=False, now=0).request
         message = await receive()
         if message["type"] != "websocket.connect":
             raise ClientGone("The client left.")
-        if ctx.on_dispatch is not None:
-            ctx.on_dispatch()
-        try:
-            upstream = await transport.connect(request, ctx.target.limits, offered)
-        except UpstreamAuthFailed as error:
-            if provider.forwards:
-                raise AuthenticationFailed("The provider refused the key.", detail=error.detail) from error
-            raise
-        attempt.status = 101
+        line = await self._dialled(ctx, offered)
+        upstream, error = line.socket, None
+        assert upstream is not None
         try:
             chosen = upstream.subprotocol if upstream.subprotocol in offered else None
             await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
             ctx.status, ctx.response_started, ctx.committed = 101, True, True
             ctx.first_byte_at = self._clock()
             await self._relay(ctx, receive, send, upstream)
+        except UpstreamError as failure:
+            error = failure
+            raise
         finally:
+            line.end(self._clock(), error)
             await asyncio.shield(upstream.close(1001, ""))
+
+    async def _dialled(self, ctx: RequestContext, offered: list[str]) -> Line:
+        try:
+            return await dialled(
+                ctx,
+                self._courses.course(ctx),
+                providers=self._providers,
+                admission=self._admission,
+                clock=self._clock,
+                wall=self._wall,
+                offered=offered,
+            )
+        except UpstreamAuthFailed as error:
+            if ctx.target is not None and self._providers[ctx.target.provider][0].forwards:
+                raise AuthenticationFailed("The provider refused the key.", detail=error.detail) from error
+            raise
 
     def _check_origin(self, ctx: RequestContext) -> None:
         """A page of another site must not use a key its visitor's browser holds."""
@@ -178,9 +199,11 @@ def offered_subprotocols(header: bytes) -> list[str]:
 def app(endpoint: Endpoint, services: Services) -> ASGIApp:
     """The innermost application of the WebSocket chain."""
     return RealtimeApp(
+        courses=services.courses,
         providers=services.providers,
         admission=services.admission,
         origins=services.config.server.cors.origins,
         tasks=services.tasks,
         clock=services.clock,
+        wall=services.wall,
     )

@@ -9,7 +9,7 @@ import msgspec
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from proxy.context import Receive, RequestContext, Scope, Send, context_of
+from proxy.context import Receive, RequestContext, Scope, Send, Settler, context_of
 from proxy.local.answer import answer_json
 from proxy.protocols import Clock, Router
 from proxy.services import Services
@@ -23,10 +23,14 @@ Explain = Callable[[RequestContext], JsonObject]
 class RoutingMiddleware:
     """Puts plan, target and route on the context; answers a dry run. Raises what ``protocols.Router`` does."""
 
-    def __init__(self, app: ASGIApp, *, router: Router, explain: Explain, clock: Clock) -> None:
+    def __init__(
+        self, app: ASGIApp, *, router: Router, explain: Explain, clock: Clock, shadow: Settler | None = None
+    ) -> None:
+        """``shadow``: what follows a request whose route has one."""
         self.app = app
         self._router = router
         self._explain = explain
+        self._shadow = shadow
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,9 +42,17 @@ class RoutingMiddleware:
         if ctx.controls.dry_run:
             await answer_json(ctx, send, msgspec.json.encode(self._explain(ctx)))
             return
+        if self._shadow is not None and plan.route.shadow is not None:
+            ctx.settlers.append(self._shadow)
         await self.app(scope, receive, send)
 
 
 def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:
     """What the link is built from."""
-    return Middleware(RoutingMiddleware, router=services.router, explain=services.explain, clock=services.clock)
+    return Middleware(
+        RoutingMiddleware,
+        router=services.router,
+        explain=services.explain,
+        shadow=services.shadow,
+        clock=services.clock,
+    )

@@ -12,6 +12,7 @@ from .config.problems import Problem
 from .protocols import Authorizer, Provider, Providers, Transport
 from .providers import PROVIDERS
 from .providers.base import AuthSpec, OptionError, Settings
+from .routing.scores import load_scores
 from .upstream.auth import SCHEMES
 from .upstream.authorized import AuthorizedTransport
 
@@ -78,9 +79,22 @@ def load_checked(path: str | None, environ: Mapping[str, str], overrides: Mappin
             at = f"providers.{name}"
             origin = loaded.origins.get(f"{at}.{error.key}") or loaded.origins.get(f"{at}.use")
             problems.append(Problem(path=f"{at}.{error.key}", message=error.message, where=origin))
+    problems += _scores(loaded)
     if problems:
         raise ConfigError(problems, loaded.sources)
     return loaded
+
+
+def _scores(loaded: Loaded) -> list[Problem]:
+    """What is wrong with the file of quality scores."""
+    path = loaded.config.routing.scores
+    if path is None:
+        return []
+    try:
+        load_scores(path)
+    except ValueError as error:
+        return [Problem(path="routing.scores", message=str(error), where=loaded.origins.get("routing.scores"))]
+    return []
 
 
 def _without_incomplete(loaded: Loaded, environ: Mapping[str, str]) -> Loaded:

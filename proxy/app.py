@@ -7,9 +7,10 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from random import Random
 
+from msgspec import structs
 from prometheus_client import CollectorRegistry
-from starlette.types import ASGIApp
 
 from middleware import build_chain
 
@@ -21,12 +22,21 @@ from .config.reload import Watcher
 from .config.show import Change
 from .context import Receive, RequestContext, Scope, Send, StreamMeter
 from .counting import ChainCounter
+from .failover import classify
+from .generations import Generations, Staging
 from .identity.authorisation import authorise
 from .inflight import InFlight
 from .lifespan import Lifespan
 from .limits.meter import Extend, LiveMeter
 from .local.health import Health, State
+from .protocols import Board, Pricing
 from .refreshing import Refresher
+from .rollout.canary import Canary
+from .rollout.expenses import Expenses
+from .rollout.observed import ArmTelemetry
+from .rollout.places import Places
+from .rollout.shadow import Shadows
+from .rollout.trying import Means
 from .scheduling import yield_to_loop
 from .services import Services
 from .settlement import Settler
@@ -37,12 +47,12 @@ from .telemetry.access_log import AccessLog
 from .telemetry.metrics import Metrics
 from .telemetry.recorder import Recorder
 from .telemetry.registry import exposed_registry
+from .telemetry.rollouts import CanaryLog, ShadowLog
 from .telemetry.spending import Spending
 from .tokens.counter import TokenCounter
 from .tracing import Tracing
 from .transports import TransportPool
 from .upstream.fetch import fetch
-from .wire.endpoints import Endpoint
 
 _log = logging.getLogger("tollway.app")
 
@@ -87,26 +97,32 @@ class Gateway:
         self._tokens = TokenCounter()
         self._counter = ChainCounter(self._tokens)
         self.tasks = InFlight()
-        self._pool = TransportPool()
+        self._pool = TransportPool(clock)
         self.state = State()
         self._stores = Stores(config, self.metrics)
         self._steering = Steering(config, self.metrics, clock=clock, wall=time.time)
         self._tracing = self._traced(config)
         self._administration: Administration | None = None
         self._shared = self._sharing()
-        self._services = self._generation(config)
+        self._places = Places(self.tasks)
+        # Not for secrets: which requests a trial gets.
+        self._canary = Canary(clock=clock, random=Random(os.urandom(8)), records=CanaryLog(self.metrics))  # noqa: S311
+        self._generations = Generations(
+            config, make=self._generation, chain=build_chain, canary=self._canary, state=self.state
+        )
         exposed = exposed_registry(registry) if registry is not None else None
         self._health = Health(self.state, registry=exposed)
-        self._surface = Surface(self._chain, self._health, config.server.cors)
+        self._surface = Surface(self._generations.build, self._health, config.server.cors)
+        self._generations.show(self._surface.rebuild)
         self._watcher = Watcher(
             loaded, reload=reload, on_change=self._apply, on_error=self._refuse, on_recovery=self._recovered
         )
         self._lifespan = Lifespan(start=self._start, stop=self._stop)
         self._skipped = 0
         self._refresher = Refresher(
-            lambda: self._services.config.catalogue.refresh,
+            lambda: self._generations.current.config.catalogue.refresh,
             fetch=fetch,
-            applied=self._refreshed,
+            applied=self._generations.remake,
             told=self.metrics.catalogue_refreshed,
             clock=clock,
         )
@@ -134,12 +150,17 @@ class Gateway:
             tasks=self.tasks,
         )
 
-    def _generation(self, config: Config) -> Services:
-        stores = self._stores
+    def _generation(self, config: Config, staging: Staging | None = None) -> Services:
+        """``staging``: it is one of two, and the other's connections stay."""
+        stores, beside = self._stores, staging.beside if staging is not None else None
+        tried = staging is not None and staging.tried
+        if not tried:
+            self._steering.use(config)
+        telemetry = self._recorder if staging is None else ArmTelemetry(self._recorder, staging.trial, staging.arm)
         directory = generation.directory(config)
         pricing = generation.pricing(config)
         gateway, models, providers = generation.shared_rules(config)
-        steered = self._steering.made(config, directory)
+        steered = self._steering.made(config, directory, apart=tried)
         self._explainer = steered.explainer
         services = Services(
             config=config,
@@ -156,12 +177,14 @@ class Gateway:
             router=steered.router,
             courses=steered.courses,
             explain=steered.explainer,
-            providers=accounts.providers(config, self._pool.use(config.providers), os.environ),
+            providers=accounts.providers(
+                config, self._pool.use(config.providers, beside.providers if beside is not None else None), os.environ
+            ),
             counter=self._counter,
-            telemetry=self._recorder,
+            telemetry=telemetry,
             settlement=Settler(
                 counter=self._counter,
-                telemetry=self._recorder,
+                telemetry=telemetry,
                 pricing=pricing,
                 ledger=stores.ledger,
                 forecast=stores.forecast,
@@ -187,9 +210,37 @@ class Gateway:
             body_limits=generation.body_limits(config),
             clock=self._clock,
             wall=time.time,
+            arm=staging.arm.name if staging is not None else "",
         )
         self._known = generation.known_models(config)
-        return services
+        if beside is not None:
+            self._known |= generation.known_models(beside)
+        if all(model.shadow is None for model in config.models.values()):
+            return services
+        return structs.replace(services, shadow=self._shadows(services, steered.board, pricing).after)
+
+    def _shadows(self, services: Services, board: Board, pricing: Pricing) -> Shadows:
+        """What follows requests whose route has a shadow."""
+        means = Means(
+            router=services.router,
+            board=board,
+            admission=services.admission,
+            providers=services.providers,
+            account=accounts.account_name,
+            classify=classify,
+            counter=services.counter,
+            settlement=services.settlement,
+            expenses=Expenses(
+                pricing=pricing,
+                ledger=self._stores.ledger,
+                ident=self._shared.ident,
+                clock=services.clock,
+                wall=services.wall,
+            ),
+            clock=services.clock,
+            wall=services.wall,
+        )
+        return Shadows(self._places, means, ShadowLog(self.metrics, known_models=self._is_known))
 
     def _traced(self, config: Config) -> Tracing:
         """How requests were routed, by request id; those that ask for it are told to all workers."""
@@ -224,35 +275,26 @@ class Gateway:
             clock=self._clock,
         )
 
-    def _chain(self, endpoint: Endpoint, path: str | None) -> ASGIApp:
-        return build_chain(endpoint, path, self._services)
-
     def _is_known(self, model: str) -> bool:
         return model in self._known
 
     async def _apply(self, loaded: Loaded, change: Change) -> None:
         """A good new configuration: new chains, swapped in; what needs a restart is said and left."""
         self._stores.use(loaded.config, generation.terms_of(loaded.config))
-        self._steering.use(loaded.config)
         self._tracing.resize(loaded.config.routing.traces)
-        self._services = self._generation(loaded.config)
-        self._surface.rebuild(self._chain)
+        self._generations.take(loaded)
         if self._administration is not None:
             self._surface.admin.app = self._administration.app(loaded.config)
+        self.metrics.reload_success.set(1)
         self.metrics.reload_time.set_to_current_time()
         _log.info("configuration applied: %s", ", ".join(change.hot) or "nothing")
         if change.restart:
             _log.warning("these changes need a restart: %s", ", ".join(change.restart))
 
-    def _refreshed(self) -> None:
-        """A new catalogue: what is listed and known by name follows."""
-        self._services = self._generation(self._services.config)
-        self._surface.rebuild(self._chain)
-
     def _recovered(self) -> None:
-        """The file is good again, be it the old one."""
-        self.state.config_error = ""
-        self.metrics.reload_success.set(1)
+        """The file is good again, be it the old one, or the one that was tried and taken back."""
+        self.state.config_error = self._canary.refusal
+        self.metrics.reload_success.set(0 if self._canary.refusal else 1)
 
     def _refuse(self, error: ConfigError) -> None:
         """A bad new configuration: nothing changes, and everybody can see why."""
@@ -273,8 +315,8 @@ class Gateway:
         signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(self.drain))
         await self._stores.open(generation.terms_of(self._config))
         self._shared = self._sharing()
-        self._services = self._generation(self._config)
-        self._surface.rebuild(self._chain)
+        self._generations.remake()
+        self._generations.share(self._stores.shared, self.tasks)
         self._administration = Administration(self._stores, self._config, trace=self._tracing.find)
         self._surface.admin.app = self._administration.app(self._config)
         loops = (
@@ -310,11 +352,13 @@ class Gateway:
         self.drain()
         for task in self._background:
             task.cancel()
+        self._places.close()
         await asyncio.gather(*self._background, return_exceptions=True)
         if not await self.tasks.settle(5.0):
             self.tasks.end_all()
             await self.tasks.settle(2.0)
         await self._steering.close()
+        await self._generations.close()
         await self._stores.close()
         await self._pool.close()
         self._tokens.close()
@@ -340,4 +384,6 @@ class Gateway:
             skipped = self._tokens.overflowed
             self.metrics.counts_skipped.inc(skipped - self._skipped)
             self._skipped = skipped
-            await self._pool.sweep(self.tasks.providers())
+            if self._generations.look():
+                self._recovered()
+            await self._pool.sweep(min(self.tasks.oldest(), self._places.oldest()))

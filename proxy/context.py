@@ -156,6 +156,8 @@ class Attempt(Struct, kw_only=True):
     key: int = 0
     """Which of the provider's keys, counted from 0."""
     role: Role = "first"
+    public: str = ""
+    """The public model name that it answers for: a fallback's own, and what ``auto`` stands for. Prices go by it."""
     fault: Fault | None = None
     ended: float = 0.0
     usage: Usage | None = None
@@ -302,7 +304,7 @@ class RequestContext(Struct, kw_only=True):
     ledger_id: str = ""
     on_dispatch: Callable[[], None] | None = None
     costing: Callable[[Usage], int | None] | None = None
-    retarget: Callable[[Target], Awaitable[None]] | None = None
+    retarget: Callable[[Target, str], Awaitable[None]] | None = None
     settled: Settled | None = None
     route: str = ""
     target: Target | None = None

@@ -1,12 +1,13 @@
 """The chains in force: of one configuration, or of two while a changed one is on trial."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct, structs
 from starlette.types import ASGIApp
 
 from .config import Config, Loaded
+from .inflight import InFlight
 from .local.health import State
 from .rollout.arm import Arm
 from .rollout.canary import Canary, Trial
@@ -15,6 +16,14 @@ from .rollout.split import Split
 from .services import Services
 from .surface import Build
 from .wire.endpoints import Endpoint
+
+if TYPE_CHECKING:
+    from .state.link import StateLink
+    from .state.push import Push
+    from .state.settings import LinkSettings
+
+CHANNEL = "{tollway}:canary"
+"""Where workers tell each other how a trial ended."""
 
 
 class Staging(Struct, frozen=True, kw_only=True):
@@ -56,6 +65,7 @@ class Generations:
         self._state = state
         self._rebuild: Callable[[Build], None] = _unseen
         self._tried: Config | None = None
+        self._push: Push | None = None
         self.current = make(config)
 
     def show(self, rebuild: Callable[[Build], None]) -> None:
@@ -94,6 +104,22 @@ class Generations:
         self._state.config_error = "" if end.kept else end.said
         self._serve(kept if kept is not None else self.current.config)
         return True
+
+    def share(self, shared: "tuple[LinkSettings, StateLink] | None", tasks: InFlight) -> None:
+        """Where a state is shared, a verdict of one worker is every worker's."""
+        if shared is None:
+            return
+        from .state.push import Push  # noqa: PLC0415 - an extra
+
+        settings, link = shared
+        push = self._push = Push(settings, link, channel=CHANNEL)
+        push.listen(self._canary.heard)
+        self._canary.tell = lambda word: tasks.spawn(push.publish(word))
+
+    async def close(self) -> None:
+        """Nothing is heard any more."""
+        if self._push is not None:
+            await self._push.close()
 
     def _serve(self, config: Config) -> None:
         self._tried = None

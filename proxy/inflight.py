@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from math import inf
 from typing import Any
 
 from .context import RequestContext
@@ -30,9 +31,9 @@ class InFlight:
         """It ended."""
         self._requests.pop(id(ctx), None)
 
-    def providers(self) -> set[str]:
-        """Names of the providers that requests under way are using."""
-        return {ctx.target.provider for ctx in self._requests.values() if ctx.target is not None}
+    def oldest(self) -> float:
+        """When the oldest request under way began; infinite when there is none."""
+        return min((ctx.started for ctx in self._requests.values()), default=inf)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs ``work`` in a task that no request owns; a failure is logged, shutdown waits for it."""

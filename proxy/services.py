@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from .config import Config
-from .context import RequestContext
+from .context import RequestContext, Settler
 from .protocols import (
     Admission,
     Authenticator,
@@ -50,5 +50,7 @@ class Services(Struct, frozen=True, kw_only=True):
     clock: Clock
     wall: Clock
     """Unix seconds."""
+    shadow: Settler | None = None
+    """What follows a request whose route has a shadow; ``None`` where no route has."""
     arm: str = ""
     """Which of two generations it is while a changed configuration is on trial: ``base`` or ``trial``."""

@@ -16,6 +16,7 @@ from msgspec import convert, structs
 
 from .admission.asking import Calendar
 from .admission.limiter import Forecast
+from .affinity.needed import needed
 from .config import Config
 from .config.checks_policy import effective_state
 from .config.stores import EMBEDDED_STATE
@@ -252,8 +253,8 @@ class Stores:
             await self.limits.settle(held, [entry.charge] * len(held.grants))
 
     async def _open_owners(self) -> Owners | None:
-        """Who made what; ``None`` where callers bring their own provider key, or there is only one."""
-        if self._config.auth.mode != "keys":
+        """Who made what, and where; ``None`` where callers are not kept apart here and nothing could have been made elsewhere."""
+        if self._config.auth.mode != "keys" and not needed(self._config):
             return None
         database = self.database
         if database is not None:
@@ -275,6 +276,8 @@ class Stores:
     def _has_tenants(self) -> bool:
         """Can there be callers who must not see each other's objects?"""
         config = self._config
+        if config.auth.mode != "keys":
+            return False
         accounts = {key.account or key.name for key in config.keys}
         return len(accounts) > 1 or config.storage.type != "none" or config.auth.jwt is not None
 

@@ -1,11 +1,14 @@
 """The pools of one process, one a provider: kept across reloads where nothing changed, closed once nobody uses them."""
 
 import ssl
-from collections.abc import Iterable
 from pathlib import Path
 
 from .config.traffic import Provider
+from .protocols import Clock
 from .upstream.session import SessionTransport
+
+AFTERWARDS = 60.0
+"""Seconds after its end in which a request may still need a connection: its settlement, the beginning of a copy."""
 
 Identity = tuple[str, str | None, str | None, bytes | None]
 
@@ -13,32 +16,40 @@ Identity = tuple[str, str | None, str | None, bytes | None]
 class TransportPool:
     """Transports by what they are made from: name, origin, proxy, own CA."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._live: dict[Identity, SessionTransport] = {}
-        self._retired: list[tuple[str, SessionTransport]] = []
+        self._retired: list[tuple[float, SessionTransport]] = []
 
-    def use(self, providers: dict[str, Provider]) -> dict[str, SessionTransport]:
-        """The transports of a new generation; those of the old one that it lacks are retired."""
+    def use(
+        self, providers: dict[str, Provider], beside: dict[str, Provider] | None = None
+    ) -> dict[str, SessionTransport]:
+        """The transports of a new generation; those of the old one that it lacks are retired, but for what is in use ``beside`` it."""
         chosen: dict[Identity, SessionTransport] = {}
-        named: dict[str, SessionTransport] = {}
-        for name, provider in providers.items():
-            identity = _identity(name, provider)
-            transport = self._live.get(identity)
-            if transport is None:
-                transport = SessionTransport(name, proxy=identity[2], tls=_trust(provider))
-            chosen[identity] = named[name] = transport
+        named = {name: self._transport(name, provider, chosen) for name, provider in providers.items()}
+        for name, provider in (beside or {}).items():
+            self._transport(name, provider, chosen)
         for identity, transport in self._live.items():
             if identity not in chosen:
-                self._retired.append((identity[0], transport))
+                self._retired.append((self._clock(), transport))
         self._live = chosen
         return named
 
-    async def sweep(self, in_use: Iterable[str]) -> None:
-        """Closes retired transports of providers that no request is using."""
-        busy = set(in_use)
-        idle = [pair for pair in self._retired if pair[0] not in busy]
-        self._retired = [pair for pair in self._retired if pair[0] in busy]
-        for _, transport in idle:
+    def _transport(self, name: str, provider: Provider, chosen: dict[Identity, SessionTransport]) -> SessionTransport:
+        """The one that is there already, else a new one; noted in ``chosen``."""
+        identity = _identity(name, provider)
+        found = chosen.get(identity) or self._live.get(identity)
+        if found is None:
+            found = SessionTransport(name, proxy=identity[2], tls=_trust(provider))
+        chosen[identity] = found
+        return found
+
+    async def sweep(self, oldest: float) -> None:
+        """Closes what was retired before ``oldest``, the begin of the oldest request under way: any of those may come to need it."""
+        due = min(oldest, self._clock() - AFTERWARDS)
+        idle = [transport for at, transport in self._retired if at < due]
+        self._retired = [pair for pair in self._retired if pair[0] >= due]
+        for transport in idle:
             await transport.close()
 
     async def close(self) -> None:

@@ -143,7 +143,7 @@ class Limiter:
             refuse_secrets(ctx)
         if program.money and target is not None:
             target = self._answering(ctx, target)
-        model = ctx.request.model or ""
+        model = _public(ctx)
         quote = ctx.quote = self._pricing.quote(principal, model, target)
         if target is not None and quote.known:
             ctx.costing = partial(self._costing, ctx)
@@ -181,7 +181,7 @@ class Limiter:
     async def attempt(self, ctx: RequestContext, target: Target, model: str = "") -> None:
         """Before one try at one target. Raises ``RateLimited`` and its kin, or ``PriceUnknown``."""
         if ctx.retarget is not None:
-            await ctx.retarget(target)
+            await ctx.retarget(target, model or _public(ctx))
         program = self._providers.get(target.provider)
         if program is not None:
             await self._reserve_more(ctx, program)
@@ -205,12 +205,14 @@ class Limiter:
         """Micro-dollars to the customer at the target that answers."""
         if ctx.target is None:
             return None
-        return self._pricing.charge(ctx.principal, ctx.request.model or "", ctx.target, usage)
+        model = ctx.attempts[-1].public if ctx.attempts else ""
+        return self._pricing.charge(ctx.principal, model or _public(ctx), ctx.target, usage)
 
     async def _retarget(
         self,
         ctx: RequestContext,
         target: Target,
+        model: str,
         *,
         planned: Target,
         holding: Holding | None,
@@ -220,7 +222,7 @@ class Limiter:
         """Before a try: what was held for the planned target must do for this one. Raises ``BudgetExceeded`` or ``PriceUnknown``."""
         if target is planned and not ctx.attempts:
             return
-        quote = self._pricing.quote(ctx.principal, ctx.request.model or "", target)
+        quote = self._pricing.quote(ctx.principal, model, target)
         if priced and not quote.known:
             raise _price_unknown(target)
         if holding is not None:
@@ -357,6 +359,11 @@ class Limiter:
             decisions.decided(outcome.rule, "denied" if outcome.reason == "limit" else "unavailable")
         elif program.watched:
             decisions.held(outcome, ctx.principal)
+
+
+def _public(ctx: RequestContext) -> str:
+    """The public name that the request is served, and priced, under; what ``auto`` stands for."""
+    return ctx.plan.chosen.model if ctx.plan is not None else ctx.request.model or ""
 
 
 async def _granted(_: int) -> None:

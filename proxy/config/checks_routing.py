@@ -14,6 +14,8 @@ _SCORED = ("best", "balanced")
 _STICKY = ("user", "key", "session", "prompt")
 _HEADER = re.compile(r"header:[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
+_MOST_SHOWN = 8
+
 _KINDS: tuple[tuple[Path, Callable[[Model], tuple[str, ...]]], ...] = (
     (("fallbacks",), lambda model: model.fallbacks),
     (("fallbacks_for", "context_length"), lambda model: model.fallbacks_for.context_length),
@@ -61,8 +63,6 @@ class RoutingChecks:
     def _keys(self, at: Path, provider: Provider) -> None:
         if provider.api_keys and provider.api_key is not None:
             self._bad((*at, "api_keys"), "stands beside api_key: put that one first in the list, and leave api_key out")
-        elif not provider.api_keys and self._given((*at, "api_keys")):
-            self._bad((*at, "api_keys"), "is empty: list the keys, or leave it out")
         seen: dict[str, int] = {}
         for index, key in enumerate(provider.api_keys):
             text = key.reveal()
@@ -147,7 +147,7 @@ class RoutingChecks:
                     open_ends.pop()
                     done.add(way.pop())
                 elif following in way:
-                    circle = " → ".join((*way[way.index(following) :], following))
+                    circle = _shown([*way[way.index(following) :], following])
                     self._bad(
                         ("models", way[-1], *place, index),
                         f"leads in a circle ({circle}): the last of a chain has no fallback to an earlier one",
@@ -169,9 +169,15 @@ class RoutingChecks:
                     ("models", name, "policy"),
                     f"{model.policy} needs quality scores: name their file with routing.scores",
                 )
-        at: Path = ("routing", "auto", "policy")
-        if routing.auto.policy in _SCORED and self._given(at):
-            self._bad(at, f"{routing.auto.policy} needs quality scores: name their file with routing.scores")
-        at = ("routing", "auto", "quality")
-        if self._given(at):
-            self._warn(at, "has no effect without routing.scores")
+        at: Path = ("routing", "auto")
+        if routing.auto.policy == "best":
+            self._bad((*at, "policy"), "best needs quality scores: name their file with routing.scores")
+        elif routing.auto.policy == "balanced" and self._given((*at, "policy")):
+            # It is the default, so it may be written; but whoever writes it expects more than the order of the file.
+            self._warn((*at, "policy"), "is the same as priority without routing.scores")
+        if self._given((*at, "quality")):
+            self._warn((*at, "quality"), "has no effect without routing.scores")
+
+
+def _shown(names: list[str]) -> str:
+    return " → ".join(names if len(names) <= _MOST_SHOWN else [*names[:3], "…", *names[-3:]])

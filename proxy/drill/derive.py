@@ -46,6 +46,7 @@ _CREDENTIALS = frozenset(
 """Options that say who calls, or where to ask for a token: in a drill the dummy key is enough."""
 
 _NAME = re.compile(r"\.d(\d+)\.(\d+)$")
+_MARKS = re.compile(r"\.d\d+\.\d+(?=[/#:;, ]|$)")
 
 
 class Addresses(Struct, frozen=True, kw_only=True):
@@ -118,6 +119,11 @@ def model_name(case: Case, node: int = 0) -> str:
 def provider_name(case: Case, place: int) -> str:
     """The provider of one place of one case."""
     return f"{case.shape.places[place].provider[:150]}.d{case.number}.{place}"
+
+
+def without_marks(text: str) -> str:
+    """``text`` with the providers' names as the user knows them."""
+    return _MARKS.sub("", text)
 
 
 def place_of(provider: str) -> int | None:

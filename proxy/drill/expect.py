@@ -12,9 +12,6 @@ Outcome = Literal["answer", "error", "broken", "anything"]
 SLACK = 2.5
 """Seconds for a gateway on a busy machine."""
 
-COMES_BACK = 2.0
-"""Seconds that the mock's longest ``Retry-After`` asks for."""
-
 
 class Patience(Struct, frozen=True, kw_only=True):
     """The shortened time limits of the drill, in seconds."""
@@ -62,7 +59,7 @@ def expected(case: Case, patience: Patience) -> Expected:
         statuses=statuses,
         retry_after=fault.waits and outcome == "error",
         calls=calls,
-        seconds=_seconds(case, patience),
+        seconds=longest(case, patience),
     )
 
 
@@ -89,8 +86,8 @@ def spent(case: Case) -> int:
     return sum(shape.places[index].keys if case.fault.group == "credentials" else 1 for index in before)
 
 
-def _seconds(case: Case, patience: Patience) -> float:
+def longest(case: Case, patience: Patience) -> float:
+    """Seconds after which the client must know."""
     shape, fault = case.shape, case.fault
     limit = {"": 0.0, "connect": patience.connect, "answer": patience.answer}[fault.silence]
-    waits = COMES_BACK if fault.group == "rate limit" else 0.0
-    return min(shape.attempts * (limit + waits) + shape.pauses, patience.total) + SLACK
+    return min(shape.attempts * (limit + fault.asks) + shape.pauses, patience.total) + SLACK

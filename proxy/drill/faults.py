@@ -45,6 +45,8 @@ class Drilled(Struct, frozen=True, kw_only=True):
     again: bool = False
     wide: bool = False
     waits: bool = False
+    asks: float = 0.0
+    """Seconds that it asks a client to wait; a value nobody can read counts as five."""
     silence: Silence = ""
     named: Named = ""
 
@@ -53,8 +55,14 @@ class Drilled(Struct, frozen=True, kw_only=True):
         return self.stream if stream else self.plain
 
 
-def _fails(name: str, group: str, *statuses: int, told: str = "", again: bool = True, waits: bool = False) -> Drilled:
-    return Drilled(name=name, group=group, told=told or name, statuses=statuses, again=again, waits=waits)
+def _fails(name: str, group: str, *statuses: int, told: str = "", again: bool = True) -> Drilled:
+    return Drilled(name=name, group=group, told=told or name, statuses=statuses, again=again)
+
+
+def _limited(name: str, form: str, asks: float, *, waits: bool = True) -> Drilled:
+    """``waits``: is what it asks for in a header, so that it has to reach the client?"""
+    told = f"rate-limit:{form}"
+    return Drilled(name=name, group="rate limit", told=told, statuses=(429,), again=True, waits=waits, asks=asks)
 
 
 def _status(status: int, group: str = "status", *seen: int, again: bool = True) -> Drilled:
@@ -114,14 +122,15 @@ _ROWS = (
     _fails("overloaded", "status", 503, 529),
     _fails("html-502", "status", 502),
     Drilled(name="odd-error", group="status", told="odd-error:1", plain="odd", stream="odd"),
+    _fails("model-missing", "status", 400, 404, again=False),
     _status(404, "status", again=False),
     _status(413, "status", again=False),
-    _fails("rate-limit", "rate limit", 429, told="rate-limit:seconds=1", waits=True),
-    _fails("rate-limit-ms", "rate limit", 429, told="rate-limit:ms=500", waits=True),
-    _fails("rate-limit-date", "rate limit", 429, told="rate-limit:date=2", waits=True),
-    _fails("rate-limit-garbage", "rate limit", 429, told="rate-limit:garbage"),
-    _fails("rate-limit-text", "rate limit", 429, told="rate-limit:text=1"),
-    _fails("rate-limit-silent", "rate limit", 429, told="rate-limit:none"),
+    _limited("rate-limit", "seconds=1", 1.0),
+    _limited("rate-limit-ms", "ms=500", 0.5),
+    _limited("rate-limit-date", "date=2", 2.0),
+    _limited("rate-limit-garbage", "garbage", 5.0, waits=False),
+    _limited("rate-limit-text", "text=1", 1.0, waits=False),
+    _limited("rate-limit-silent", "none", 0.0, waits=False),
     Drilled(name="bad-key", group="credentials", told="bad-key", statuses=(502,), wide=True),
     Drilled(name="status-403", group="credentials", told="status:403", statuses=(502,), wide=True),
     Drilled(name="status-402", group="credentials", told="status:402", statuses=(402, 429, 502), wide=True),

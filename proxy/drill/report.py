@@ -6,6 +6,7 @@ from itertools import groupby
 from msgspec import Struct
 
 from ..wire.values import JsonObject
+from .derive import without_marks
 from .expect import Patience
 from .shape import Shape
 from .stage import Played
@@ -184,6 +185,6 @@ def _result(one: Played) -> JsonObject:
         "attempts": seen.attempts,
         "upstream_calls": None if case.fault.door else seen.calls,
         "retry_after": seen.retry_after or None,
-        "reason": seen.reason or None,
+        "reason": without_marks(seen.reason) or None,
         "ms": round(seen.seconds * 1000, 1),
     }

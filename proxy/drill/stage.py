@@ -3,9 +3,10 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import orjson
@@ -13,20 +14,21 @@ from msgspec import Struct
 
 from ..config import Config
 from ..mock.controls import Controls
+from ..mock.faults import bomb
 from ..mock.server import Running, Settings, start
 from .cases import Case
 from .client import ask
 from .derive import MARK, Addresses, document, model_name, patience_of, place_of
-from .expect import Patience
+from .expect import Patience, longest
 from .judge import Verdict, judge
 from .process import Gateway
 from .seen import Received, Seen, understood
 
-AT_ONCE = 8
-"""Requests at the same time: what waits for a time limit does not hold up the others."""
+AT_ONCE = 24
+"""Requests at the same time: most of them wait for a time limit, and cost nothing meanwhile."""
 
-JOURNAL = 900
-"""Upstream calls of one gateway's life; the mock remembers a few more."""
+BATCH = 600
+"""Cases that one gateway is configured for."""
 
 
 class Played(Struct, frozen=True, kw_only=True):
@@ -42,10 +44,13 @@ async def play(
 ) -> list[Played]:
     """Every case, in order. ``seconds``: the longest time limit; ``told`` hears how many are done. Raises ``StartFailed``."""
     patience = patience_of(config, seconds)
+    # Half a second of work that would hold up the mock when it is first asked for.
+    await asyncio.to_thread(bomb)
     truths: dict[tuple[str, bool, int], str] = {}
     played: list[Played] = []
     async with _mocks() as (mock, addresses):
-        for batch in _batches(cases):
+        for first in range(0, len(cases), BATCH):
+            batch = cases[first : first + BATCH]
             answers = await _batch(config, batch, mock, addresses, folder=folder, seconds=seconds, patience=patience)
             _learn(truths, batch, answers)
             for case, seen in zip(batch, answers, strict=True):
@@ -72,21 +77,6 @@ async def _mocks() -> AsyncIterator[tuple[Running, Addresses]]:
         yield found["mock"], Addresses(**origins)
 
 
-def _batches(cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
-    """As many cases as one gateway's calls fit into the mock's journal."""
-    batch: list[Case] = []
-    calls = 0
-    for case in cases:
-        most = case.shape.attempts + 1
-        if batch and calls + most > JOURNAL:
-            yield batch
-            batch, calls = [], 0
-        batch.append(case)
-        calls += most
-    if batch:
-        yield batch
-
-
 async def _batch(
     config: Config,
     batch: Sequence[Case],
@@ -101,23 +91,27 @@ async def _batch(
     file = folder / "drill.json"
     file.write_bytes(orjson.dumps(document(config, batch, addresses, key=key, port=port, seconds=seconds)))
     loop = asyncio.get_running_loop()
-    longest = patience.total + 10
+    most = patience.total + 10
 
     def one(case: Case) -> Received:
-        return ask(port, key, model_name(case), stream=case.stream, patience=longest)
+        return ask(port, key, model_name(case), stream=case.stream, patience=most)
 
     gateway, pool = Gateway(file, port, folder), ThreadPoolExecutor(AT_ONCE)
     try:
         gateway.start()
         await loop.run_in_executor(pool, gateway.ready)
-        order = sorted(batch, key=lambda case: not case.fault.silence)
+        order = sorted(batch, key=lambda case: -longest(case, patience))
         futures = {case.number: loop.run_in_executor(pool, one, case) for case in order}
-        received = {number: await future for number, future in futures.items()}
+        calls = _Calls(mock)
+        received: dict[int, Received] = {}
+        for number, future in futures.items():
+            received[number] = await future
+            calls.note()
     finally:
         gateway.stop()
         pool.shutdown(cancel_futures=True)
-    counts = _calls(mock)
-    return [_seen(case, received[case.number], counts.get(case.number, ())) for case in batch]
+    calls.note()
+    return [_seen(case, received[case.number], calls.of.get(case.number, ())) for case in batch]
 
 
 def _seen(case: Case, received: Received, places: Sequence[int]) -> Seen:
@@ -128,15 +122,23 @@ def _seen(case: Case, received: Received, places: Sequence[int]) -> Seen:
     return understood(received, stream=case.stream, place=place, calls=len(places), struck=struck)
 
 
-def _calls(mock: Running) -> dict[int, list[int]]:
-    """Case number to the places that were called for it, in order."""
-    found: dict[int, list[int]] = {}
-    for entry in mock.received():
-        for name, value in entry.headers:
-            if name.lower() == MARK.encode():
-                number, _, place = value.decode().partition(".")
-                found.setdefault(int(number), []).append(int(place))
-    return found
+class _Calls:
+    """What the mock received, noted now and then: it remembers a bounded number. ``of``: case number to the places called, in order."""
+
+    def __init__(self, mock: Running) -> None:
+        self._mock = mock
+        self._last = 0
+        self.of: dict[int, list[int]] = {}
+
+    def note(self) -> None:
+        """Takes in what has come since the last time."""
+        fresh = list(takewhile(lambda entry: entry.number > self._last, reversed(self._mock.received())))
+        for entry in reversed(fresh):
+            self._last = entry.number
+            for name, value in entry.headers:
+                if name.lower() == MARK.encode():
+                    number, _, place = value.decode().partition(".")
+                    self.of.setdefault(int(number), []).append(int(place))
 
 
 def _learn(truths: dict[tuple[str, bool, int], str], batch: Iterable[Case], answers: Iterable[Seen]) -> None:

@@ -168,8 +168,9 @@ def of_event(payload: bytes, dialect: Dialect) -> Fault | None:
     if kind == "error":
         return _inside(document)
     if kind == "message-end":
+        # Cohere's last event.
         told = obj(document.get("delta")).get("error")
-        return _inside({"error": told}) if told else None
+        return _inside(told if isinstance(told, dict) else {"message": told}) if told else None
     found = _failed_part(document)
     return _inside(found) if found is not None else None
 
@@ -190,7 +191,7 @@ def _failed_part(document: JsonObject) -> JsonObject | None:
             return choice
         reason = choice.get("finish_reason")
         if reason in _BROKEN:
-            return {"error": {"code": reason}}
+            return {"code": reason}
     return None
 
 

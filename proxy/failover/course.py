@@ -93,7 +93,7 @@ class Course:
         if self.hedge is not None:
             cost = expected_cost(step.candidate, self._plan.asking)
             self._with.hedging.requested(self._label, self.hedge, cost)
-        return self._begun(step if step.role == "fallback" else structs.replace(step, role="first"))
+        return self._begun(structs.replace(step, role="first") if step.role == "failover" else step)
 
     def _chosen(self) -> Step | None:
         """The plan's choice. The board is asked with all of the route, so that one which has faults alone is left."""

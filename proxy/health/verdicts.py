@@ -124,8 +124,12 @@ class Verdicts:
 
     def _heard_of_key(self, change: Change) -> None:
         register, now = self._register, self._register.now()
+        cell: Cell | None = None
         if change.model:
-            cell = register.cell(change.provider, change.model)
+            cell = register.get((change.provider, change.model))
+            if cell is None and change.kind != "rested":
+                return
+            cell = cell or register.cell(change.provider, change.model)
             rest = cell.pairs[change.key].rest
         else:
             rest = register.account(change.provider).keys[change.key].rest
@@ -138,7 +142,7 @@ class Verdicts:
             rest.probe(now)
         elif change.kind == "unproved":
             rest.probe_until = 0.0
-        if change.model:
+        if cell is not None:
             register.refresh(cell, now)
         else:
             register.refresh_provider(change.provider, now)

@@ -283,6 +283,7 @@ ANTHROPIC = Dialect(
         "overloaded": Refused("Overloaded", status=529),
         "context-length": Refused("prompt is too long: 200001 tokens > 200000 maximum"),
         "content-policy": Refused("Output blocked by content filtering policy"),
+        "model-missing": Refused("model: mock", status=404),
         "bad-key": Refused("invalid x-api-key", status=401),
         "server-error": Refused("Internal server error", status=500),
     },

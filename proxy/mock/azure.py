@@ -108,6 +108,12 @@ _FAILURES = {
     "quota": Refused("Quota exceeded for this deployment.", status=429, code="insufficient_quota"),
     "overloaded": Refused("The service is temporarily unable to process your request.", status=503, code="NoCapacity"),
     "content-policy": _FILTERED,
+    "model-missing": Refused(
+        "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please "
+        "wait a moment and try again.",
+        status=404,
+        code="DeploymentNotFound",
+    ),
     "bad-key": _BAD_KEY,
     "server-error": Refused("The server had an error processing your request.", status=500, code="InternalServerError"),
 }

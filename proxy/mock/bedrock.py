@@ -234,6 +234,7 @@ BEDROCK = Dialect(
         "content-policy": Refused(
             "The model returned the following errors: Output blocked by content filtering policy"
         ),
+        "model-missing": Refused("The provided model identifier is invalid."),
         "bad-key": _BAD_KEY,
         "server-error": Refused("The system encountered an unexpected error during processing.", status=500),
     },

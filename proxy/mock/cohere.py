@@ -205,6 +205,7 @@ COHERE = Dialect(
         "content-policy": Refused(
             "blocked input: please adjust your prompt and try again. this generation may be a violation of our terms of service"
         ),
+        "model-missing": Refused("model 'mock' not found, make sure the correct model ID was used", status=404),
         "bad-key": _BAD_KEY,
         "server-error": Refused("internal server error, this has been reported to our developers", status=500),
     },

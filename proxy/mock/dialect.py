@@ -11,7 +11,9 @@ from msgspec import Struct
 from .reply import Call, Object, Oddities, Refused, Reply, event
 
 Pairs = tuple[tuple[bytes, bytes], ...]
-FAILURES = ("rate-limit", "quota", "overloaded", "context-length", "content-policy", "bad-key", "server-error")
+FAILURES = (
+    "rate-limit", "quota", "overloaded", "context-length", "content-policy", "model-missing", "bad-key", "server-error",
+)  # fmt: skip
 """The failures that every dialect has words for."""
 
 
@@ -137,6 +139,9 @@ OPENAI_FAILURES: dict[str, Refused] = {
         "Invalid prompt: your prompt was flagged as potentially violating our usage policy. Please try again with a "
         "different prompt.",
         code="invalid_prompt",
+    ),
+    "model-missing": Refused(
+        "The model `mock` does not exist or you do not have access to it.", status=404, code="model_not_found"
     ),
     "bad-key": bad_key(""),
     "server-error": Refused("The engine failed, and said so with status 200.", status=500, type="server_error"),

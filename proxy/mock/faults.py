@@ -118,7 +118,9 @@ def _rate_limit(plan: Plan, value: str) -> None:
         case "ms":
             headers = [("retry-after-ms", f"{float(amount or 1000):g}")]
         case "date":
-            headers = [("retry-after", formatdate(time() + float(amount or 2), usegmt=True))]
+            now = time()
+            later = now + float(amount or 2)
+            headers = [("date", formatdate(now, usegmt=True)), ("retry-after", formatdate(later, usegmt=True))]
         case "garbage":
             headers = [("retry-after", "soon"), ("retry-after-ms", "a while")]
         case "text":
@@ -305,6 +307,7 @@ _ENTRIES = (
     Fault("overloaded", "`overloaded`", "503 `server_is_overloaded`, or the dialect's form (529 at Anthropic).", _failure("overloaded")),
     Fault("context-length", "`context-length`", "400 `context_length_exceeded`, or the dialect's form.", _failure("context-length")),
     Fault("content-policy", "`content-policy`", "400 `invalid_prompt`, or the dialect's form: the provider will not answer this prompt.", _failure("content-policy")),
+    Fault("model-missing", "`model-missing`", "404 `model_not_found`, or the dialect's form (400 at Bedrock).", _failure("model-missing")),
     Fault("bad-key", "`bad-key`", "401 `invalid_api_key`, or the dialect's form.", _failure("bad-key")),
     Fault("refused", "`refused`", "Connections are refused; a flag alone.", _of_the_port, "shut"),
     Fault("black-hole", "`black-hole`", "Connections are never made, nor refused; a flag alone.", _of_the_port, "stuck"),

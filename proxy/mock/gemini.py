@@ -310,6 +310,9 @@ GEMINI = Dialect(
             "The prompt could not be submitted. This prompt contains sensitive words that violate Google's Responsible AI "
             "practices. Try rephrasing the prompt."
         ),
+        "model-missing": Refused(
+            "models/mock is not found for API version v1beta, or is not supported for generateContent.", status=404
+        ),
         "bad-key": _BAD_KEY,
         "server-error": Refused("An internal error has occurred. Please retry or report.", status=500),
     },

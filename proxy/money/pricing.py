@@ -158,11 +158,18 @@ class CataloguePricing:
             isinstance(quote, Priced) and quote.provider == target.provider and quote.model == target.model
         ):
             return quote
-        return self._prices.quote(ctx.principal, ctx.request.model or target.model, target)
+        return self._prices.quote(ctx.principal, _public(ctx) or target.model, target)
 
     def _version(self, ctx: RequestContext) -> str:
         quote = self._quote(ctx)
         return quote.version if isinstance(quote, Priced) else self._prices.version(ctx.principal)
+
+
+def _public(ctx: RequestContext) -> str:
+    """The public name under which the request was answered, or was to be."""
+    if ctx.attempts and ctx.attempts[-1].public:
+        return ctx.attempts[-1].public
+    return ctx.plan.chosen.model if ctx.plan is not None else ctx.request.model or ""
 
 
 def measured(ctx: RequestContext) -> Usage:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..errors import ModelNotFound, ObjectNotFound
-from ..protocols import Owners
+from ..protocols import Owned, Owners
 from .naming import LONGEST, Named
 from .places import Placed
 
@@ -24,9 +24,13 @@ async def check(owners: Owners, account: str, named: Sequence[Named], sealed: Se
             owned = known.get(name.ident)
             if (owned is None or owned.account != account) and (name.strict or owned is not None):
                 raise _missing(name)
-    placed = [(f"the {name.kind} {_shown(name)}", known[name.ident]) for name in asked]
-    placed += [(SEALED, known[ident]) for ident in sealed]
-    return [Placed(what, owned.place) for what, owned in placed if owned is not None and owned.place]
+    placed = [Placed(f"the {name.kind} {_shown(name)}", _place(known[name.ident]), name.strict) for name in asked]
+    placed += [Placed(SEALED, _place(known[ident]), firm=False) for ident in sealed]
+    return [each for each in placed if each.place]
+
+
+def _place(owned: Owned | None) -> str:
+    return owned.place if owned is not None else ""
 
 
 def _shown(name: Named) -> str:

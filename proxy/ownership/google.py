@@ -78,6 +78,8 @@ def read_google(method: str, segments: Sequence[str]) -> tuple[Row, tuple[Named,
         elif lower not in _LOWER and _NUMBERED.fullmatch(part) is None and (looks_handed_out(part) or "/" in part):
             named.append(Named(part, "object", "name"))
         before = lower
+    if looks_handed_out(verb):
+        named.append(Named(verb, "object", "name"))
     if before in _LOWER:
         collection = _LOWER[before]
     elif verb.lower() in _STARTING:

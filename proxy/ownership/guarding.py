@@ -9,7 +9,7 @@ from ..protocols import Owners
 from ..wire.endpoints import NATIVE, REALTIME, Endpoint
 from .answering import AnswerWatch
 from .bodies import GENERATION
-from .checking import SEALED, check
+from .checking import check
 from .form import FormNames, WatchedForm, boundary_of
 from .google import is_google
 from .held import Inflate
@@ -107,23 +107,22 @@ class Guard:
         return named
 
     async def _bound(self, ctx: RequestContext, account: str, named: Sequence[Named], sealed: Sequence[str]) -> str:
-        """The place that the request goes to, "" if it is free.
-
-        A native path says itself whose objects it means. A sealed text binds only where its maker could answer for the model: sent
-        along to a model of another provider's, it is history that a translation leaves out.
-        """
+        """The place that the request goes to, "" if it is free."""
         placed = await check(self._owners, account, named, sealed)
         if not placed or self._reach.single:
             return ""
-        if self._endpoint is NATIVE or any(each.what == SEALED for each in placed):
-            near = self._reach.ways(ctx).providers
-            free = (each for each in placed if self._endpoint is NATIVE or each.what == SEALED)
-            far = [each for each in free if provider_of(each.place) not in near]
-            placed = [each for each in placed if each not in far]
-        bound = bound_to(placed)
+        bound = bound_to(each for each in placed if self._binds(ctx, each))
         if not self._reach.has(bound):
             raise gone(bound)
         return bound
+
+    def _binds(self, ctx: RequestContext, each: Placed) -> bool:
+        """A native path says itself whose objects it means. What is carried whole binds only where its maker could answer for the model:
+        sent along to a model of another provider's, it is history, which a translation leaves out or that provider judges."""
+        near = (self._endpoint is not NATIVE and each.firm) or provider_of(each.place) in self._reach.ways(
+            ctx
+        ).providers
+        return near and (each.firm or self._reach.has(each.place))
 
     def _watch(self, ctx: RequestContext, reading: Reading, account: str) -> None:
         said = b" ".join((ctx.path.encode(), ctx.query, ctx.body))

@@ -9,10 +9,14 @@ from ..errors import InvalidRequest
 
 
 class Placed(Struct, frozen=True):
-    """``what`` a request names or carries, in words for an error, and the place that made it."""
+    """``what`` a request names or carries, in words for an error, and the place that made it.
+
+    ``firm``: it is only a name, of no use elsewhere; else the request carries the thing itself, such as a sealed text or a whole item.
+    """
 
     what: str
     place: str
+    firm: bool = True
 
 
 def place_of(ctx: RequestContext) -> str:

@@ -67,9 +67,9 @@ def named_by(ctx: RequestContext, reading: Reading, shared: frozenset[str]) -> l
     named = [*reading.named]
     if ctx.query:
         named += _in_query(ctx.query)
-    model = ctx.request.model
-    if model is not None and "t:" in model.lower() and model not in shared and (name := tuned(model)) is not None:
-        named.append(Named(name, "model", "model"))
+    for model in (ctx.request.model, *(ctx.request.models or ())):
+        if model is not None and "t:" in model.lower() and model not in shared and (name := tuned(model)) is not None:
+            named.append(Named(name, "model", "model"))
     if ctx.body:
         found = names_in(ctx.body, profile_of(ctx.endpoint.name))
         named += [name for name in found if name.param != "model" or name.ident not in shared]
@@ -83,6 +83,7 @@ def plain(ctx: RequestContext) -> bool:
         not ctx.query
         and ctx.upload is None
         and (model is None or ":" not in model)
+        and not ctx.request.models
         and PLAIN.search(body) is None
         and not escapes(body)
     )

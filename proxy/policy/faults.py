@@ -68,7 +68,7 @@ ACTIONS: Mapping[FaultKind, Action] = {
     "invalid": Action(when="Not HTTP, or an answer that makes no sense.", again=True, counts=True, billed=True),
     "cut": Action(when="The answer broke off before any output.", again=True, counts=True, billed=True),
     "slow": Action(when="The stream began more slowly than slow_stream allows.", billed=True),
-    "model_missing": Action(when="404 for a model that the configuration names."),
+    "model_missing": Action(when="404 for a model that the configuration names.", counts=True),
     "too_large": Action(when="429 or 413 because this one request is too large for the account."),
     "context_length": Action(when="The prompt is too long for the model.", elsewhere=False, named="context_length"),
     "content_policy": Action(when="The provider will not answer this prompt.", elsewhere=False, named="content_policy"),

@@ -10,6 +10,7 @@ from ..policy.faults import Fault
 from ..policy.routes import SlowStream
 from ..protocols import Course, Step
 from .opening import Opening
+from .race import Race
 
 if TYPE_CHECKING:
     from .relay import Relay
@@ -36,15 +37,19 @@ class Dispatch:
         shown: Opening | None = None
         while step is not None:
             self._left -= 1
-            target = ctx.target = step.candidate.target
-            watchdog.begin(target.limits)
-            opening = Opening(relay, step, watchdog)
-            if self._left > 0:
-                watchdog.expire = opening.expire
-                fault = await opening.open(hold=True, slow=self._slow())
-                watchdog.expire = None
+            ctx.target = step.candidate.target
+            after = course.hedge_after(step) if course.hedge is not None and self._left > 0 else None
+            if after is None:
+                watchdog.begin(ctx.target.limits)
+                opening = Opening(relay, step, watchdog)
+                if self._left > 0:
+                    watchdog.expire = opening.expire
+                    fault = await opening.open(hold=True, slow=self._slow())
+                    watchdog.expire = None
+                else:
+                    fault = await opening.open(hold=False)
             else:
-                fault = await opening.open(hold=False)
+                opening, fault = await self._raced(step, after)
             if opening.attempt is None:
                 self._left += 1
             if shown is None or opening.attempt is not None:
@@ -62,6 +67,14 @@ class Dispatch:
             relay.unsent.clear()
         shown.adopt()
         return shown
+
+    async def _raced(self, step: Step, after: float) -> tuple[Opening, Fault | None]:
+        """One that is late, against another."""
+        self._relay.watchdog.paused = True
+        race = Race(self._relay, self._course, self._slow())
+        opening, fault = await race.run(step, after)
+        self._left -= race.tries - 1
+        return opening, fault
 
     def _slow(self) -> SlowStream | None:
         return self._course.slow_stream if self._relay.ctx.request.stream else None

@@ -51,7 +51,7 @@ class EventStream(HeldStream):
             await self.read()
         elif meter is not None:
             self.again()
-        data, seen, events = self.data or b"", self.seen, self.events
+        data, seen, events = self.taken()
         decoder = self.decoder
         eager = decoder.eager
         if relay.beating is not None:
@@ -97,7 +97,7 @@ class EventStream(HeldStream):
         if withholder is not None:
             rest = withholder.close()
             out += rest if meter is None else await opening.metered(meter, rest, last=True)
-        if decoder.failed and not decoder.complete:
+        if decoder.failed and not (decoder.complete and decoder.tokens):
             self.fault = Fault(kind="error_event", status=200)
             ctx.error = UpstreamCut("The provider ended its stream with an error.")
         elif not decoder.complete and (inflater is None or not inflater.blind):

@@ -77,9 +77,17 @@ class HeldStream:
         assert self.data is not None
         new = self.decoder.feed(self.seen)
         if data is not None:
-            self.data, self.seen, new = data + self.data, seen + self.seen, [*events, *new]
+            same = self.seen is self.data
+            self.data, new = data + self.data, [*events, *new]
+            self.seen = self.data if same else seen + self.seen
         self.events = new
         return self.data, self.seen, new
+
+    def taken(self) -> tuple[bytes, bytes, Sequence[StreamEvent] | None]:
+        """``data``, ``seen`` and ``events``, which are on their way now and no longer kept here."""
+        found = self.data or b"", self.seen, self.events
+        self.data, self.seen, self.events = b"", b"", None
+        return found
 
     def again(self) -> None:
         """What is held is looked at anew: a limit may let less of it pass than was read."""

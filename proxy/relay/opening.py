@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
 
-from ..context import Attempt, StreamMeter
+from ..context import Attempt, RequestContext, StreamMeter
 from ..errors import (
     EndpointUnsupported,
     RateLimited,
@@ -29,7 +29,7 @@ from ..policy.faults import Fault
 from ..policy.routes import SlowStream
 from ..protocols import Exchange, Meter, Step, Translation, UpstreamRequest
 from ..wire.endpoints import Dialect
-from ..wire.headers import value_of
+from ..wire.headers import TIME_LEFT, value_of
 from ..wire.stream import StreamDecoder, StreamEvent, Withholder
 from ..wire.usage import Usage, excessive, visible_output
 from .announcing import request_id_in
@@ -41,9 +41,6 @@ from .translated import TranslatedAnswer, TranslatedError, TranslatedStream
 
 if TYPE_CHECKING:
     from .relay import Relay
-
-TIME_LEFT = "x-tollway-timeout-ms"
-"""A client's own limit travels on, less what is used up of it."""
 
 
 class Pulse(Protocol):
@@ -214,10 +211,7 @@ class Opening:
         relay, target = self.relay, self.target
         ctx = relay.ctx
         self._prepare()
-        if self.step.role == "fallback":
-            await relay.admission.attempt(ctx, target, self.step.candidate.model)
-        else:
-            await relay.admission.attempt(ctx, target)
+        await relay.admission.attempt(ctx, target, self.step.candidate.model)
         try:
             exchange = await self._try(fresh=False)
         except UpstreamDropped as error:
@@ -245,9 +239,8 @@ class Opening:
             self.withholder = Withholder()
         prepared = self.provider.prepare(ctx, self.target, include_usage=relay.wants_usage, now=int(relay.wall()))
         request, self._translation, self._make_meter = prepared.request, prepared.translation, prepared.meter
-        if TIME_LEFT.encode() in ctx.headers:
-            asked = ctx.controls.timeout is not None
-            request = with_time_left(request, max(0.0, ctx.deadline - relay.clock()) if asked else None)
+        if TIME_LEFT in ctx.headers:
+            request = with_time_left(request, ctx, relay.clock())
         self.request = request
         if len(ctx.dropped) > dropped or len(ctx.rewritten) > rewritten:
             self._dropped, self._rewritten = ctx.dropped[dropped:], ctx.rewritten[rewritten:]
@@ -276,6 +269,7 @@ class Opening:
             started=clock(),
             key=self._lease.key,
             role="retry" if fresh else self.step.role,
+            public=self.step.candidate.model,
         )
         ctx.attempts.append(attempt)
         try:
@@ -400,7 +394,7 @@ class Opening:
     def lost(self) -> None:
         """A race was won by another: closed at once. What it had used is noted."""
         attempt, answer = self.attempt, self.answer
-        if attempt is not None and not attempt.ended:
+        if attempt is not None and self.fault is None:
             output = answer.decoder.tokens if answer is not None and answer.decoder is not None else 0
             attempt.maybe_billed = True
             attempt.usage = Usage(input=self.relay.ctx.estimate.likely, output=output)
@@ -532,9 +526,10 @@ def account_of(provider: str, key: int) -> str:
     return provider if key == 0 else f"{provider}#{key + 1}"
 
 
-def with_time_left(request: UpstreamRequest, seconds: float | None) -> UpstreamRequest:
-    """``request`` with what is left of the client's own limit; ``None``: the client may not set one, so that none travels."""
-    headers = [pair for pair in request.headers if pair[0] != TIME_LEFT]
-    if seconds is not None and len(headers) < len(request.headers):
-        headers.append((TIME_LEFT, str(max(1, int(seconds * 1000)))))
+def with_time_left(request: UpstreamRequest, ctx: RequestContext, now: float) -> UpstreamRequest:
+    """``request`` with what is left of the client's own limit; without it where the client may not set one, or set none that can be read."""
+    name = TIME_LEFT.decode()
+    headers = [pair for pair in request.headers if pair[0] != name]
+    if ctx.controls.timeout is not None and ctx.deadline and len(headers) < len(request.headers):
+        headers.append((name, str(max(1, int((ctx.deadline - now) * 1000)))))
     return structs.replace(request, headers=headers)

@@ -79,9 +79,9 @@ class TranslatedStream(HeldStream):
             await self.read()
         elif ctx.meter is not None:
             self.again()
-        decoder, events = self.decoder, self.events
+        decoder = self.decoder
         while True:
-            out = self.seen
+            out, _, events = self.taken()
             ctx.usage = self._translation.usage or ctx.usage
             if relay.beating is not None:
                 await relay.beating
@@ -97,7 +97,6 @@ class TranslatedStream(HeldStream):
                 return
             if self.ended:
                 break
-            events = None
             await self.read()
         decoder.trusted = self._translation.usage is not None
         opening.observe(decoder, decoder.close())

@@ -71,13 +71,14 @@ class Canary:
         clock: Clock,
         random: Random,
         records: CanaryRecords,
-        tell: Callable[[str], None] = lambda _: None,
+        tell: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """``clock``: monotonic seconds; ``tell`` says a word to the other workers, which they give to ``heard``."""
+        """``clock``: monotonic seconds."""
         self._clock = clock
         self._random = random
         self._records = records
-        self._tell = tell
+        self.tell = tell
+        """Says a word to the other workers, which they give to ``heard``."""
         self.trial: Trial | None = None
         self.refusal = ""
         """Why the configuration of the file is not in use; empty when it is, or may yet be."""
@@ -107,7 +108,7 @@ class Canary:
         if not found:
             return None
         if not trial.told:
-            self._tell(f"{WORD} {trial.digest} {found}")
+            self.tell(f"{WORD} {trial.digest} {found}")
         self.trial = None
         said = _said(found, base, new)
         self.refusal = "" if found == "promoted" else said

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
+from math import inf
 from typing import Any
 
 from ..protocols import Tasks
@@ -15,22 +15,25 @@ class Places:
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
         self._taken: Counter[str] = Counter()
-        self._providers: Counter[str] = Counter()
+        self._begun: Counter[float] = Counter()
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    def take(self, route: str, most: int) -> bool:
-        """A place among ``most``; False when there is none, or no more copies are to be made. ``give_back`` ends it."""
+    def take(self, route: str, most: int, *, begun: float) -> bool:
+        """A place among ``most``; False when there is none, or no more copies are to be made. ``give_back`` ends it.
+
+        ``begun``: when the original began, whose configuration holds for its copy.
+        """
         if self._closed or self._tasks.draining or self._taken[route] >= most:
             return False
         self._taken[route] += 1
+        self._begun[begun] += 1
         return True
 
-    def give_back(self, route: str) -> None:
+    def give_back(self, route: str, *, begun: float) -> None:
         """The copy has ended."""
-        self._taken[route] -= 1
-        if not self._taken[route]:
-            del self._taken[route]
+        self._taken -= Counter((route,))
+        self._begun -= Counter((begun,))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs ``work`` behind the requests: shutdown waits until it has ended, ``close`` ends it."""
@@ -39,20 +42,9 @@ class Places:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    @contextmanager
-    def using(self, provider: str) -> Iterator[None]:
-        """Within it the provider's connections are needed."""
-        self._providers[provider] += 1
-        try:
-            yield
-        finally:
-            self._providers[provider] -= 1
-            if not self._providers[provider]:
-                del self._providers[provider]
-
-    def providers(self) -> set[str]:
-        """Whose connections are needed now."""
-        return set(self._providers)
+    def oldest(self) -> float:
+        """When the oldest original of a copy under way began; infinite when there is none."""
+        return min(self._begun, default=inf)
 
     def close(self) -> None:
         """No new copies; those under way are broken off, and their cost so far is written down."""

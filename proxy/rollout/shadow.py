@@ -32,20 +32,20 @@ class Shadows:
             return
         if len(ctx.body) > LARGEST:
             self._records.skipped(route.label, shadow.model, "oversize")
-        elif not self._places.take(route.label, shadow.concurrency):
+        elif not self._places.take(route.label, shadow.concurrency, begun=ctx.started):
             self._records.skipped(route.label, shadow.model, "busy")
         else:
             self._places.spawn(self._compare(ctx, route.label, shadow))
 
     async def _compare(self, ctx: RequestContext, route: str, shadow: Shadow) -> None:
         """The copy's whole life. The original is let go of as soon as it has been copied."""
-        records, model = self._records, shadow.model
+        records, model, begun = self._records, shadow.model, ctx.started
         request_id, stream = ctx.request_id, ctx.request.stream is True
         answer = answer_of(ctx, self._means.clock())
         try:
             if not stateless(ctx):
                 raise Skipped("stateful")
-            attempt = Try(self._means, self._places, copy_of(ctx, model, started=self._means.clock()))
+            attempt = Try(self._means, copy_of(ctx, model, started=self._means.clock()))
             del ctx
             try:
                 await attempt.run()
@@ -60,7 +60,7 @@ class Shadows:
         except Skipped as skipped:
             records.skipped(route, model, str(skipped))
         finally:
-            self._places.give_back(route)
+            self._places.give_back(route, begun=begun)
 
 
 def answer_of(ctx: RequestContext, now: float) -> Side:

@@ -34,7 +34,6 @@ from ..protocols import (
 )
 from .comparison import Side
 from .expenses import Expenses
-from .places import Places
 from .reading import Failed, Reading, Unread
 
 FIRST_BYTE, FIRST_BYTE_OF_STREAM = 600.0, 60.0
@@ -80,27 +79,34 @@ class Skipped(Exception):
 class Try:
     """One copy; made for it and thrown away with it."""
 
-    def __init__(self, means: Means, places: Places, copy: RequestContext) -> None:
+    def __init__(self, means: Means, copy: RequestContext) -> None:
         self._means = means
-        self._places = places
         self._copy = copy
         self._outcome = ""
         self._cost: int | None = None
 
     async def run(self) -> None:
         """Raises ``Skipped``. A cancellation (the process ends) is booked too, and told in ``side``."""
-        board, candidate = self._means.board, self._candidate()
-        # Neither the one probe of a target that failed nor a place in its queue: both are for requests that somebody waits for.
-        lease = board.enter(candidate) if board.state(candidate) == "ready" else None
-        if lease is None:
-            raise Skipped("unready")
+        candidate = self._candidate()
+        lease = self._enter(candidate)
         try:
             prepared, transport = await self._prepare(candidate, lease)
-            with self._places.using(candidate.target.provider):
-                await self._send(candidate, lease, prepared, transport)
+            await self._send(candidate, lease, prepared, transport)
         finally:
             lease.close()
             await self._finish()
+
+    def _enter(self, candidate: Candidate) -> Lease:
+        """A place that nobody waits for: none in a queue, and not the probe of a target that failed. Raises ``Skipped``."""
+        board = self._means.board
+        lease = board.enter(candidate) if board.state(candidate) == "ready" else None
+        if lease is None:
+            raise Skipped("unready")
+        if board.state(candidate) == "probing":
+            # It was ready a moment ago, so this is the probe: without a word it is given back.
+            lease.close()
+            raise Skipped("unready")
+        return lease
 
     def _candidate(self) -> Candidate:
         copy = self._copy

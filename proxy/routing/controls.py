@@ -44,7 +44,7 @@ def read_controls(headers: Mapping[bytes, bytes], permitted: tuple[str, ...]) ->
         name = header[len(PREFIX) :].decode("latin-1")
         if name in RESERVED or name.startswith("meta-"):
             continue
-        read = READERS.get(name)
+        read = READERS.get(header)
         if read is None:
             ignored.append((name, "unknown"))
         elif not within(permitted, name):
@@ -151,22 +151,22 @@ def _globs(name: str, value: str) -> tuple[str, ...]:
     return globs
 
 
-READERS: Mapping[str, Callable[[str, str], object]] = {
-    "dry-run": _flag,
-    "timeout-ms": _milliseconds(_DAY_MS),
-    "first-byte-timeout-ms": _milliseconds(_DAY_MS),
-    "deadline": _moment,
-    "retries": _retries,
-    "policy": _policy,
-    "providers": _globs,
-    "regions": _globs,
-    "max-input-price": _price,
-    "max-output-price": _price,
-    "slo-ttft-ms": _milliseconds(_HOUR_MS),
-    "slo-cost-usd": _cost,
-    "stable-only": _flag,
-    "hedge": _flag,
-    "trace": _flag,
-    "strict": _flag,
+READERS: Mapping[bytes, Callable[[str, str], object]] = {
+    b"x-tollway-dry-run": _flag,
+    b"x-tollway-timeout-ms": _milliseconds(_DAY_MS),
+    b"x-tollway-first-byte-timeout-ms": _milliseconds(_DAY_MS),
+    b"x-tollway-deadline": _moment,
+    b"x-tollway-retries": _retries,
+    b"x-tollway-policy": _policy,
+    b"x-tollway-providers": _globs,
+    b"x-tollway-regions": _globs,
+    b"x-tollway-max-input-price": _price,
+    b"x-tollway-max-output-price": _price,
+    b"x-tollway-slo-ttft-ms": _milliseconds(_HOUR_MS),
+    b"x-tollway-slo-cost-usd": _cost,
+    b"x-tollway-stable-only": _flag,
+    b"x-tollway-hedge": _flag,
+    b"x-tollway-trace": _flag,
+    b"x-tollway-strict": _flag,
 }
-"""Name of a control, without the prefix, to what reads it."""
+"""Header to what reads its value. A key's ``controls`` name them without the prefix."""

@@ -141,7 +141,9 @@ def _spared(out: list[Rejection], demand: Demand) -> tuple[list[Candidate], list
 
 
 def _too_dear(each: Candidate, ceilings: tuple[Ceiling, ...]) -> tuple[str, str] | None:
-    """A price that nobody knows is above every ceiling."""
+    """A price that nobody knows is above every ceiling; a path that names no model has none."""
+    if not each.target.model:
+        return None
     for ceiling in ceilings:
         price = each.facts.output_price if ceiling.output else each.facts.input_price
         if price < 0 or price > ceiling.most:

@@ -12,14 +12,14 @@ _KEPT = 1024
 
 
 class Remembered(Generic[T]):
-    """``make`` of each candidate of a list; looked up for the whole list at once."""
+    """``make`` of a list; a look-up costs hardly more than the identities of its candidates."""
 
-    def __init__(self, make: Callable[[Candidate], T]) -> None:
+    def __init__(self, make: Callable[[list[Candidate]], T]) -> None:
         self._make = make
-        self._kept: dict[tuple[int, ...], tuple[list[Candidate], list[T]]] = {}
+        self._kept: dict[tuple[int, ...], tuple[list[Candidate], T]] = {}
 
-    def __call__(self, candidates: Sequence[Candidate]) -> list[T]:
-        """One for each, in their order. Not to be changed."""
+    def __call__(self, candidates: Sequence[Candidate]) -> T:
+        """Not to be changed."""
         # What is kept is alive, so no other candidate can have its id.
         ids = tuple(map(id, candidates))
         found = self._kept.get(ids)
@@ -27,5 +27,5 @@ class Remembered(Generic[T]):
             if len(self._kept) >= _KEPT:
                 self._kept.clear()
             kept = list(candidates)
-            found = self._kept[ids] = kept, [self._make(candidate) for candidate in kept]
+            found = self._kept[ids] = kept, self._make(kept)
         return found[1]

@@ -305,7 +305,9 @@ def _named_before(ctx: RequestContext, plan: Plan) -> Named:
 
 def _spent(ctx: RequestContext, tried: Sequence[Candidate]) -> set[str]:
     """Models of which one target has said what holds for all of them: the prompt is too long, or unwelcome."""
-    places = {(each.provider, each.model) for each in ctx.attempts if each.fault is not None and each.fault.action.named}
+    places = {
+        (each.provider, each.model) for each in ctx.attempts if each.fault is not None and each.fault.action.named
+    }
     return {each.model for each in tried if (each.target.provider, each.target.model) in places}
 
 

@@ -3,8 +3,7 @@
 Read strictly, when the configuration is: a score that is silently not used would be worse than none.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -14,14 +13,10 @@ from msgspec import Meta, Raw, Struct
 from ..policy.targets import Candidate
 from ..wire.values import UNREADABLE
 from .kinds import KINDS
-from .remembered import Remembered
 
 VERSION = 1
 
 GENERAL = "general"
-
-UNSCORED = -1.0
-"""In ``of_all``, where nothing is known; every score is greater."""
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of a file."""
@@ -52,24 +47,15 @@ class Scores:
     def __init__(self, scores: Mapping[str, Mapping[str, Score]], *, generated: str = "") -> None:
         self._scores = scores
         self.generated = generated
-        self._known: dict[str, Remembered[float]] = {kind: Remembered(partial(self._look, kind)) for kind in KINDS}
 
     def of(self, candidate: Candidate, kind: str) -> float | None:
         """From 0 to 1; ``None``: nothing is known."""
-        found = self.of_all((candidate,), kind)[0]
-        return found if found >= 0 else None
-
-    def of_all(self, candidates: Sequence[Candidate], kind: str) -> list[float]:
-        """One for each, ``UNSCORED`` where nothing is known."""
-        return (self._known.get(kind) or self._known[GENERAL])(candidates)
-
-    def _look(self, kind: str, candidate: Candidate) -> float:
         for name in (candidate.place, candidate.model):
             by_kind = self._scores.get(name, {})
             found = by_kind.get(kind) or by_kind.get(GENERAL)
             if found is not None:
                 return found.score
-        return UNSCORED
+        return None
 
 
 NO_SCORES = Scores({})

@@ -18,17 +18,13 @@ def meeting(candidates: Sequence[Candidate], asking: Asking, board: Board, slo: 
     """
     ceiling = slo.cost_usd * DOLLAR if slo.cost_usd is not None else UNKNOWN
     costs = expected_costs(candidates, asking)
+    late = [0.0] * len(costs)
     for cost, at in sorted([(cost, at) for at, cost in enumerate(costs)]):
-        if cost > ceiling:
-            break
-        if slo.ttft is None or (board.percentile(candidates[at], SHARE) or 0.0) <= slo.ttft:
+        if slo.ttft is not None:
+            late[at] = (board.percentile(candidates[at], SHARE) or 0.0) / slo.ttft
+        if late[at] <= 1 and cost <= ceiling:
             return candidates[at]
-    missed = [_missed(candidate, cost, board, slo) for candidate, cost in zip(candidates, costs, strict=True)]
+    # How many times over the target that it misses most; then over that of latency; then the cost.
+    dear = [cost / ceiling if slo.cost_usd is not None else 0.0 for cost in costs]
+    missed = list(zip(map(max, late, dear), late, costs, strict=True))
     return candidates[missed.index(min(missed))]
-
-
-def _missed(candidate: Candidate, cost: float, board: Board, slo: Slo) -> tuple[float, float, float]:
-    """How many times over the target that it misses most; then over that of latency; then its cost."""
-    late = (board.percentile(candidate, SHARE) or 0.0) / slo.ttft if slo.ttft is not None else 0.0
-    dear = cost / (slo.cost_usd * DOLLAR) if slo.cost_usd is not None else 0.0
-    return max(late, dear), late, cost

@@ -60,6 +60,9 @@ _DROPPED_UP = HOP_BY_HOP | {
 _DROPPED_UP_OURS = _DROPPED_UP | set(_ACCOUNT)
 _DROPPED_DOWN = HOP_BY_HOP | {b"set-cookie"}
 
+TIME_LEFT = b"x-tollway-timeout-ms"
+"""The one header of ours that travels on: a client's own limit, of which the relay passes on what is left."""
+
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -81,7 +84,8 @@ def _fate(name: bytes, *, forwards: bool) -> str | None:
     """How a request header's name travels; ``None``: not at all."""
     table = _passed[forwards]
     dropped = _DROPPED_UP if forwards else _DROPPED_UP_OURS
-    text = None if name in dropped or name.startswith(b"x-tollway-") else name.decode("ascii")
+    ours = name.startswith(b"x-tollway-") and name != TIME_LEFT
+    text = None if name in dropped or ours else name.decode("ascii")
     if len(table) < _REMEMBERED:
         table[name] = text
     return text

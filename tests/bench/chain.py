@@ -36,6 +36,7 @@ from proxy.policy.terms import NO_LIMITS, Budget, Limits
 from proxy.protocols import Entry, Exchange, Ledger, LimitStore, UpstreamRequest, UpstreamSocket
 from proxy.services import Services
 from proxy.settlement import Settler
+from proxy.steering import Steering
 from proxy.storage.records import Transaction
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.metrics import Metrics
@@ -188,11 +189,15 @@ class Bench:
             wall=time.time,
             tasks=tasks,
         )
+        steered = Steering(self.config, metrics, clock=clock, wall=time.time).made(self.config, directory)
         self.services = Services(
             config=self.config,
             authenticator=generation.authenticator(self.config, clock, terms=generation.terms_of(self.config)),
             authorise=authorise,
             directory=directory,
+            router=steered.router,
+            courses=steered.courses,
+            explain=steered.explainer,
             providers=built,
             counter=counter,
             telemetry=recorder,

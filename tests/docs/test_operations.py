@@ -10,6 +10,7 @@ import pytest
 
 from proxy.cli import main
 from proxy.identity.virtual_keys import LENGTH, new_key
+from proxy.health.sharing import CHANNEL, READ, WRITE
 from proxy.limits.redis import SCRIPTS, RedisLimitStore
 from proxy.ownership.redis import RedisOwners
 from proxy.policy.rules import Charge, Method, Reservation, Rule
@@ -52,6 +53,7 @@ async def test_the_stores_user_may_do_all_that_the_gateway_does(engine: str) -> 
         link = StateLink(settings, scripts=SCRIPTS, on_error=errors.append)
         assert await link.open(), errors
         store, push = RedisLimitStore(link, time.time), Push(settings, link)
+        health = Push(settings, link, channel=CHANNEL)
         owners = RedisOwners(link, enforced=lambda: True, wall=time.time)
         try:
             charges = [charge(method) for method in METHODS]
@@ -65,14 +67,22 @@ async def test_the_stores_user_may_do_all_that_the_gateway_does(engine: str) -> 
             assert len(await store.levels([(asked.rule, asked.window) for asked in charges])) == 4
             await owners.open()
             await owners.claim("acc_1", ["file-1"])
-            assert await owners.owners(["file-1"]) == ["acc_1"]
+            assert [owned.account for owned in await owners.owners(["file-1"]) if owned is not None] == ["acc_1"]
             await owners.forget(["file-1"])
             push.listen(heard.append)
             await eventually(lambda: bool(heard), 3.0)
             await push.publish("keys")
             await eventually(lambda: "keys" in heard, 3.0)
+            health.listen(heard.append)
+            await eventually(lambda: len(heard) > 2, 3.0)
+            await health.publish("opened")
+            await eventually(lambda: "opened" in heard, 3.0)
+            subjects = ("{tollway}:health:ends", "{tollway}:health:subjects")
+            await link.call("EVAL", WRITE, 2, *subjects, "one", 1000, "said", 9)
+            assert await link.call("EVAL", READ, 2, *subjects, 9)
         finally:
             await push.close()
+            await health.close()
             await store.close()
             await link.close()
         assert errors == []

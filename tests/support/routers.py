@@ -9,7 +9,8 @@ from proxy import generation
 from proxy.config import Config, load
 from proxy.context import NO_ESTIMATE, Principal, RequestContext, TokenEstimate
 from proxy.policy.targets import Candidate, Figures, Plan
-from proxy.protocols import Lease
+from proxy.protocols import Directory, Lease
+from proxy.routing.policies import policies
 from proxy.routing.router import Router
 from proxy.routing.scores import Scores
 from proxy.wire.chat import RequestView
@@ -77,6 +78,21 @@ class Routed:
     def plan(self, model: str | None = None, **asked: object) -> Plan:
         """The plan of ``context_for(model, **asked)``."""
         return self.router.plan(context_for(model, **asked))  # type: ignore[arg-type]
+
+
+def router_over(directory: Directory, *, admin: bool = False) -> Router:
+    """With targets that are always ready."""
+    return Router(
+        directory=directory,
+        board=StatedBoard(),
+        policies=policies(None),
+        scored=False,
+        admin_paths=admin,
+        providers_use={},
+        clock=FakeClock(),
+        wall=FakeClock(),
+        rng=Random(1),
+    )
 
 
 def load_text(text: str) -> Config:

@@ -11,7 +11,7 @@ from ...policy.targets import Asking, Candidate
 from ...protocols import Board
 from ..scores import Scores
 from ..slo import meeting
-from .balanced import Balanced
+from .balanced import balanced
 from .best import Best
 from .least_busy import least_busy
 from .lowest_cost import lowest_cost
@@ -35,7 +35,7 @@ def policies(scores: Scores | None, *, quality: float = QUALITY) -> Mapping[Poli
         "lowest_latency": lowest_latency,
         "lowest_cost": lowest_cost,
         "best": Best(scores),
-        "balanced": Balanced(scores, quality=quality),
+        "balanced": balanced(scores, quality=quality),
         "sticky": Sticky(),
     }
     return {name: _ruled(policy) for name, policy in found.items()}

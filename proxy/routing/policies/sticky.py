@@ -14,24 +14,34 @@ from ...protocols import Board
 from ..remembered import Remembered
 from .weighted import weighted
 
+_SPAN = 2.0**32
+
 
 class Sticky:
-    """Remembers the numbers of the targets' names."""
+    """Remembers the factors of the targets' names."""
 
     def __init__(self) -> None:
-        self._factors = Remembered(lambda each: (_number(each.place) / _SPAN, 1 / (each.weight or 1)))
+        self._factors = Remembered(_factors)
 
     def __call__(self, candidates: Sequence[Candidate], asking: Asking, board: Board, rng: Random) -> Candidate:
         """Who draws highest, the weight heeded; by lot where the request has nothing to share."""
         if not asking.sticky:
             return weighted(candidates, asking, board, rng)
         shared = _number(asking.sticky)
-        # The fraction of a product with an arbitrary factor is as good as a draw; log(u)/w: the chances are as the weights.
-        drawn = [log(1.0 - shared * factor % 1.0) * share for factor, share in self._factors(candidates)]
+        factors, shares = self._factors(candidates)
+        # The fraction of a product with an arbitrary factor is as good as a draw.
+        drawn = [1.0 - shared * factor % 1.0 for factor in factors]
+        if shares is not None:
+            # The root by the weight makes the chances as the weights are; so does the logarithm over it.
+            drawn = [log(each) * share for each, share in zip(drawn, shares, strict=True)]
         return candidates[drawn.index(max(drawn))]
 
 
-_SPAN = 2.0**32
+def _factors(candidates: list[Candidate]) -> tuple[list[float], list[float] | None]:
+    """Fractions by name, and one over each weight; ``None`` where all weigh the same."""
+    weights = [each.weight or 1 for each in candidates]
+    shares = [1 / weight for weight in weights] if len(set(weights)) > 1 else None
+    return [_number(each.place) / _SPAN for each in candidates], shares
 
 
 def _number(text: str) -> int:

@@ -1,5 +1,6 @@
 """Follow-ups return to the place that made what they continue: one gateway, two upstreams, one of them with two keys."""
 
+import base64
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,9 @@ KEYS = [{"name": "acme", "key": "sk-tw-acme"}, {"name": "blue", "key": "sk-tw-bl
 PLACES = {("one", "sk-one-a"), ("one", "sk-one-b"), ("two", "sk-two")}
 RESTS = 2.0
 """Seconds for which an upstream asks to be left alone."""
+
+RESET = 20
+"""Seconds until its limits are whole again, as it says beside that."""
 
 pytestmark = pytest.mark.e2e
 
@@ -35,7 +39,11 @@ class World:
             providers={
                 "one": {"use": "openai", "base_url": one, "api_keys": ["sk-one-a", "sk-one-b"]},
                 "two": {"use": "openai", "base_url": two, "api_key": "sk-two"},
-                "claude": {"use": "anthropic", "base_url": one, "api_keys": ["sk-claude-a", "sk-claude-b"]},
+                "claude": {
+                    "use": "anthropic",
+                    "base_url": self.mocks["one"].origin,
+                    "api_keys": ["sk-claude-a", "sk-claude-b"],
+                },
             },
             models={
                 "fast": {
@@ -45,7 +53,13 @@ class World:
                     "fallbacks": ["spare"],
                 },
                 "spare": {"targets": [{"provider": "two", "model": "gpt-4o-mini"}]},
-                "thinker": {"targets": [{"provider": "claude", "model": "claude-sonnet-4-5"}]},
+                "mixed": {
+                    "policy": "weighted",
+                    "targets": [
+                        {"provider": "claude", "model": "claude-sonnet-4-5"},
+                        {"provider": "two", "model": "gpt-4o"},
+                    ],
+                },
             },
             passthrough={"provider": "one"},
             retry={"attempts": 3, "base": 0.01},
@@ -80,11 +94,12 @@ class World:
         return answer, self.seen(mark)
 
     def seen(self, mark: str) -> list[Place]:
+        """By the header, or where another dialect is spoken upstream by a text in the body."""
         found = []
         for name, mock in self.mocks.items():
             for entry in mock.requests(20):
                 headers = dict(entry["headers"])
-                if headers.get("x-test-mark") == mark:
+                if headers.get("x-test-mark") == mark or mark.encode() in base64.b64decode(entry["body_base64"] or ""):
                     key = headers.get("authorization", "").removeprefix("Bearer ") or headers.get("x-api-key", "")
                     found.append((name, key))
         return found
@@ -182,14 +197,14 @@ def test_anothers_object_is_not_found_wherever_it_is(world: World) -> None:
 async def test_while_its_place_rests_a_follow_up_is_refused_and_goes_nowhere_else(world: World, place: Place) -> None:
     ident = world.made_at(place)
     follow = {"model": "fast", "input": "and then?", "previous_response_id": ident}
-    resting = {"x-mock-fault": f"rate-limit:seconds={RESTS:g}"}
+    resting = {"x-mock-fault": f"rate-limit:seconds={RESTS:g}", "x-tollway-retries": "0"}
     _, places = world.ask("POST", "/responses", follow, headers=resting)
     rests_until = time.monotonic() + RESTS
     assert set(places) == {place}
     answer, places = world.ask("POST", "/responses", follow)
     if time.monotonic() < rests_until:
         assert (answer.status_code, answer.json()["error"]["code"], places) == (503, "no_healthy_upstream", [])
-        assert 1 <= int(answer.headers["retry-after"]) <= RESTS
+        assert 1 <= int(answer.headers["retry-after"]) <= RESET
         assert place[0] in answer.json()["error"]["message"]
         free, elsewhere = world.ask("POST", "/responses", {"model": "fast", "input": f"free {place}"})
         assert free.status_code == 200
@@ -229,6 +244,40 @@ def test_sealed_texts_go_back_to_their_maker(world: World) -> None:
     (one, two) = [made["one", "sk-one-a"], made["two", "sk-two"]]
     answer, places = world.ask("POST", "/responses", {"model": "fast", "input": [*one, *two]})  # type: ignore[misc]
     assert (answer.status_code, answer.json()["error"]["code"], places) == (400, "objects_apart", [])
+
+
+def thought_in(said: str) -> dict[str, str]:
+    """The thinking block of a message, whole or streamed."""
+    if said.startswith("{"):
+        block: dict[str, str] = json.loads(said)["content"][0]
+        return block
+    deltas = [json.loads(line[6:]).get("delta", {}) for line in said.splitlines() if line.startswith("data: {")]
+    text, signature = ("".join(delta.get(name, "") for delta in deltas) for name in ("thinking", "signature"))
+    return {"type": "thinking", "thinking": text, "signature": signature}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_signed_thoughts_go_back_to_their_provider_with_any_of_its_keys(world: World, stream: bool) -> None:
+    asked = {"model": "mixed", "max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}}
+
+    def keys(text: str, *history: object) -> tuple[str, list[str]]:
+        messages = [*history, {"role": "user", "content": text}]
+        body = {**asked, "messages": messages, "system": text * 50, "stream": stream}
+        answer, _ = world.ask("POST", "/messages", body, headers={"anthropic-version": "2023-06-01"})
+        assert answer.status_code == 200, answer.text
+        return answer.text, [key for _, key in world.seen(text)]
+
+    for number in range(60):
+        said, (key,) = keys(f"think-{number}-{stream}")
+        if key.startswith("sk-claude"):
+            break
+    history = {"role": "assistant", "content": [thought_in(said), {"type": "text", "text": "So."}]}
+    used = {
+        key
+        for number in range(12)
+        for key in keys(f"then-{number}-{stream}", {"role": "user", "content": "?"}, history)[1]
+    }
+    assert used == {"sk-claude-a", "sk-claude-b"}
 
 
 def test_places_outlive_a_restart(world: World) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import orjson
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 import middleware
@@ -19,7 +20,9 @@ from proxy.local.health import Health, State
 from proxy.ownership.memory import MemoryOwners
 from proxy.protocols import Exchange, Owners, UpstreamRequest, UpstreamSocket
 from proxy.services import Services
+from proxy.steering import Steering
 from proxy.surface import Surface
+from proxy.telemetry.metrics import Metrics
 from proxy.wire.endpoints import Endpoint
 from tests.support.asgi import HOST, Client, http_scope, socket_scope
 from tests.support.fakes import (
@@ -116,11 +119,17 @@ class Stand:
         self.admission = FakeAdmission()
         self.telemetry = FakeTelemetry()
         transports = dict.fromkeys(config.providers, self.upstream)
+        directory = generation.directory(config)
+        metrics = Metrics(CollectorRegistry(), known_models=lambda _: True)
+        steered = Steering(config, metrics, clock=time.monotonic, wall=time.time).made(config, directory)
         self.services = Services(
             config=config,
             authenticator=TwoKeys(),
             authorise=authorise,
-            directory=generation.directory(config),
+            directory=directory,
+            router=steered.router,
+            courses=steered.courses,
+            explain=steered.explainer,
             providers=accounts.providers(config, transports, {}),
             counter=FakeCounter(),
             telemetry=self.telemetry,

@@ -151,3 +151,30 @@ async def test_a_good_change_is_promoted_and_keys_change_at_once(
     assert (await ask(gateway.port, chat())).status == 200
     assert other.stats()["requests"] == served + 1
     assert "config_error" not in json.loads(gateway.get("/readyz")[1])
+
+
+@pytest.mark.slow
+async def test_the_verdict_of_one_worker_is_the_others_too(mock: Mock) -> None:
+    config = config_for(
+        mock.url,
+        server={"workers": 2},
+        state={"type": "embedded"},
+        canary={"share": 0.5, "seconds": 60},
+        retry={"attempts": 1},
+    )
+    with running(config) as gateway:
+        await eventually(lambda: gateway.get("/readyz")[0] == 200, 15.0)
+        bad = json.loads(json.dumps(config))
+        bad["providers"]["mock"]["base_url"] = f"http://127.0.0.1:{free_port()}/v1"
+        gateway.write(bad)
+        await eventually(lambda: gateway.log().count("is tried on 50 %") == 2, WITHIN, every=0.1)
+        # One connection is one worker's: the other one has no request to judge by.
+        async with await Client.open(gateway.port) as client:
+            for _ in range(60):
+                await client.send(chat())
+                await client.answer()
+        await eventually(lambda: metric(gateway, "tollway_canary_rollbacks_total") == 2, WITHIN, every=0.1)
+        assert metric(gateway, "tollway_canary_rollbacks_total", reason="failing") == 1
+        assert metric(gateway, "tollway_canary_rollbacks_total", reason="elsewhere") == 1
+        for _ in range(20):
+            assert (await ask(gateway.port, chat())).status == 200

@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -109,7 +110,7 @@ async def test_the_answer_is_the_one_without_a_shadow_and_the_copy_is_compared(
 
     (line,) = await eventually(lambda: [each for each in comparisons(gateway, "copied") if each["request_id"] == ident])
     (copy,) = copies(candidate, ident)
-    assert json.loads(copy["body"])["model"] == "gpt-4o-mini"
+    assert json.loads(b64decode(copy["body_base64"]))["model"] == "gpt-4o-mini"
     sent = {name.lower(): value for name, value in copy["headers"]}
     assert sent["authorization"] == "Bearer sk-of-the-candidate"
     assert "idempotency-key" not in sent

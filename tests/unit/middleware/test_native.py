@@ -11,6 +11,7 @@ from proxy.wire.endpoints import NATIVE
 from tests.support.asgi import Client, Inner, scope_of
 from tests.support.clock import FakeClock
 from tests.support.fakes import TARGET, FakeDirectory
+from tests.support.routers import router_over
 
 ANYBODY = Principal(name="app", tenant="app")
 NAMED_ONLY = Principal(name="app", tenant="app", models=("local/allowed",), passthrough=False)
@@ -26,20 +27,35 @@ async def routed(
     principal: Principal = ANYBODY,
     admin: bool = False,
     standing: Standing | None = None,
+    headers: dict[bytes, bytes] | None = None,
 ) -> RequestContext:
     inner, client = Inner(), Client()
     ctx = RequestContext(
-        request_id="r", endpoint=NATIVE, path=path, method=method, request=RequestView(model=model), principal=principal
+        request_id="r",
+        endpoint=NATIVE,
+        path=path,
+        method=method,
+        request=RequestView(model=model),
+        principal=principal,
+        headers=headers or {},
     )
     directory = FakeDirectory(allowed={"local/allowed"} if principal is NAMED_ONLY else None)
     directory.standing = lambda target: standing  # type: ignore[method-assign,assignment]
-    link = NativeMiddleware(inner, directory=directory, admin_paths=admin, clock=FakeClock())
+    link = NativeMiddleware(
+        inner,
+        directory=directory,
+        router=router_over(directory),
+        explain=lambda ctx: {"native": True},
+        admin_paths=admin,
+        clock=FakeClock(),
+    )
     try:
         await link(scope_of(ctx), client.receive, client.send)
     except TollwayError:
         assert inner.reached == 0
         raise
-    assert inner.reached == 1
+    assert inner.reached == (0 if ctx.controls.dry_run else 1)
+    assert client.body == (b'{"native":true}' if ctx.controls.dry_run else b"")
     return ctx
 
 
@@ -111,3 +127,16 @@ async def test_account_administration_is_closed_unless_opened(path: str) -> None
 def test_googles_projects_are_no_administration() -> None:
     assert not administers("v1/projects/p/locations/global/publishers/google/models/gemini-x:generateContent")
     assert administers("v1/projects/p/service_accounts")
+
+
+async def test_the_plan_has_no_other_target() -> None:
+    ctx = await routed(GEMINI.format("x"), headers={b"x-tollway-retries": b"1"})
+    assert ctx.plan is not None
+    assert (ctx.plan.chosen.target, ctx.plan.attempts, ctx.plan.route.label) == (ctx.target, 2, "native/local")
+    assert ctx.plan.candidates == (ctx.plan.chosen,)
+
+
+async def test_a_dry_run_of_a_native_path() -> None:
+    ctx = await routed(GEMINI.format("x"), headers={b"x-tollway-dry-run": b"true"})
+    assert ctx.target is not None
+    assert ctx.target.model == "x"

@@ -7,11 +7,23 @@ import pytest
 
 from middleware.realtime import RealtimeApp, offered_subprotocols, sendable
 from proxy.context import Message, RequestContext
-from proxy.errors import ClientGone, InternalError, PermissionDenied, UpstreamCut, UpstreamUnavailable
+from proxy.errors import (
+    ClientGone,
+    InternalError,
+    PermissionDenied,
+    RateLimited,
+    TollwayError,
+    UpstreamAuthFailed,
+    UpstreamCut,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from proxy.wire.endpoints import REALTIME
 from tests.support.asgi import Client, scope_of
 from tests.support.clock import FakeClock, turns, virtual
+from tests.support.courses import FakeCourse, FakeCourses, step_to
 from tests.support.fakes import TARGET, FakeAdmission, FakeProvider, FakeSocket, FakeTasks, FakeTransport
+from tests.support.journeys import Admitting, target
 
 CONNECT: Message = {"type": "websocket.connect"}
 
@@ -43,10 +55,12 @@ async def relayed(
     ctx = RequestContext(request_id="r", endpoint=REALTIME, target=TARGET, headers=headers or {})
     app = RealtimeApp(
         providers={"local": (FakeProvider(), transport)},
+        courses=FakeCourses(),
         admission=FakeAdmission(),
         origins=origins,
         tasks=FakeTasks(),
         clock=FakeClock(),
+        wall=FakeClock(),
     )
     await app(scope_of(ctx), client.receive, client.send)
     return ctx, transport
@@ -87,10 +101,12 @@ async def test_a_client_that_leaves_before_the_dial_costs_none() -> None:
     transport = FakeTransport(socket=FakeSocket())
     app = RealtimeApp(
         providers={"local": (FakeProvider(), transport)},
+        courses=FakeCourses(),
         admission=FakeAdmission(),
         origins=(),
         tasks=FakeTasks(),
         clock=FakeClock(),
+        wall=FakeClock(),
     )
     with pytest.raises(ClientGone):
         await app(
@@ -178,6 +194,91 @@ def test_only_codes_that_may_be_sent_are(code: int, expected: int) -> None:
 
 
 async def test_a_request_without_a_target_is_our_bug() -> None:
-    app = RealtimeApp(providers={}, admission=FakeAdmission(), origins=(), tasks=FakeTasks(), clock=FakeClock())
+    app = RealtimeApp(
+        courses=FakeCourses(),
+        providers={},
+        admission=FakeAdmission(),
+        origins=(),
+        tasks=FakeTasks(),
+        clock=FakeClock(),
+        wall=FakeClock(),
+    )
     with pytest.raises(InternalError):
         await app(scope_of(RequestContext(request_id="r", endpoint=REALTIME)), caller().receive, caller().send)
+
+
+# ---- several targets ------------------------------------------------------------------------------------------------
+
+
+class Switchboard:
+    """``a`` and ``b``, in this order; ``dialled`` says who was."""
+
+    def __init__(
+        self, a: FakeSocket | BaseException, b: FakeSocket | BaseException, refused: dict[str, TollwayError] | None = None
+    ) -> None:
+        self.transports = {"a": FakeTransport(socket=a), "b": FakeTransport(socket=b)}
+        self.course = FakeCourse(*[step_to(target(name), role="failover" if name == "b" else "first") for name in "ab"])
+        self.client = caller()
+        self.ctx = RequestContext(request_id="r", endpoint=REALTIME, target=target("a"))
+        self.app = RealtimeApp(
+            courses=FakeCourses(self.course),
+            providers={name: (FakeProvider(), transport) for name, transport in self.transports.items()},
+            admission=Admitting(refused),
+            origins=(),
+            tasks=FakeTasks(),
+            clock=FakeClock(),
+            wall=FakeClock(),
+        )
+
+    async def go(self) -> None:
+        try:
+            await self.app(scope_of(self.ctx), self.client.receive, self.client.send)
+        finally:
+            assert all(lease.closed_once for lease in self.course.leases)
+
+    @property
+    def dialled(self) -> list[str]:
+        return [name for name, transport in self.transports.items() if transport.requests]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (UpstreamUnavailable("down"), "connect"),
+        (UpstreamRefused("no", status=503), "overloaded"),
+        (UpstreamAuthFailed("no", detail="status 401"), "credentials"),
+    ],
+)
+async def test_a_failed_dial_goes_to_the_next_target(error: TollwayError, kind: str) -> None:
+    run = Switchboard(error, FakeSocket("hello"))
+    await run.go()
+    assert [message["type"] for message in run.client.sent] == ["websocket.accept", "websocket.send", "websocket.close"]
+    attempts = run.ctx.attempts
+    assert [attempt.provider for attempt in attempts] == ["a", "b"]
+    assert [attempt.fault.kind if attempt.fault else "" for attempt in attempts] == [kind, ""]
+    assert run.course.leases[0].told == [f"failed {kind}", "closed"]
+    assert run.course.leases[1].told == ["answered 101", "output", "closed"]
+    assert run.ctx.target == target("b")
+
+
+async def test_when_no_target_takes_it_the_last_refusal_is_told() -> None:
+    run = Switchboard(UpstreamUnavailable("down"), UpstreamRefused("no", status=429))
+    with pytest.raises(UpstreamRefused):
+        await run.go()
+    assert run.client.sent == []
+    assert run.dialled == ["a", "b"]
+
+
+async def test_a_limit_of_ours_on_one_provider_leads_to_the_next() -> None:
+    run = Switchboard(FakeSocket(), FakeSocket("hello"), {"a": RateLimited("full")})
+    await run.go()
+    assert run.dialled == ["b"]
+    assert len(run.ctx.attempts) == 1
+
+
+async def test_an_accepted_socket_stays_where_it_is() -> None:
+    run = Switchboard(FakeSocket("one", UpstreamCut("cut")), FakeSocket("two"))
+    with pytest.raises(UpstreamCut):
+        await run.go()
+    assert run.dialled == ["a"]
+    assert run.course.leases[0].told == ["answered 101", "output", "failed cut", "closed"]

@@ -1,5 +1,6 @@
-"""Every way from a name, or none, to a target."""
+"""Every way from a name, or none, to a target; and a dry run, which goes no further."""
 
+import json
 from datetime import date
 
 import pytest
@@ -13,6 +14,7 @@ from proxy.wire.endpoints import CHAT, MODELS, MODERATIONS, PASSTHROUGH, Endpoin
 from tests.support.asgi import Client, Inner, scope_of
 from tests.support.clock import FakeClock
 from tests.support.fakes import TARGET, FakeDirectory
+from tests.support.routers import router_over
 
 ANYBODY = Principal(name="app", tenant="app")
 NAMED_ONLY = Principal(name="app", tenant="app", passthrough=False)
@@ -34,7 +36,9 @@ async def routed(
     ctx = RequestContext(
         request_id="r", endpoint=endpoint, path=path, request=RequestView(model=model), principal=principal
     )
-    link = RoutingMiddleware(inner, directory=directory, admin_paths=admin, clock=FakeClock())
+    link = RoutingMiddleware(
+        inner, router=router_over(directory, admin=admin), explain=lambda ctx: {}, shadow=None, clock=FakeClock()
+    )
     try:
         await link(scope_of(ctx), client.receive, client.send)
     except TollwayError:
@@ -42,6 +46,8 @@ async def routed(
         raise
     assert inner.reached == 1
     assert [name for name, _ in ctx.timings] == ["routing"]
+    assert ctx.plan is not None
+    assert (ctx.plan.route.label, ctx.plan.chosen.target) == (ctx.route, ctx.target)
     return ctx
 
 
@@ -193,3 +199,32 @@ async def test_a_key_for_stable_models_gets_no_others(model: str) -> None:
 async def test_a_key_for_stable_models_gets_those() -> None:
     ctx = await routed(LIVES, model="new", principal=CAREFUL)
     assert ctx.route == "new"
+
+
+async def test_a_provider_that_the_key_may_not_use() -> None:
+    with pytest.raises(PermissionDenied, match="may not use provider 'local'"):
+        await routed(DIRECTORY, model="fast", principal=Principal(name="app", tenant="app", providers=("other",)))
+
+
+async def test_a_dry_run_is_answered_and_goes_no_further() -> None:
+    inner, client = Inner(), Client()
+    ctx = RequestContext(
+        request_id="r",
+        path="/chat/completions",
+        request=RequestView(model="fast"),
+        principal=ANYBODY,
+        headers={b"x-tollway-dry-run": b"true", b"x-tollway-colour": b"blue"},
+    )
+    link = RoutingMiddleware(
+        inner,
+        router=router_over(DIRECTORY),
+        explain=lambda ctx: {"chosen": ctx.plan.chosen.place if ctx.plan is not None else None},
+        shadow=None,
+        clock=FakeClock(),
+    )
+    await link(scope_of(ctx), client.receive, client.send)
+    assert inner.reached == 0
+    assert (client.status, json.loads(client.body)) == (200, {"chosen": "local/small"})
+    assert client.headers[b"x-tollway-warning"] == b"ignored: x-tollway-colour (unknown)"
+    assert ctx.plan is not None
+    assert ctx.plan.figures != ()

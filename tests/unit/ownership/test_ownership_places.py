@@ -86,7 +86,7 @@ async def admitted(
     owners = MemoryOwners(enforced=lambda: enforced, wall=FakeClock())
     await owners.claim("app", ["file-openai0", "resp_openai0"], "openai#0")
     await owners.claim("app", ["file-openai1"], "openai#1")
-    await owners.claim("app", ["file-azure0"], "azure#0")
+    await owners.claim("app", ["file-azure0", "msg_azure00"], "azure#0")
     await owners.claim("app", ["file-nowhere"])
     await owners.claim("app", sealed_in(b'{"encrypted_content":"%s"}' % REASONING.encode()), "azure#0")
     await owners.claim("app", sealed_in(b'{"signature":"%s"}' % THOUGHT.encode()), "claude")
@@ -181,6 +181,12 @@ async def test_anothers_object_is_not_found_wherever_it_is() -> None:
             await admitted(RESPONSES, "/responses", body, model="fast")
 
 
+async def test_where_nobody_is_kept_apart_anybodys_object_binds_and_unknown_ones_are_free() -> None:
+    for ident, bound in (("file-theirs1", "openai#0"), ("file-unknown", "")):
+        body = b'{"input":[{"file_id":"%s"}]}' % ident.encode()
+        assert (await admitted(RESPONSES, "/responses", body, model="fast", enforced=False)).bound == bound
+
+
 async def test_where_nobody_is_kept_apart_nothing_new_is_refused() -> None:
     for path, body in (("/files/%2566ile-x", b""), ("/brand_new", b'{"file_id":'), ("/brand_new/delete_all", b"")):
         assert (await admitted(PASSTHROUGH, path, body, enforced=False, fixed=False)).bound == ""
@@ -210,6 +216,28 @@ SIGNED = (
 )
 async def test_a_sealed_text_binds_where_its_maker_may_answer(model: str, bound: str) -> None:
     assert (await admitted(CHAT, "/chat/completions", SIGNED, model=model)).bound == bound
+
+
+WHOLE = b'{"input":[{"type":"message","id":"msg_azure00","role":"assistant","content":[]},{"role":"user","content":"and?"}]}'
+
+
+@pytest.mark.parametrize("enforced", [True, False])
+@pytest.mark.parametrize(("model", "bound"), [("fast", "azure#0"), ("claude", "")])
+async def test_a_whole_item_binds_where_its_maker_may_answer(model: str, bound: str, enforced: bool) -> None:
+    assert (await admitted(RESPONSES, "/responses", WHOLE, model=model, enforced=enforced)).bound == bound
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"input":[{"type":"item_reference","id":"msg_azure00"}]}', b'{"previous_response_id":"msg_azure00"}']
+)
+async def test_a_name_alone_binds_wherever_the_model_leads(body: bytes) -> None:
+    assert (await admitted(RESPONSES, "/responses", body, model="claude")).bound == "azure#0"
+
+
+async def test_what_is_carried_whole_is_free_once_its_key_is_gone() -> None:
+    sealed = b'{"input":[{"encrypted_content":"%s"}]}' % REASONING.encode()
+    for body in (WHOLE, sealed):
+        assert (await admitted(RESPONSES, "/responses", body, model="fast", keys={**KEYS, "azure": 0})).bound == ""
 
 
 async def test_a_plain_chat_has_its_answer_looked_at_only_where_it_may_go_to_several_places() -> None:

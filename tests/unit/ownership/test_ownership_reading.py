@@ -84,6 +84,8 @@ def test_a_more_literal_template_wins() -> None:
         ("GET", "/native/g/v1beta/corpora/c1/documents/d1/chunks/k1", ["corpora/c1", "documents/d1", "chunks/k1"]),
         ("POST", "/native/g/v1beta/tunedModels/t1:generateContent", ["tunedModels/t1"]),
         ("GET", "/native/g/v1beta/FILES/x1", ["files/x1"]),
+        ("GET", "/native/g/v1beta/agents/file-a1:file-b2", ["file-a1", "file-b2"]),
+        ("POST", "/native/g/v1beta/files:register", []),
         ("POST", "/native/b/model/us.anthropic.claude-x-v1%3A0/converse", []),
         ("POST", "/native/b/guardrail/ab12cd/version/1/apply", ["b/guardrail/ab12cd/version/1"]),
         ("POST", "/native/c/v2/chat", []),

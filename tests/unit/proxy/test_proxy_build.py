@@ -2,6 +2,7 @@
 
 import os
 import socket
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from proxy.local.health import Health, State
 from proxy.surface import Surface
 from proxy.telemetry.shared import DIRECTORY, metrics_folder
 from proxy.tokens.counter import TokenCounter
-from proxy.transports import TransportPool
+from proxy.transports import AFTERWARDS, TransportPool
 from proxy.wire.endpoints import CHAT, MODELS, PASSTHROUGH, Endpoint
 from tests.support.asgi import Client, http_scope
 from tests.support.clock import FakeClock
@@ -73,7 +74,7 @@ def test_the_catalogue_is_listed_behind_the_wildcard_only_for_real_addresses() -
 
 
 async def test_providers_get_their_transport_and_key() -> None:
-    pool = TransportPool()
+    pool = TransportPool(FakeClock())
     transports = pool.use(CONFIG.providers)
     built = accounts.providers(CONFIG, transports, {})
     assert set(built) == {"local", "openai"}
@@ -99,7 +100,7 @@ def test_settings_come_from_the_configuration() -> None:
 
 
 async def test_unchanged_providers_keep_their_pool() -> None:
-    pool = TransportPool()
+    pool = TransportPool(FakeClock())
     first = pool.use({"a": LOCAL, "b": LOCAL})
     second = pool.use({"a": LOCAL, "b": Provider(use="openai", base_url="http://127.0.0.1:2/v1"), "c": LOCAL})
     assert second["a"] is first["a"]
@@ -110,33 +111,53 @@ async def test_unchanged_providers_keep_their_pool() -> None:
     await pool.close()
 
 
-async def test_retired_pools_are_closed_once_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = TransportPool()
+async def test_retired_pools_are_closed_once_no_request_can_need_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock(1000.0)
+    pool = TransportPool(clock)
     closed: list[str] = []
-    old = pool.use({"a": LOCAL, "b": LOCAL})
 
-    for name, transport in old.items():
-
-        async def close(name: str = name) -> None:
+    def noting(name: str, providers: dict[str, Provider]) -> None:
+        async def close() -> None:
             closed.append(name)
 
-        monkeypatch.setattr(transport, "close", close)
+        monkeypatch.setattr(pool.use(providers)[name], "close", close)
+
+    noting("a", {"a": LOCAL})
+    noting("b", {"b": LOCAL})
+    clock.advance(10)
     pool.use({})
-    await pool.sweep({"a"})
-    assert closed == ["b"]
-    await pool.sweep({"a"})
-    assert closed == ["b"]
-    await pool.sweep(set())
-    assert closed == ["b", "a"]
+    clock.advance(AFTERWARDS - 9)
+    await pool.sweep(inf)
+    assert closed == ["a"], "settlements of requests that have ended may still need the other"
+    clock.advance(3600)
+    await pool.sweep(1005.0)
+    assert closed == ["a"], "a request that began before it was retired is under way"
+    await pool.sweep(1011.0)
+    assert closed == ["a", "b"]
     await pool.close()
-    assert closed == ["b", "a"]
+    assert closed == ["a", "b"]
+
+
+async def test_what_another_generation_uses_is_not_retired() -> None:
+    clock = FakeClock()
+    pool = TransportPool(clock)
+    other = {"a": Provider(use="openai", base_url="http://127.0.0.1:2/v1"), "b": LOCAL}
+    base = pool.use({"a": LOCAL}, other)
+    tried = pool.use(other, {"a": LOCAL})
+    assert base["a"] is not tried["a"]
+    assert set(base) == {"a"}
+    assert pool.use({"a": LOCAL}, other)["a"] is base["a"]
+    clock.advance(3600)
+    await pool.sweep(inf)
+    assert pool.use(other)["a"] is tried["a"]
+    await pool.close()
 
 
 async def test_a_changed_authority_is_a_new_pool(tmp_path: Path) -> None:
     import trustme
 
     authority = tmp_path / "ca.pem"
-    pool = TransportPool()
+    pool = TransportPool(FakeClock())
     seen = []
     for _ in range(2):
         trustme.CA().cert_pem.write_to_path(str(authority))

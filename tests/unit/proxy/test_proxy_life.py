@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from math import inf
 
 import orjson
 import pytest
@@ -84,12 +85,17 @@ def test_retry_after(seconds: float, whole: bytes, milliseconds: bytes) -> None:
 
 
 def test_requests_enter_and_leave() -> None:
-    found, ctx = InFlight(), RequestContext(request_id="r", target=TARGET)
-    found.enter(ctx)
-    assert (len(found), found.providers()) == (1, {"local"})
-    found.leave(ctx)
-    found.leave(ctx)
-    assert (len(found), found.providers()) == (0, set())
+    found = InFlight()
+    early, late = RequestContext(request_id="r", started=5.0), RequestContext(request_id="s", started=7.0)
+    assert (len(found), found.oldest()) == (0, inf)
+    found.enter(late)
+    found.enter(early)
+    assert (len(found), found.oldest()) == (2, 5.0)
+    found.leave(early)
+    assert (len(found), found.oldest()) == (1, 7.0)
+    found.leave(early)
+    found.leave(late)
+    assert (len(found), found.oldest()) == (0, inf)
 
 
 async def test_the_drain_interrupts_everything_open() -> None:

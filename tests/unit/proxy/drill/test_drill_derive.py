@@ -9,7 +9,16 @@ import pytest
 from proxy.accounts import load_checked
 from proxy.config import Config
 from proxy.drill.cases import cases_of
-from proxy.drill.derive import Addresses, NotLoopback, check_loopback, document, patience_of, place_of, provider_name
+from proxy.drill.derive import (
+    Addresses,
+    NotLoopback,
+    check_loopback,
+    document,
+    patience_of,
+    place_of,
+    provider_name,
+    without_marks,
+)
 from proxy.drill.faults import DRILLED
 from proxy.drill.process import environment
 from proxy.drill.shape import shapes_of
@@ -122,6 +131,8 @@ def test_a_way_out_is_found_before_anything_starts(provider: dict[str, Any]) -> 
 
 
 def test_places_are_told_from_names() -> None:
+    told = "policy=priority; a.d12.3/m: reset; b.x.d1.0#2/n: cut"
+    assert without_marks(told) == "policy=priority; a/m: reset; b.x#2/n: cut"
     assert place_of("a.d12.3") == 3
     assert place_of("a.d12") is None
     assert place_of("openai") is None

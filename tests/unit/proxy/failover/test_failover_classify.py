@@ -182,6 +182,11 @@ def test_the_wait_is_the_headers_else_the_bodys() -> None:
     assert told is not None
     assert asked is not None
     assert (told.wait, asked.wait) == (34.0, 7.0)
+    limits = ((b"x-ratelimit-reset", b"9"), (b"x-ratelimit-remaining", b"0"))
+    spent, busy = (classify.of_answer(status, limits, b"{}") for status in (429, 503))
+    assert spent is not None
+    assert busy is not None
+    assert (spent.wait, busy.wait) == (9.0, None)
     silent = classify.of_answer(429, (), b"{}")
     assert silent is not None
     assert silent.wait is None
@@ -366,6 +371,7 @@ EVENTS: list[tuple[Dialect, bytes, FaultKind | None]] = [
     ("messages", b'{"type":"error","error":{"type":"rate_limit_error","message":"x"}}', "rate_limited"),
     ("messages", b'{"type":"content_block_delta","delta":{"type":"text_delta","text":"error"}}', None),
     ("messages", b'{"type":"message_delta","delta":{"stop_reason":"refusal"},"error":null}', None),
+    ("messages", b'{"type":"content_block_start","content_block":{},"error":"of a tool"}', None),
     ("opaque", b'{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}', "overloaded"),
     ("opaque", b'{"type":"message-end","delta":{"error":"timed out","finish_reason":"ERROR"}}', "error_event"),
     ("events", b'{"type":"error","error":{"code":"moderation_blocked","message":"x"}}', "content_policy"),

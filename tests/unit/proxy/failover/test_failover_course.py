@@ -9,6 +9,7 @@ from msgspec import structs
 
 from proxy.context import Controls, RequestContext
 from proxy.errors import DeadlineExceeded, NoHealthyTarget
+from proxy.failover.again import Again
 from proxy.failover.budget import Budgets
 from proxy.failover.course import Course, Courses, Surroundings
 from proxy.failover.hedging import Hedging
@@ -16,7 +17,7 @@ from proxy.failover.stopping import NOTHING_CREATED
 from proxy.health.board import HealthBoard
 from proxy.policy.faults import ACTIONS, Fault, FaultKind
 from proxy.policy.routes import Breaker, Hedge, Retries, Retry
-from proxy.policy.targets import Candidate, Limits, Plan, Route, Target
+from proxy.policy.targets import Asking, Candidate, Facts, Limits, Plan, Route, Target
 from proxy.protocols import Step
 from proxy.wire.endpoints import CHAT, IMAGES
 from tests.support.clock import FakeClock
@@ -59,9 +60,19 @@ class InOrder:
 class World:
     """A clock, a real board, and what the course told."""
 
-    def __init__(self, *, keys: int = 1, retries: Retries = USUAL, **routing: Any) -> None:
+    def __init__(
+        self,
+        *,
+        keys: int = 1,
+        retries: Retries = USUAL,
+        forwards: Sequence[str] = (),
+        rng: Random | None = None,
+        **routing: Any,
+    ) -> None:
         self.clock = FakeClock()
-        self.board = HealthBoard(Breaker(), provider_keys=dict.fromkeys("abc", keys), clock=self.clock, rng=Random(1))
+        self.board = HealthBoard(
+            Breaker(), provider_keys=dict.fromkeys("abc", keys), forwards=forwards, clock=self.clock, rng=Random(1)
+        )
         self.router = InOrder(self.board, **routing)
         self.slept: list[float] = []
         self.followed: list[tuple[str, str]] = []
@@ -73,7 +84,7 @@ class World:
             hedging=Hedging(self.clock),
             retries=retries,
             clock=self.clock,
-            rng=Random(2),
+            rng=rng or Random(2),
             sleep=self.sleep,
             followed=lambda kind, role: self.followed.append((kind, role)),
             stopped=self.stopped.append,
@@ -159,10 +170,16 @@ async def test_another_key_comes_before_a_fallback(kind: FaultKind) -> None:
     assert world.slept == []
 
 
-async def test_a_request_bound_to_a_key_stays_with_it() -> None:
-    world = World(keys=2)
-    course = world.course(A, B, plan=lambda plan: structs.replace(plan, key=1, bound="a stored response"))
-    assert await walk(course, "credentials") == ["a#1 first"]
+async def test_a_key_that_is_the_clients_own_is_no_other_key() -> None:
+    world = World(forwards=("a",), fallbacks=(SPARE,))
+    assert await walk(world.course(A), "rate_limited") == ["a#0 first", "spare#0 fallback"]
+
+
+@pytest.mark.parametrize("key", [0, 1, 2])
+async def test_a_request_bound_to_a_key_stays_with_it(key: int) -> None:
+    world = World(keys=3)
+    course = world.course(A, B, plan=lambda plan: structs.replace(plan, key=key, bound="a stored response"))
+    assert await walk(course, "credentials") == [f"a#{key} first"]
     assert course.stopped == "nothing_left"
 
 
@@ -174,6 +191,31 @@ async def test_a_lone_target_is_asked_again_after_a_pause() -> None:
     assert world.stopped == ["attempts"]
     assert 0 <= world.slept[0] <= 0.25
     assert 0 <= world.slept[1] <= 0.5
+
+
+class Highest(Random):
+    """Draws as much as it can."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+async def test_pauses_double() -> None:
+    world = World(rng=Highest())
+    await walk(world.course(A, attempts=4), *["server_error"] * 4)
+    assert world.slept == [0.25, 0.5, 1.0]
+
+
+def test_what_asked_for_a_longer_pause_is_not_due() -> None:
+    again = Again()
+    again.note(A, fault("overloaded", wait=6.0), now=10.0, longest=8.0)
+    again.note(B, fault("overloaded", wait=2.0), now=10.0, longest=8.0)
+    again.note(C, fault("overloaded", wait=9.0), now=10.0, longest=8.0)
+    assert list(again.due(11.9)) == []
+    assert list(again.due(12.1)) == [B]
+    assert list(again.due(99.0)) == [B, A]
+    again.note(B, fault("client"), now=12.1, longest=8.0)
+    assert again.soonest() == pytest.approx(16.0, abs=0.01)
 
 
 async def test_a_short_retry_after_is_waited_for() -> None:
@@ -472,6 +514,19 @@ async def test_the_allowance_holds_over_requests() -> None:
             course.raced(step, second, None)
         step.lease.close()
     assert started == 50
+
+
+async def test_what_a_loser_really_cost_is_what_counts() -> None:
+    priced = [candidate(name, facts=Facts(input_price=2_000_000, output_price=0)) for name in "ab"]
+    for spent, affordable in ((0, True), (None, True), (10_000, False)):
+        world = World()
+        course = world.course(*priced, hedge=HEDGE, plan=lambda plan: structs.replace(plan, asking=Asking(prompt=1000)))
+        step = await course.first()
+        second = await course.second(step)
+        assert second is not None
+        course.raced(step, second, spent)
+        following = world.course(*priced, hedge=HEDGE)
+        assert (following.hedge_after(await following.first()) is not None) is affordable
 
 
 async def test_errors_turn_hedging_off() -> None:

@@ -245,6 +245,7 @@ def test_names_are_bounded_and_what_is_in_use_or_unwell_is_kept() -> None:
     assert len(shown) == 50
     assert {("b", "m"), ("a", "held"), ("a", "m")} <= shown
     assert stand.board.state(B) == "open"
+    assert stand.board.percentile(A, 0.5) is not None, "it was in use all the time"
     held.close()
 
 

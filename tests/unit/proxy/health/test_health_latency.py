@@ -71,6 +71,12 @@ def test_a_year_of_answers_loses_no_precision() -> None:
     assert it.percentile(0.5, 365 * 86_400.0) == pytest.approx(0.5, rel=0.19)
 
 
+def test_answers_of_long_ago_do_not_make_up_for_few() -> None:
+    it = noted([0.5] * 1000)
+    it.note(0.5, 100.0 + 86_400.0)
+    assert it.percentile(0.5, 100.0 + 86_400.0) is None
+
+
 @pytest.mark.parametrize("seconds", [0.0, FASTEST / 2, 1e6])
 def test_absurd_times_have_a_bucket(seconds: float) -> None:
     found = noted([seconds] * 20).percentile(0.5, 100.0)

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from proxy.health.sharing import ENDS, KEPT, LONG, SUBJECTS, SharedHealth, Word
+from proxy.health.sharing import CHANNEL, ENDS, KEPT, LONG, SUBJECTS, WAITING, SharedHealth, Word
 from proxy.policy.faults import Fault
 from proxy.state.link import StateLink
-from proxy.state.push import CHANNEL, Push
+from proxy.state.push import Push
 from proxy.state.settings import LinkSettings
 from tests.support.valkey import Server, server
 from tests.unit.proxy.health.boards import A, B, Stand, candidate
@@ -45,7 +45,7 @@ async def worker(valkey: Server, name: str, **options: object) -> AsyncIterator[
     stand = Stand(KEYS, **options)  # type: ignore[arg-type]
     settings = LinkSettings(url=valkey.unix, timeout=1.0)
     link = StateLink(settings)
-    push = Push(settings, link)
+    push = Push(settings, link, channel=CHANNEL)
     shared = SharedHealth(stand.board, link, push, sender=name)
     await link.open()
     task = asyncio.get_running_loop().create_task(shared.run())
@@ -103,6 +103,15 @@ async def test_a_worker_that_starts_later_reads_what_still_holds(valkey: Server)
             assert two.ready(B) == [], "its provider asked"
         async with worker(valkey, "one") as again:
             await until(lambda: again.board.ready((A,)) == (A,), "it heard itself")
+
+
+async def test_the_store_says_how_long_it_still_holds(valkey: Server) -> None:
+    text = json.dumps({"sender": "gone", "kind": "opened", "provider": "a", "model": "m", "seconds": 200.0})
+    write = "local t = redis.call('TIME') redis.call('ZADD', KEYS[1], t[1] * 1000 + 5000, 's') redis.call('HSET', KEYS[2], 's', ARGV[1])"
+    valkey.ask("EVAL", write, 2, ENDS, SUBJECTS, text)
+    async with worker(valkey, "one") as one:
+        await until(lambda: one.board.state(A) == "open", "it was not read")
+        assert 3.5 < one.board.back_in((A,)) < 5.6
 
 
 async def test_what_has_ended_is_not_read_and_subjects_are_few(valkey: Server) -> None:
@@ -170,10 +179,11 @@ async def test_hostile_and_broken_words_change_nothing(valkey: Server) -> None:
                 valkey.ask("PUBLISH", CHANNEL, text)
         valkey.ask("PUBLISH", CHANNEL, word(provider="b", kind="rested", key=0))
         valkey.ask("PUBLISH", CHANNEL, word(sender="one"))
+        valkey.ask("PUBLISH", CHANNEL, word(model="last", future="field"))
+        last = candidate("a", "last")
+        await until(lambda: one.board.state(last) == "open", "a good word after all these was not heard")
         assert one.ready(A, B) == ["a", "b"]
-        valkey.ask("PUBLISH", CHANNEL, word(provider="b", future="field"))
-        await until(lambda: one.board.state(B) == "open", "a good word after all these was not heard")
-        assert one.ready(A, B) == ["a"]
+        assert [(each.provider, each.model) for each in one.board.shown()] == [("a", "last")]
 
 
 async def test_a_store_with_other_things_in_its_place_changes_nothing(valkey: Server) -> None:
@@ -204,25 +214,35 @@ async def test_without_a_store_each_knows_what_it_sees_and_sharing_comes_back() 
             await until(lambda: one.board.state(candidate("a", "other")) == "open", "sharing did not come back")
 
 
+class Slow:
+    """A store that answers only once it may."""
+
+    def __init__(self) -> None:
+        self.may = asyncio.Event()
+        self.said: list[str] = []
+
+    async def call(self, *words: bytes | str | int) -> object:
+        await self.may.wait()
+        return None
+
+    async def publish(self, kind: str) -> None:
+        await self.may.wait()
+        self.said.append(kind)
+
+    def listen(self, callback: Callable[[str], None]) -> None:
+        callback("")
+
+
 async def test_nothing_waits_for_the_store_and_words_are_bounded() -> None:
-    class Hanging:
-        """A store that never answers."""
-
-        async def call(self, *words: bytes | str | int) -> object:
-            return await asyncio.get_running_loop().create_future()
-
-        async def publish(self, kind: str) -> None:
-            await self.call()
-
-        def listen(self, callback: Callable[[str], None]) -> None:
-            callback("")
-
-    stand, hanging = Stand(KEYS), Hanging()
-    task = asyncio.get_running_loop().create_task(SharedHealth(stand.board, hanging, hanging, sender="x").run())
-    for number in range(1500):
+    stand, slow = Stand(KEYS), Slow()
+    task = asyncio.get_running_loop().create_task(SharedHealth(stand.board, slow, slow, sender="x").run())
+    for number in range(WAITING + 500):
         stand.fail(candidate("b", f"m{number}"), "rate_limited", wait=1.0)
         await asyncio.sleep(0)
     assert stand.board.state(candidate("b", "m7")) == "cooling"
+    slow.may.set()
+    await until(lambda: f'"m{WAITING + 499}"' in slow.said[-1:][0] if slow.said else False, "the last was not sent")
+    assert WAITING <= len(slow.said) <= WAITING + 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

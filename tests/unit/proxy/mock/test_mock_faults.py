@@ -70,7 +70,9 @@ async def test_rate_limit_forms(raw: Raw, value: str, name: bytes, expected: byt
 
 async def test_rate_limit_date(raw: Raw) -> None:
     _, headers, _ = head_of((await raw({"fault": "rate-limit:date"}))[0])
-    assert parsedate_to_datetime(headers[b"retry-after"].decode()).tzinfo is not None
+    now, later = (parsedate_to_datetime(headers[name].decode()) for name in (b"date", b"retry-after"))
+    assert later.tzinfo is not None
+    assert (later - now).total_seconds() == 2
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,7 @@ async def test_rate_limit_date(raw: Raw) -> None:
         ("overloaded", b"503", "server_is_overloaded"),
         ("context-length", b"400", "context_length_exceeded"),
         ("content-policy", b"400", "invalid_prompt"),
+        ("model-missing", b"404", "model_not_found"),
         ("bad-key", b"401", "invalid_api_key"),
         ("json-200-error", b"200", None),
     ],

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from math import inf
+from random import Random
 from typing import cast
 
 import orjson
@@ -19,8 +21,9 @@ from proxy.errors import (
     UpstreamUnavailable,
 )
 from proxy.failover import classify
+from proxy.health.board import HealthBoard
 from proxy.policy.faults import Fault
-from proxy.policy.routes import Shadow
+from proxy.policy.routes import Breaker, Shadow
 from proxy.policy.targets import Candidate, Plan, Route
 from proxy.protocols import Board, Entry, Exchange, Hold, Ledger, Router
 from proxy.rollout.comparison import Comparison
@@ -156,7 +159,11 @@ class Stand:
     """Shadows over fakes."""
 
     def __init__(
-        self, *script: Exchange | float | BaseException, ledger: FakeLedger | None = None, forwards: bool = False
+        self,
+        *script: Exchange | float | BaseException,
+        ledger: FakeLedger | None = None,
+        forwards: bool = False,
+        board: HealthBoard | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.tasks = FakeTasks()
@@ -174,9 +181,9 @@ class Stand:
         )
         means = Means(
             router=cast(Router, self.router),
-            board=cast(Board, self.board),
+            board=board or cast(Board, self.board),
             admission=self.admission,
-            providers={"other#2": (self.provider, self.transport)},
+            providers=dict.fromkeys(("other#1", "other#2"), (self.provider, self.transport)),
             account=lambda provider, key: f"{provider}#{key + 1}",
             classify=classify,
             counter=self.counter,
@@ -471,6 +478,29 @@ async def test_a_target_that_is_not_ready_is_left_alone(state: str) -> None:
     assert stand.transport.requests == []
 
 
+@virtual
+async def test_the_probe_of_a_target_that_failed_is_left_to_a_request() -> None:
+    clock = FakeClock()
+    board = HealthBoard(Breaker(consecutive=1, cooldown=5), provider_keys={"other": 2}, clock=clock, rng=Random(1))
+    failed = board.enter(CANDIDATE)
+    assert failed is not None
+    failed.failed(Fault(kind="connect"))
+    failed.close()
+    for wait in (0.0, 600.0):
+        clock.advance(wait)
+        stand = Stand(board=board)
+        await stand.run(request())
+        assert stand.records.skips == ["unready"]
+        assert board.inflight(CANDIDATE) == 0
+    probe = board.enter(CANDIDATE)
+    assert probe is not None
+    assert board.state(CANDIDATE) == "probing"
+    probe.first_output(0.1)
+    probe.close()
+    assert await Stand(answer(ANSWER), board=board).run(request()) is not None
+    assert board.inflight(CANDIDATE) == 0
+
+
 @pytest.mark.parametrize(("error", "reason"), [(ModelNotFound("no"), "refused"), (NoHealthyTarget("none"), "unready")])
 @virtual
 async def test_a_shadow_that_cannot_be_routed_to(error: TollwayError, reason: str) -> None:
@@ -557,11 +587,11 @@ async def test_when_the_process_ends_copies_are_broken_off_and_booked() -> None:
     stand = Stand(exchange, ledger=ledger)
     await stand.shadows.after(request())
     await asyncio.sleep(1)
-    assert stand.places.providers() == {"other"}
+    assert stand.places.oldest() == 990.0
     stand.places.close()
     await asyncio.gather(*stand.tasks.spawned, return_exceptions=True)
     assert len(stand.places) == 0
-    assert stand.places.providers() == set()
+    assert stand.places.oldest() == inf
     assert exchange.aborted == 1
     assert [entry.ident for entry in ledger.entries] == ["shadow-1"]
     assert stand.records.comparisons[0].shadow.outcome == "cancelled"

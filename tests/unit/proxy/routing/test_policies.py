@@ -220,11 +220,12 @@ def test_sticky_shares_out_evenly_and_by_weight() -> None:
 
 
 def test_when_a_target_goes_only_its_share_moves_and_evenly() -> None:
-    candidates = [candidate(f"p{at}", weight=1 + at % 2) for at in range(5)]
-    before, after = homes(candidates), homes(candidates[1:])
-    moved = {key for key in before if before[key] != after[key]}
-    assert moved == {key for key in before if before[key] == "p0"}
-    assert len({after[key] for key in moved}) == 4
+    for weights in ((1, 2, 1, 2, 1), (2, 1, 1, 1, 1)):
+        candidates = [candidate(f"p{at}", weight=weight) for at, weight in enumerate(weights)]
+        before, after = homes(candidates), homes(candidates[1:])
+        moved = {key for key in before if before[key] != after[key]}
+        assert moved == {key for key in before if before[key] == "p0"}
+        assert len({after[key] for key in moved}) == 4
 
 
 def test_sticky_does_not_depend_on_the_order_or_the_public_name() -> None:
@@ -290,6 +291,7 @@ def test_both_targets_hold_together() -> None:
 def test_where_none_meets_the_nearest_is_taken() -> None:
     assert under(Slo(ttft=0.1), {"cheap": 2.0, "middle": 0.7, "dear": 0.9}) == "middle"
     assert under(Slo(cost_usd=0.0001), {}) == "cheap"
+    assert under(Slo(ttft=0.1), {"a": 2.0, "b": 0.7}, [A, B]) == "b"
 
 
 def test_a_price_that_is_not_known_does_not_meet_a_target_of_cost() -> None:

@@ -8,6 +8,7 @@ from proxy.context import Principal, TokenEstimate
 from proxy.errors import InvalidRequest, PermissionDenied
 from proxy.policy.routes import PriceCeiling
 from proxy.policy.targets import JSON_SCHEMA, TOOLS, VISION, Plan
+from proxy.wire.endpoints import PASSTHROUGH
 from tests.support.routers import Routed
 
 POOL = """
@@ -26,7 +27,6 @@ models:
   lone: {targets: [{provider: near, model: small}]}
   near: {targets: [{provider: near, model: small}, {provider: near, model: small, region: eu-2}]}
 """
-STAND = Routed(POOL)
 IMAGE = json.dumps(
     {"model": "pool", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}
 ).encode()
@@ -47,7 +47,7 @@ def key(**terms: object) -> Principal:
 
 
 def test_nothing_is_left_out_without_a_reason() -> None:
-    plan = STAND.plan("pool", body=b'{"messages": []}', estimate=TokenEstimate(100, 200, 50))
+    plan = Routed(POOL).plan("pool", body=b'{"messages": []}', estimate=TokenEstimate(100, 200, 50))
     assert left(plan) == ["near/small", "far/large", "odd/mystery", "odd/new"]
     assert plan.rejected == ()
 
@@ -57,10 +57,10 @@ def test_nothing_is_left_out_without_a_reason() -> None:
     [(IMAGE, VISION, "near/small"), (TOOL, TOOLS, "near/small"), (SCHEMA, JSON_SCHEMA, None)],
 )
 def test_capabilities_that_are_known_to_be_missing(body: bytes, needs: int, gone: str | None) -> None:
-    plan = STAND.plan("pool", body=body)
+    plan = Routed(POOL).plan("pool", body=body)
     assert out(plan) == ({gone: "capability"} if gone else {})
     assert "odd/mystery" in left(plan), "what is not known excludes nothing"
-    dry = STAND.plan("pool", body=body, headers={"x-tollway-dry-run": "true"})
+    dry = Routed(POOL).plan("pool", body=body, headers={"x-tollway-dry-run": "true"})
     assert dry.asking.needs == needs
 
 
@@ -75,21 +75,21 @@ def test_capabilities_that_are_known_to_be_missing(body: bytes, needs: int, gone
     ],
 )
 def test_sizes(estimate: TokenEstimate, gone: dict[str, str]) -> None:
-    assert out(STAND.plan("pool", estimate=estimate)) == gone
+    assert out(Routed(POOL).plan("pool", estimate=estimate)) == gone
 
 
 def test_each_choice_must_fit_not_all_of_them_together() -> None:
     four = TokenEstimate(10, 20, 4 * 200)
-    assert out(STAND.plan("pool", choices=4, estimate=four)) == {}
-    assert out(STAND.plan("pool", choices=3, estimate=four)) == {"near/small": "max_output"}
+    assert out(Routed(POOL).plan("pool", choices=4, estimate=four)) == {}
+    assert out(Routed(POOL).plan("pool", choices=3, estimate=four)) == {"near/small": "max_output"}
 
 
 def test_a_prompt_that_may_fit_the_largest_goes_there() -> None:
-    plan = STAND.plan("pair", estimate=TokenEstimate(120_000, 200_000, 0))
+    plan = Routed(POOL).plan("pair", estimate=TokenEstimate(120_000, 200_000, 0))
     assert left(plan) == ["far/large"]
     assert out(plan) == {"near/small": "context"}
     with pytest.raises(InvalidRequest) as caught:
-        STAND.plan("pair", estimate=TokenEstimate(140_000, 200_000, 0))
+        Routed(POOL).plan("pair", estimate=TokenEstimate(140_000, 200_000, 0))
     error = caught.value
     assert (error.status, error.code, error.param) == (400, "context_length_exceeded", "model")
     assert "near/small: about 140000 tokens do not fit into its 1000 (context)" in error.message
@@ -97,7 +97,7 @@ def test_a_prompt_that_may_fit_the_largest_goes_there() -> None:
 
 
 def test_a_sole_target_is_not_asked_what_it_can_do() -> None:
-    plan = STAND.plan("lone", body=IMAGE, estimate=TokenEstimate(5000, 9000, 5000))
+    plan = Routed(POOL).plan("lone", body=IMAGE, estimate=TokenEstimate(5000, 9000, 5000))
     assert (left(plan), plan.rejected) == (["near/small"], ())
 
 
@@ -118,8 +118,8 @@ def test_a_sole_target_is_not_asked_what_it_can_do() -> None:
     ],
 )
 def test_what_a_key_may_use(terms: dict[str, object], gone: dict[str, str]) -> None:
-    assert out(STAND.plan("pool", principal=key(**terms))) == gone
-    assert out(STAND.plan("pool", principal=key(**terms))) == gone, "remembered, and the same"
+    assert out(Routed(POOL).plan("pool", principal=key(**terms))) == gone
+    assert out(Routed(POOL).plan("pool", principal=key(**terms))) == gone, "remembered, and the same"
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,22 @@ def test_what_a_key_may_use(terms: dict[str, object], gone: dict[str, str]) -> N
     ],
 )
 def test_what_a_request_wants(headers: dict[str, str], gone: dict[str, str]) -> None:
-    assert out(STAND.plan("pool", headers={f"x-tollway-{name}": value for name, value in headers.items()})) == gone
+    assert (
+        out(Routed(POOL).plan("pool", headers={f"x-tollway-{name}": value for name, value in headers.items()})) == gone
+    )
 
 
 def test_a_region_of_a_target_goes_before_its_providers() -> None:
-    plan = STAND.plan("near", principal=key(regions=("eu-2",)))
+    plan = Routed(POOL).plan("near", principal=key(regions=("eu-2",)))
     assert [each.facts.region for each in plan.candidates] == ["eu-2"]
+
+
+def test_a_path_without_a_model_has_no_price() -> None:
+    text = POOL + "passthrough: {provider: odd}\n"
+    cheap = key(max_price=PriceCeiling(input=0.01))
+    assert Routed(text).plan(None, endpoint=PASSTHROUGH, path="/files", principal=cheap).chosen.place == "odd/"
+    with pytest.raises(PermissionDenied):
+        Routed(text).plan(None, endpoint=PASSTHROUGH, path="/files", principal=key(regions=("eu-*",)))
 
 
 # ---- nobody is left -------------------------------------------------------------------------------------------------
@@ -150,7 +160,7 @@ def test_a_region_of_a_target_goes_before_its_providers() -> None:
 
 def test_one_provider_that_the_key_may_not_use() -> None:
     with pytest.raises(PermissionDenied) as caught:
-        STAND.plan("lone", principal=key(providers=("far",)))
+        Routed(POOL).plan("lone", principal=key(providers=("far",)))
     assert caught.value.message == "This key may not use provider 'near'; its owner can add it to the key's providers."
 
 
@@ -164,7 +174,7 @@ def test_one_provider_that_the_key_may_not_use() -> None:
 )
 def test_terms_of_the_key_are_a_403_with_the_fix(terms: dict[str, object], words: str) -> None:
     with pytest.raises(PermissionDenied) as caught:
-        STAND.plan("pair", principal=key(**terms))
+        Routed(POOL).plan("pair", principal=key(**terms))
     assert (caught.value.status, caught.value.code) == (403, "permission_denied")
     assert words in caught.value.message
     assert "near/small" in caught.value.message
@@ -173,14 +183,14 @@ def test_terms_of_the_key_are_a_403_with_the_fix(terms: dict[str, object], words
 
 def test_the_requests_own_terms_are_a_400_that_names_them() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        STAND.plan("pair", body=TOOL, headers={"x-tollway-max-input-price": "1"})
+        Routed(POOL).plan("pair", body=TOOL, headers={"x-tollway-max-input-price": "1"})
     error = caught.value
     assert (error.status, error.code) == (400, "no_capable_target")
     assert "near/small: it has no tools (capability)" in error.message
     assert "its price of input is $2 per million tokens, the ceiling is $1 (x-tollway-max-input-price)" in error.message
     assert "leave out x-tollway-max-input-price" in error.message
     with pytest.raises(InvalidRequest, match="is not known, the ceiling is"):
-        STAND.plan("odd/mystery", headers={"x-tollway-max-input-price": "1"})
+        Routed(POOL).plan("odd/mystery", headers={"x-tollway-max-input-price": "1"})
 
 
 def test_a_long_list_is_told_short() -> None:

@@ -47,9 +47,7 @@ def stand(**states: str) -> Routed:
     return Routed(TEXT, board=StatedBoard(**states))
 
 
-def walk(
-    routed: Routed, ctx: RequestContext, kinds: Sequence[FaultKind] | FaultKind, *, most: int = 12
-) -> list[str]:
+def walk(routed: Routed, ctx: RequestContext, kinds: Sequence[FaultKind] | FaultKind, *, most: int = 12) -> list[str]:
     """Every place that is tried when each try fails so, the plan's first choice first."""
     plan = routed.router.plan(ctx)
     tried: list[Candidate] = [plan.chosen]
@@ -128,7 +126,10 @@ def test_a_prompt_that_is_surely_too_long_goes_to_the_fallbacks_for_that() -> No
 
 
 def test_slos_of_request_key_and_route() -> None:
-    text = PROVIDERS + "models: {m: {targets: [{provider: a}], slo: {ttft: 3s, cost_usd: 3}}, p: {targets: [{provider: a}]}}"
+    text = (
+        PROVIDERS
+        + "models: {m: {targets: [{provider: a}], slo: {ttft: 3s, cost_usd: 3}}, p: {targets: [{provider: a}]}}"
+    )
     routed = Routed(text)
     keyed = Principal(name="k", tenant="k", slo=Slo(ttft=2.0))
     asks = {"x-tollway-slo-cost-usd": "1"}
@@ -143,7 +144,9 @@ def test_what_a_choice_is_told_of_the_request() -> None:
     body = json.dumps(
         {"messages": [{"role": "user", "content": "x" * 9000}, {"role": "assistant", "content": "y"}, {"role": "user"}]}
     ).encode()
-    ctx = context_for("fast", body=body, estimate=TokenEstimate(3000, 9000, 80), headers={"x-tollway-policy": "lowest_cost"})
+    ctx = context_for(
+        "fast", body=body, estimate=TokenEstimate(3000, 9000, 80), headers={"x-tollway-policy": "lowest_cost"}
+    )
     asking = stand().router.plan(ctx).asking
     assert (asking.prompt, asking.output) == (3000, 80)
     assert 2900 < asking.cached < 3000
@@ -153,7 +156,10 @@ def test_what_a_choice_is_told_of_the_request() -> None:
 
 def test_quality_is_of_the_prompts_class() -> None:
     scores = Scores(
-        {"a/m": {"general": Score(score=0.9, n=1), "code": Score(score=0.1, n=1)}, "b/m": {"general": Score(score=0.5, n=1)}}
+        {
+            "a/m": {"general": Score(score=0.9, n=1), "code": Score(score=0.1, n=1)},
+            "b/m": {"general": Score(score=0.5, n=1)},
+        }
     )
     routed = Routed(TEXT, scores=scores)
     best = {"x-tollway-policy": "best"}
@@ -250,20 +256,30 @@ def test_controls_hold_for_fallbacks_too() -> None:
 
 
 def test_circles_that_only_different_kinds_make_come_to_an_end() -> None:
-    text = PROVIDERS + """
+    text = (
+        PROVIDERS
+        + """
 models:
   x: {targets: [{provider: a, model: x}], fallbacks: [y], fallbacks_for: {context_length: [y]}}
   y: {targets: [{provider: b, model: y}], fallbacks_for: {context_length: [z]}}
   z: {targets: [{provider: c, model: z}], fallbacks: [x]}
 """
-    for kinds in (["server_error"], ["context_length"], ["server_error", "context_length"], ["context_length", "timeout"]):
+    )
+    for kinds in (
+        ["server_error"],
+        ["context_length"],
+        ["server_error", "context_length"],
+        ["context_length", "timeout"],
+    ):
         places = walk(Routed(text), context_for("x"), kinds)  # type: ignore[arg-type]
         assert len(places) == len(set(places))
 
 
 # ---- retired models -------------------------------------------------------------------------------------------------
 
-LIVES = PROVIDERS.replace("vllm/small:", "openai/gone: {tier: retired}, openai/old: {tier: deprecated}, vllm/small:") + """
+LIVES = (
+    PROVIDERS.replace("vllm/small:", "openai/gone: {tier: retired}, openai/old: {tier: deprecated}, vllm/small:")
+    + """
 successors: {gone: old}
 models:
   mixed: {targets: [{provider: a, model: gone}, {provider: a, model: old}]}
@@ -271,6 +287,7 @@ models:
   old: {targets: [{provider: a, model: old}]}
   lost: {targets: [{provider: c, model: t}], fallbacks: [gone]}
 """
+)
 
 
 def test_retired_targets_are_left_out_while_others_live() -> None:
@@ -327,8 +344,8 @@ def test_where_it_cannot_go_there_it_is_refused(bound: str, words: str) -> None:
 def test_a_path_without_a_model_goes_where_its_object_is() -> None:
     plan = bound_plan(None, "b#0", endpoint=PASSTHROUGH, path="/batches/batch_1")
     assert (plan.route.label, plan.chosen.target.provider, plan.chosen.target.model) == ("passthrough", "b", "")
+    keyed = Principal(name="k", tenant="k", providers=("a",))
     with pytest.raises(PermissionDenied):
-        keyed = Principal(name="k", tenant="k", providers=("a",))
         bound_plan(None, "b#0", endpoint=PASSTHROUGH, path="/batches/batch_1", principal=keyed)
 
 

@@ -7,7 +7,7 @@ from time import perf_counter
 import pytest
 
 from proxy.routing.kinds import KINDS, LONG, kind_of
-from proxy.routing.scores import UNSCORED, Scores, load_scores, scores_in
+from proxy.routing.scores import Scores, load_scores, scores_in
 from tests.unit.proxy.routing.candidates import candidate
 
 GOOD = {
@@ -34,12 +34,6 @@ def test_a_place_is_looked_up_before_the_public_name_and_a_class_before_the_gene
     assert scores.of(candidate("other", public="slow"), "code") is None
     assert scores.of(candidate("openai"), "poetry") == 0.8
     assert scores.generated == "2026-11-20T10:00:00Z"
-
-
-def test_of_all_gives_one_for_each() -> None:
-    both = [candidate("nobody", public="none"), candidate("openai")]
-    assert read().of_all(both, "general") == [UNSCORED, 0.8]
-    assert read().of_all(list(reversed(both)), "general") == [0.8, UNSCORED]
 
 
 @pytest.mark.parametrize(
