@@ -289,8 +289,8 @@ class Board(Protocol):
     def state(self, candidate: Candidate) -> str:
         """One of the states."""
 
-    def back_in(self, candidates: Sequence[Candidate]) -> float:
-        """Seconds until the first of them may take requests again."""
+    def back_in(self, candidates: Sequence[Candidate], *, key: int = -1) -> float:
+        """Seconds until the first of them may take requests again; ``key``: with that key."""
 
     def inflight(self, candidate: Candidate) -> int:
         """Tries under way."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from . import generation
 from .accounts import keys_of
+from .affinity.hints import prompt_hint
 from .config import Config
 from .failover.budget import Budgets
 from .failover.course import Courses, Surroundings
@@ -63,7 +64,7 @@ class Steering:
         self.board.use(config.health, provider_keys=keys_of(config), forwards=_forwards(config), changed=changed)
 
     def made(self, config: Config, directory: Directory, *, apart: bool = False) -> Steered:
-        """Router, courses and explanations under ``config``. ``apart``: on trial, with health figures of its own."""
+        """Router, courses and explanations under ``config``. ``apart``: on trial, with health figures and budgets of its own."""
         scores = load_scores(config.routing.scores) if config.routing.scores is not None else None
         board = self._board(config) if apart else self.board
         router = generation.router(
@@ -73,14 +74,15 @@ class Steering:
             Surroundings(
                 router=router,
                 board=board,
-                budgets=self._budgets,
-                hedging=self._hedging,
+                budgets=Budgets(self._clock) if apart else self._budgets,
+                hedging=Hedging(self._clock) if apart else self._hedging,
                 retries=config.retry,
                 clock=self._clock,
                 rng=self._rng,
                 sleep=asyncio.sleep,
                 followed=self._metrics.followed,
                 stopped=self._metrics.failover_stopped,
+                **({"hint": prompt_hint} if any(keys > 1 for keys in keys_of(config).values()) else {}),
             )
         )
         explainer = Explainer(

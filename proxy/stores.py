@@ -394,13 +394,13 @@ async def _claim(database: "Database", claims: Sequence[Claim]) -> None:
     """Writes claims; an id that has an owner keeps it."""
     from .storage.queries import OwnedObject  # noqa: PLC0415 - the extra `server`
 
-    await database.claim_objects([OwnedObject(claim.ident, claim.account, "", claim.at) for claim in claims])
+    await database.claim_objects([OwnedObject(claim.ident, claim.account, claim.place, claim.at) for claim in claims])
 
 
 async def _claims(database: "Database") -> AsyncIterator[Claim]:
     """Every claim that the database has."""
     async for row in database.objects():
-        yield Claim(row.id, row.account, row.at)
+        yield Claim(row.id, row.account, row.at, row.place)
 
 
 def soft(rule: Rule) -> Rule:

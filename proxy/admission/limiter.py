@@ -164,9 +164,7 @@ class Limiter:
                 ctx.settlers.remove(holding.settle)
             raise
         if target is not None and (holding is not None or ctx.ledger_id):
-            ctx.retarget = partial(
-                self._retarget, ctx, planned=target, holding=holding, ledger=ledger, priced=priced
-            )
+            ctx.retarget = partial(self._retarget, ctx, planned=target, holding=holding, ledger=ledger, priced=priced)
         if principal.output_cap is not None or (holding is not None and program.hard and holding.short):
             self._cap(ctx, holding)
         if ctx.request.stream and ctx.endpoint.dialect in GENERATING:
@@ -308,9 +306,9 @@ class Limiter:
         if held is None:
             held = cost(quote, want.input, want.output)
         try:
-            ledger.hold(self._pricing.hold(
-                ctx, quote=quote, target=target, route=route, held=held, at=self._shared.wall()
-            ))
+            ledger.hold(
+                self._pricing.hold(ctx, quote=quote, target=target, route=route, held=held, at=self._shared.wall())
+            )
             if ledger.sync:
                 await ledger.committed(ctx.ledger_id)
         except LedgerUnavailable:

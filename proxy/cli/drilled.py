@@ -11,7 +11,9 @@ from ..config.checks import is_loopback
 
 
 def loopback_only(event: str, arguments: tuple[object, ...]) -> None:
-    """An audit hook. Raises ``PermissionError`` for a connection, a datagram or a lookup that would leave this machine, and says so."""
+    """An audit hook. Raises ``PermissionError`` for a connection, a datagram or a lookup of Python's that would leave this machine, and
+    says so. uvloop looks names up by itself, but connects the sockets that Python gives it.
+    """
     host: object = None
     if event in ("socket.connect", "socket.sendto") and len(arguments) > 1 and isinstance(arguments[1], tuple):
         host = arguments[1][0]

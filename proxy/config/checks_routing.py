@@ -88,6 +88,11 @@ class RoutingChecks:
                 listed.add(name)
         if model.shadow is not None:
             self._model((*at, "shadow", "model"), model.shadow.model)
+            if self._config.auth.mode == "forward":
+                self._bad(
+                    (*at, "shadow"),
+                    "has no account to ask with: with auth.mode: forward every credential is a client's; leave shadow out",
+                )
             if model.shadow.model == at[-1]:
                 self._bad((*at, "shadow", "model"), "is the model itself: name another to compare it with")
 

@@ -145,14 +145,14 @@ class Timeouts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     total: Seconds | None = None
 
 
-class TargetQueue(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TargetQueue(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """Waiting for a place at a target: at most ``wait`` seconds, ``size`` requests at once, keys in turn."""
 
     wait: Annotated[float, Meta(ge=0, le=600, extra={"unit": "seconds"})] = 0.0
     size: Annotated[int, Meta(ge=1, le=100_000)] = 100
 
 
-class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """A provider and the model name there; ``"*"`` sends the client's name on unchanged.
 
     ``weight``: its share under ``policy: weighted``; 0 takes no requests but those that others failed. ``concurrency``: requests at
@@ -169,7 +169,7 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     continues: bool = False
 
 
-class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """A public model name and the targets that answer for it. ``limits`` bind all its callers together.
 
     ``policy`` chooses among them (docs/routing.md); ``sticky_by``: what requests share that belong to one target. ``fallbacks`` are

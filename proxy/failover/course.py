@@ -8,7 +8,6 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Literal
-from zlib import crc32
 
 from msgspec import Struct, structs
 
@@ -30,8 +29,9 @@ _ELSEWHERE = Fault(kind="overloaded", detail="not_ready")
 _LISTED = 20
 """Targets that an error names."""
 
-_PREFIX = 1024
-"""Bytes of a body whose hash keeps conversations with the same beginning at one key."""
+
+def _no_hint(_: RequestContext) -> str:
+    return ""
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
@@ -47,6 +47,8 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     sleep: Callable[[float], Awaitable[None]]
     followed: Callable[[FaultKind, Role], None]
     stopped: Callable[[Stop], None]
+    hint: Callable[[RequestContext], str] = _no_hint
+    """What requests share that are best sent with the same key, for the sake of prompt caches."""
 
 
 class Course:
@@ -115,11 +117,16 @@ class Course:
 
     def _nobody(self) -> NoHealthyTarget:
         board, own = self._with.board, self._own[:_LISTED]
-        seconds = [max(1, math.ceil(board.back_in((each,)))) for each in own]
+        key, bound = self._plan.key, self._plan.bound
+        seconds = [max(1, math.ceil(board.back_in((each,), key=key))) for each in own]
+        states = [board.state(each) for each in own]
+        told = [f"its key {key + 1} rests" if key >= 0 and state == "ready" else state for state in states]
         listed = "; ".join(
-            f"{each.place}: {board.state(each)} for {left} s" for each, left in zip(own, seconds, strict=True)
+            f"{each.place}: {state} for {left} s" for each, state, left in zip(own, told, seconds, strict=True)
         )
-        soonest = max(1, math.ceil(board.back_in(self._own)))
+        if bound:
+            listed += f". It can go nowhere else: {bound}"
+        soonest = max(1, math.ceil(board.back_in(self._own, key=key)))
         return NoHealthyTarget(
             f"No target of `{self._plan.chosen.model}` takes requests now. {listed}. Send it again in {soonest} s.",
             headers=retry_after(soonest),
@@ -300,8 +307,7 @@ class Course:
         return self._with.board.enter(candidate, key=self._plan.key, hint=self._hint())
 
     def _hint(self) -> str:
-        sticky, body = self._plan.asking.sticky, self._ctx.body
-        return sticky or (f"{crc32(body[:_PREFIX]):x}" if body else "")
+        return self._plan.asking.sticky or self._with.hint(self._ctx)
 
     def _left(self) -> float:
         """Seconds until the deadline."""

@@ -46,6 +46,7 @@ class HealthBoard:
     ) -> None:
         register = Register(breaker, provider_keys=provider_keys, forwards=forwards, clock=clock, rng=rng, limit=limit)
         self._register = register
+        self._cell = register.get
         self._verdicts = Verdicts(register)
         self._now = clock
         self.waiting = 0
@@ -157,27 +158,27 @@ class HealthBoard:
         """One of the states."""
         return state_of(self._register, candidate, self._now())
 
-    def back_in(self, candidates: Sequence[Candidate]) -> float:
-        """Seconds until the first of them may take requests again."""
+    def back_in(self, candidates: Sequence[Candidate], *, key: int = -1) -> float:
+        """Seconds until the first of them may take requests again; ``key``: with that key."""
         now = self._now()
-        return min((back_in(self._register, candidate, now) for candidate in candidates), default=0.0)
+        return min((back_in(self._register, candidate, now, key=key) for candidate in candidates), default=0.0)
 
     def inflight(self, candidate: Candidate) -> int:
         """Tries under way."""
         target = candidate.target
-        cell = self._register.get((target.provider, target.model))
+        cell = self._cell((target.provider, target.model))
         return cell.inflight if cell is not None else 0
 
     def ttft(self, candidate: Candidate) -> float:
         """Peak EWMA of seconds to the first output; 0: unknown."""
         target = candidate.target
-        cell = self._register.get((target.provider, target.model))
+        cell = self._cell((target.provider, target.model))
         return cell.latency.peak(self._now()) if cell is not None else 0.0
 
     def percentile(self, candidate: Candidate, share: float) -> float | None:
         """Of recent seconds to the first output; ``None``: too few."""
         target = candidate.target
-        cell = self._register.get((target.provider, target.model))
+        cell = self._cell((target.provider, target.model))
         return cell.latency.percentile(share, self._now()) if cell is not None else None
 
     def figures(self, candidates: Sequence[Candidate]) -> tuple[Figures, ...]:
@@ -202,25 +203,23 @@ class HealthBoard:
     def _spared(self, candidates: Sequence[Candidate], now: float) -> Sequence[Candidate]:
         """The one that is left, if there is one."""
         register = self._register
-        best: Candidate | None = None
-        first = float("inf")
-        for candidate in candidates:
-            target = candidate.target
-            until = register.blocked.get((target.provider, target.model), 0.0)
-            until = max(until, register.spent.get(target.provider, 0.0))
-            if until < first and not self._full(candidate) and not self._strict(candidate, now):
-                best, first = candidate, until
-        if best is None:
-            return ()
-        cell = register.cell(best.target.provider, best.target.model)
-        cell.spared, cell.spared_at = best, now
-        return (best,)
-
-    def _strict(self, candidate: Candidate, now: float) -> bool:
-        """Is none of its keys to be used, whatever else there is?"""
-        target = candidate.target
-        cell = self._register.get((target.provider, target.model))
-        return (cell or self._register.account(target.provider)).strict(now)
+        until, spent = register.blocked.get, register.spent.get
+        ends = [until(((target := candidate.target).provider, target.model), 0.0) for candidate in candidates]
+        if register.spent:
+            ends = [
+                max(end, spent(candidate.target.provider, 0.0)) for end, candidate in zip(ends, candidates, strict=True)
+            ]
+        for at in sorted(range(len(ends)), key=ends.__getitem__):
+            best = candidates[at]
+            target = best.target
+            cell = self._cell((target.provider, target.model))
+            if (cell or register.account(target.provider)).strict(now):
+                continue
+            if cell is None or not best.capacity or cell.taken < best.capacity:
+                cell = cell or register.cell(target.provider, target.model)
+                cell.spared, cell.spared_at = best, now
+                return (best,)
+        return ()
 
     def _enter_with_care(self, cell: Cell, candidate: Candidate, key: int, hint: str) -> Lease | None:
         """Where there is a choice of keys, or something rests."""

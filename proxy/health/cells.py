@@ -85,7 +85,10 @@ class Cell:
 
     def strict(self, now: float) -> bool:
         """Is none of its keys to be used, whatever else there is?"""
-        return all(pair.strict(now) for pair in self.pairs)
+        for pair in self.pairs:
+            if not pair.strict(now):
+                return False
+        return True
 
     def blocked_until(self, now: float) -> float:
         """When it may take a try, were there a place; a time that has passed: now."""

@@ -1,6 +1,7 @@
 """How soon a target begins to answer: a figure that rises at once and falls slowly, and percentiles of the recent past.
 
-Both cost the same however many answers came: a float, and a row of buckets whose weights halve as time passes.
+Both cost the same however many answers came: a float, and a row of buckets whose weights halve as time passes. A percentile is
+kept: where so many answers come that one more makes no difference it is worked out once a second.
 """
 
 from bisect import bisect_left
@@ -31,13 +32,19 @@ HEAVY = 2.0**40
 ROUNDING = 1 - 1e-9
 """Sums of weights are a little off."""
 
+HOLDS = 1.0
+"""Seconds for which a percentile that was worked out is used although a few answers came since."""
+
+FEW = 0.01
+"""So few, as a share of the weight of all."""
+
 _EDGES = tuple(FASTEST * exp2(number / PER_DOUBLING) for number in range(BUCKETS))
 
 
 class Latency:
     """Seconds to the first output of one target."""
 
-    __slots__ = ("_at", "_began", "_known", "_peak", "_total", "_weights")
+    __slots__ = ("_at", "_began", "_holds", "_peak", "_share", "_spare", "_total", "_until", "_value", "_weights")
 
     def __init__(self) -> None:
         self._peak = 0.0
@@ -45,8 +52,14 @@ class Latency:
         self._began = 0.0
         self._weights: list[float] | None = None
         self._total = 0.0
-        self._known: dict[float, float] = {}
-        """Percentiles since the last answer."""
+        self._share = 0.0
+        self._value: float | None = None
+        """The percentile that was asked for last, of this share."""
+        self._until = 0.0
+        """When it is to be worked out again; ``_holds``: when, once another answer has come."""
+        self._holds = 0.0
+        self._spare = 0.0
+        """The weight of answers that may come before."""
 
     def note(self, seconds: float, now: float) -> None:
         """One more answer began."""
@@ -67,8 +80,8 @@ class Latency:
         bucket = 0 if seconds <= FASTEST else min(BUCKETS - 1, int(log2(seconds / FASTEST) * PER_DOUBLING) + 1)
         weights[bucket] += weight
         self._total += weight
-        if self._known:
-            self._known.clear()
+        self._spare -= weight
+        self._until = 0.0 if self._spare < 0 else min(self._until, self._holds)
 
     def peak(self, now: float) -> float:
         """Peak EWMA in seconds; 0: unknown."""
@@ -76,13 +89,16 @@ class Latency:
 
     def percentile(self, share: float, now: float) -> float | None:
         """Seconds within which ``share`` (0 to 1) of recent answers began; ``None``: too few."""
+        if now < self._until and share == self._share:
+            return self._value
         weights = self._weights
         if weights is None or self._total < LEAST * exp2((now - self._began) / MEMORY) * ROUNDING:
             return None
-        known = self._known.get(share)
-        if known is None:
-            known = self._known[share] = self._found(weights, share)
-        return known
+        self._value, self._share = self._found(weights, share), share
+        # Then there are too few.
+        self._until = self._began + MEMORY * log2(self._total / (LEAST * ROUNDING))
+        self._holds, self._spare = now + HOLDS, self._total * FEW
+        return self._value
 
     def _found(self, weights: list[float], share: float) -> float:
         sums = list(accumulate(weights))
@@ -101,4 +117,5 @@ class Latency:
             weights[bucket] = old / weight
         self._total /= weight
         self._began = now
+        self._spare = 0.0
         return 1.0

@@ -19,15 +19,17 @@ def state_of(register: Register, candidate: Candidate, now: float) -> State:
     return _state(cell, candidate.capacity, now)
 
 
-def back_in(register: Register, candidate: Candidate, now: float) -> float:
-    """Seconds until it may take requests."""
+def back_in(register: Register, candidate: Candidate, now: float, *, key: int = -1) -> float:
+    """Seconds until it may take requests; ``key``: with that key."""
     target = candidate.target
     cell = register.get((target.provider, target.model))
     if cell is None:
         return max(register.account(target.provider).blocked_until(now) - now, 0.0)
-    if candidate.capacity and cell.taken >= candidate.capacity:
-        return max(cell.blocked_until(now) - now, A_MOMENT)
-    return max(cell.blocked_until(now) - now, 0.0)
+    until = cell.blocked_until(now)
+    if 0 <= key < len(cell.pairs):
+        until = max(until, cell.pairs[key].blocked_until(now))
+    full = candidate.capacity and cell.taken >= candidate.capacity
+    return max(until - now, A_MOMENT if full else 0.0)
 
 
 def shown(register: Register, now: float) -> list[TargetHealth]:

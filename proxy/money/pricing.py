@@ -82,9 +82,7 @@ class CataloguePricing:
             ended=ended,
         )
 
-    def hold(
-        self, ctx: RequestContext, *, quote: Quote, target: Target, route: str, held: int, at: float
-    ) -> Hold:
+    def hold(self, ctx: RequestContext, *, quote: Quote, target: Target, route: str, held: int, at: float) -> Hold:
         """What is written down before the request is sent. Prices are those of a plain prompt of the likely length, not the dearest:
         a killed process is settled by them."""
         principal, likely = ctx.principal, ctx.estimate.likely

@@ -27,7 +27,13 @@ class Line:
         return self._attempt is not None
 
     async def dial(
-        self, ctx: RequestContext, transport: Transport, admission: Admission, clock: Clock, wall: Clock, offered: Sequence[str]
+        self,
+        ctx: RequestContext,
+        transport: Transport,
+        admission: Admission,
+        clock: Clock,
+        wall: Clock,
+        offered: Sequence[str],
     ) -> None:
         """Raises ``UpstreamError``, or what forbids a try at this target."""
         target = ctx.target = self.step.candidate.target

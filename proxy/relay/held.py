@@ -137,5 +137,7 @@ class HeldStream:
 def _finished(payloads: Sequence[bytes], dialect: Dialect) -> bool:
     """Does one of the events end the answer? ``[DONE]`` by itself only ends the stream."""
     reader = StreamDecoder(dialect, eager=True)
-    events = [event for payload in payloads if payload[:6] != DONE for event in reader.feed(b"data: " + payload + b"\n\n")]
+    events = [
+        event for payload in payloads if payload[:6] != DONE for event in reader.feed(b"data: " + payload + b"\n\n")
+    ]
     return any(event.finished for event in events)

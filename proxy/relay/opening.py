@@ -36,7 +36,7 @@ from .announcing import request_id_in
 from .events import EventStream
 from .metered import MeteredExchange
 from .plain import OpaqueAnswer, PlainAnswer, Refusal
-from .replayed import Replayed
+from .replayed import Kept, Replayed
 from .translated import TranslatedAnswer, TranslatedError, TranslatedStream
 
 if TYPE_CHECKING:
@@ -142,6 +142,9 @@ class Opening:
         done = False
         try:
             await self._send()
+            if hold and self.relay.ctx.answers and self.exchange is not None:
+                # What is read is rebuilt, perhaps: those who look at the answer later see it as it came.
+                self.exchange = Kept(self.exchange)
             self.answer = self._form(hold=hold)
             if hold:
                 self.fault = await self.answer.probe(slow)
@@ -338,8 +341,8 @@ class Opening:
         """Those who look at the answer see it from its first byte, and may put another in its place."""
         exchange, answer, request = self.exchange, self.answer, self.request
         assert exchange is not None and answer is not None and request is not None
-        if answer.data is not None:
-            exchange = Replayed(exchange, answer.data)
+        if isinstance(exchange, Kept):
+            exchange = Replayed(exchange.inner, b"".join(exchange.parts)) if exchange.parts else exchange.inner
         for look in self.relay.ctx.answers:
             exchange = await look(request, exchange, self._again)
         self.exchange = exchange

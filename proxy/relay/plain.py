@@ -206,4 +206,3 @@ def no_stream(exchange: Exchange) -> UpstreamInvalid:
 def _makes(ctx: RequestContext) -> bool:
     """Is the answer the result of this request? A job that is looked up may have failed without anything being wrong now."""
     return ctx.method == "POST" and ctx.endpoint.model in ("required", "optional")
-

@@ -97,7 +97,9 @@ class Relay:
             opening = self.opening = await Dispatch(self, self._course).opening()
             await opening.deliver()
         except BaseException:
-            decoder = self.opening.answer.decoder if self.opening is not None and self.opening.answer is not None else None
+            decoder = (
+                self.opening.answer.decoder if self.opening is not None and self.opening.answer is not None else None
+            )
             if ctx.insertion is not None and decoder is not None and not decoder.at_boundary:
                 ctx.insertion = b"\n\n"
             if settings.gateway_headers and not ctx.response_started:
@@ -148,7 +150,9 @@ class Relay:
         if self.beating is not None and not self.beating.done():
             return
         if ctx.committed or (ctx.response_started and ctx.insertion is None):
-            decoder = self.opening.answer.decoder if self.opening is not None and self.opening.answer is not None else None
+            decoder = (
+                self.opening.answer.decoder if self.opening is not None and self.opening.answer is not None else None
+            )
             if ctx.insertion is None or decoder is None or not decoder.at_boundary:
                 return
         self.beating = asyncio.get_running_loop().create_task(self._comment())

@@ -4,6 +4,37 @@ from ..errors import RawHeaders
 from ..protocols import Exchange
 
 
+class Kept:
+    """``inner``, whose bytes are kept as they are read."""
+
+    __slots__ = ("headers", "inner", "parts", "status")
+
+    def __init__(self, inner: Exchange) -> None:
+        self.status: int = inner.status
+        self.headers: RawHeaders = inner.headers
+        self.inner = inner
+        self.parts: list[bytes] = []
+
+    @property
+    def ended(self) -> bool:
+        """Has the last byte been handed out?"""
+        return self.inner.ended
+
+    async def read(self) -> bytes:
+        """Whatever one socket read brings."""
+        data = await self.inner.read()
+        self.parts.append(data)
+        return data
+
+    def release(self) -> None:
+        """As the inner one."""
+        self.inner.release()
+
+    def abort(self) -> None:
+        """As the inner one."""
+        self.inner.abort()
+
+
 class Replayed:
     """An ``Exchange`` that begins with ``data`` and goes on with the rest of ``inner``."""
 

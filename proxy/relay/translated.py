@@ -149,7 +149,9 @@ class TranslatedAnswer:
     def _rebuilt(self, body: bytes) -> bytes:
         translation, status = self._translation, self._exchange.status
         try:
-            return translation.unfold(body) if self._opening.relay.ctx.request.stream else translation.reply(status, body)
+            return (
+                translation.unfold(body) if self._opening.relay.ctx.request.stream else translation.reply(status, body)
+            )
         except UpstreamRejected as error:
             raise _with_wait(error, self._exchange) from None
 

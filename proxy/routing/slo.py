@@ -16,15 +16,32 @@ def meeting(candidates: Sequence[Candidate], asking: Asking, board: Board, slo: 
 
     A latency that is not known yet counts as met, a price that is not known as missed. Of equals the first named.
     """
-    ceiling = slo.cost_usd * DOLLAR if slo.cost_usd is not None else UNKNOWN
     costs = expected_costs(candidates, asking)
-    late = [0.0] * len(costs)
-    for cost, at in sorted([(cost, at) for at, cost in enumerate(costs)]):
-        if slo.ttft is not None:
-            late[at] = (board.percentile(candidates[at], SHARE) or 0.0) / slo.ttft
-        if late[at] <= 1 and cost <= ceiling:
-            return candidates[at]
-    # How many times over the target that it misses most; then over that of latency; then the cost.
-    dear = [cost / ceiling if slo.cost_usd is not None else 0.0 for cost in costs]
-    missed = list(zip(map(max, late, dear), late, costs, strict=True))
-    return candidates[missed.index(min(missed))]
+    if slo.ttft is None:
+        return candidates[costs.index(min(costs))]
+    ceiling = slo.cost_usd * DOLLAR if slo.cost_usd is not None else UNKNOWN
+    found, least = None, UNKNOWN
+    percentile, late = board.percentile, []
+    for candidate, cost in zip(candidates, costs, strict=True):
+        if found is not None and cost >= least:
+            continue
+        seconds = percentile(candidate, SHARE) or 0.0
+        late.append(seconds)
+        if seconds <= slo.ttft and cost <= ceiling:
+            found, least = candidate, cost
+    return found if found is not None else candidates[_nearest(late, costs, slo.ttft, ceiling)]
+
+
+def _nearest(late: list[float], costs: list[float], ttft: float, ceiling: float) -> int:
+    """How many times over the target that it misses most; then over that of latency; then the cost."""
+    over = late
+    if ceiling != UNKNOWN:
+        over = [
+            slow if (slow := seconds / ttft) > (dear := cost / ceiling) else dear
+            for seconds, cost in zip(late, costs, strict=True)
+        ]
+    least = min(over)
+    if over.count(least) == 1:
+        return over.index(least)
+    missed = list(zip(over, late, costs, strict=True))
+    return missed.index(min(missed))

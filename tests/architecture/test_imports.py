@@ -22,7 +22,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "proxy.failover": ("proxy.failover", *KERNEL),
     "proxy.affinity": ("proxy.affinity", "proxy.ownership", "proxy.state", *KERNEL),
     "proxy.rollout": ("proxy.rollout", *KERNEL),
-    "proxy.drill": ("proxy.drill", "proxy.wire"),
+    "proxy.drill": ("proxy.drill", "proxy.config", "proxy.mock", "proxy.wire"),
     "proxy.local": ("proxy.local", *KERNEL),
     "proxy.telemetry": ("proxy.telemetry", "proxy", *KERNEL),
     "proxy.tokens": ("proxy.tokens", "proxy.wire"),

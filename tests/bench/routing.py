@@ -1,54 +1,102 @@
 """What routing costs a request: microseconds of CPU, with one target and with twenty. ``python -m tests.bench.routing [--json]``.
 
-Targets: a plan of one candidate at most 2 us over looking its name up; a choice among 20 targets at most 8 us in all.
+The router and the board are the gateway's own, and the board knows figures of every target. Targets: a plan of one candidate at most
+2 us over looking its name up; a choice among 20 targets at most 8 us. A plan is the choice and all that is before it.
 """
 
 import argparse
 import gc
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 
 from proxy.context import Principal, RequestContext, TokenEstimate
-from proxy.policy.routes import PolicyName
+from proxy.health.board import HealthBoard
+from proxy.policy.faults import Fault
+from proxy.policy.routes import Breaker, PolicyName, Slo
 from proxy.policy.targets import Candidate, Facts, Route, Target
 from proxy.protocols import Board
 from proxy.routing.directory import Directory
 from proxy.routing.policies import policies
 from proxy.routing.router import Router
+from proxy.routing.scores import Score, Scores
 from proxy.wire.chat import RequestView
 from tests.support.fakes import LIMITS
-from tests.support.routers import StatedBoard
 
 from .chain import BODY, scope_for
 
 MANY = 20
-CHOOSING: tuple[PolicyName, ...] = ("priority", "weighted", "least_busy", "lowest_latency", "lowest_cost", "sticky")
+CHOOSING: tuple[PolicyName, ...] = (
+    "priority", "weighted", "least_busy", "lowest_latency", "lowest_cost", "best", "balanced", "sticky",
+)  # fmt: skip
 LIMITED = Principal(name="app", tenant="acme", providers=("p*",), regions=("eu-*",))
+TTFT = 0.5
+"""Seconds in which every target of the board gives its first token."""
+
+SLOS = {
+    "an SLO that all meet": Slo(ttft=2 * TTFT),
+    "an SLO of latency that none meets": Slo(ttft=TTFT / 10),
+    "an SLO of both that none meets": Slo(ttft=TTFT / 10, cost_usd=1e-9),
+}
+SCORES = Scores({f"p{at}/m": {"general": Score(score=0.9 + at / 1000, n=100)} for at in range(MANY)})
 
 
-class QuietBoard(StatedBoard):
-    """Nothing rests, and nobody has to look."""
-
-    def ready(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        return candidates
+def candidates(count: int, *, weights: bool = False) -> tuple[Candidate, ...]:
+    """Targets that differ in price, and in weight if ``weights``."""
+    return tuple(
+        Candidate(
+            target=Target(provider=f"p{at}", model="m", limits=LIMITS),
+            model="",
+            weight=1 + at % 3 if weights else 1,
+            facts=Facts(
+                context=128_000,
+                max_output=16_384,
+                region="eu-1",
+                input_price=1 + at * 7 % MANY,
+                output_price=4,
+                cached_price=1,
+                lacks=64,
+            ),
+        )
+        for at in range(count)
+    )
 
 
 def routes() -> dict[str, Route]:
-    """``one`` with one target, and ``many`` by each policy."""
-
-    def candidates(count: int) -> tuple[Candidate, ...]:
-        facts = Facts(context=128_000, max_output=16_384, region="eu-1", input_price=1, output_price=4, lacks=64)
-        return tuple(
-            Candidate(target=Target(provider=f"p{at}", model="m", limits=LIMITS), model="", facts=facts)
-            for at in range(count)
-        )
-
+    """``one`` with one target, and ``many`` by each policy and SLO."""
+    many = candidates(MANY)
     found = {"one": Route(label="one", candidates=candidates(1))}
     for name in CHOOSING:
-        found[f"many {name}"] = Route(label=name, candidates=candidates(MANY), policy=name)
+        found[f"many {name}"] = Route(label=name, candidates=many, policy=name)
+    uneven = candidates(MANY, weights=True)
+    found["many sticky, weights"] = Route(label="sticky, weights", candidates=uneven, policy="sticky")
+    for said, slo in SLOS.items():
+        found[f"many {said}"] = Route(label=said, candidates=many, slo=slo)
     return found
+
+
+def live_board() -> HealthBoard:
+    """All is well, and every target has answered often enough for percentiles."""
+    keys = {f"p{at}": 1 for at in range(MANY)}
+    board = HealthBoard(Breaker(), provider_keys=keys, clock=time.perf_counter, rng=Random(1))
+    for each in candidates(MANY):
+        for number in range(30):
+            lease = board.enter(each)
+            assert lease is not None
+            lease.first_output(TTFT + number / 100)
+            lease.close()
+    return board
+
+
+def opened_board() -> HealthBoard:
+    """Every target has faults."""
+    board = live_board()
+    for each in candidates(MANY):
+        while (lease := board.enter(each)) is not None:
+            lease.failed(Fault(kind="connect"))
+            lease.close()
+    return board
 
 
 def router(board: Board) -> tuple[Directory, Router]:
@@ -66,8 +114,8 @@ def router(board: Board) -> tuple[Directory, Router]:
     return directory, Router(
         directory=directory,
         board=board,
-        policies=policies(None),
-        scored=False,
+        policies=policies(SCORES),
+        scored=True,
         admin_paths=False,
         providers_use={},
         clock=time.perf_counter,
@@ -105,7 +153,7 @@ def best(work: Callable[[], object], *, count: int, rounds: int) -> float:
 
 def measure(*, count: int = 5000, rounds: int = 7) -> dict[str, float]:
     """Every figure, in microseconds."""
-    directory, chosen = router(QuietBoard())
+    directory, chosen = router(live_board())
     anybody = Principal(name="app", tenant="acme")
     figures = {}
 
@@ -116,11 +164,23 @@ def measure(*, count: int = 5000, rounds: int = 7) -> dict[str, float]:
 
     figures["resolve"] = best(looked_up, count=count, rounds=rounds)
     for name in routes():
-        ctx = context(name, anybody)
-        figures[f"plan {name}"] = best(lambda ctx=ctx: chosen.plan(ctx), count=count, rounds=rounds)  # type: ignore[misc]
+        figures |= _plan_and_choice(chosen, name, context(name, anybody), count=count, rounds=rounds)
     limited = context("many priority", LIMITED)
     figures["plan many, a limited key"] = best(lambda: chosen.plan(limited), count=count, rounds=rounds)
+    _, faulty = router(opened_board())
+    ctx = context("many priority", anybody)
+    figures |= _plan_and_choice(faulty, "many, all are open", ctx, count=count, rounds=rounds)
     figures["one over resolve"] = figures["plan one"] - figures["resolve"]
+    return figures
+
+
+def _plan_and_choice(chosen: Router, name: str, ctx: RequestContext, *, count: int, rounds: int) -> dict[str, float]:
+    """A plan, and the same choice once more, as after a fault before which nothing was tried."""
+    plan, fault = chosen.plan(ctx), Fault(kind="connect")
+    figures = {f"plan {name}": best(lambda: chosen.plan(ctx), count=count, rounds=rounds)}
+    if len(plan.candidates) > 1:
+        again = best(lambda: chosen.another(ctx, plan, (), fault), count=count, rounds=rounds)
+        figures[f"choice {name}"] = again
     return figures
 
 
@@ -136,7 +196,7 @@ def main() -> None:
         print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
         return
     for name, value in figures.items():
-        print(f"{name:32} {value:8.2f} us")
+        print(f"{name:40} {value:8.2f} us")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from proxy.policy.targets import Candidate
 from proxy.routing import asking, needs
 
 from . import routing
-from .routing import MANY, QuietBoard, context, measure, router
+from .routing import MANY, context, live_board, measure, router
 
 
 def test_the_figures_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,13 +20,13 @@ def test_the_figures_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_choice_is_among_all_of_them() -> None:
-    _, found = router(QuietBoard())
+    _, found = router(live_board())
     plan = found.plan(context("many priority", Principal(name="a", tenant="a")))
     assert len(plan.candidates) == MANY
 
 
 def test_a_plain_body_is_never_decoded_and_no_candidate_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, found = router(QuietBoard())
+    _, found = router(live_board())
     ctx = context("many priority", Principal(name="a", tenant="a"))
     found.plan(ctx)
     looked: list[object] = []

@@ -101,7 +101,7 @@ class FakeAdmission:
             raise self.error
         self.admitted.append(ctx)
 
-    async def attempt(self, ctx: RequestContext, target: Target) -> None:
+    async def attempt(self, ctx: RequestContext, target: Target, model: str = "") -> None:
         self.attempts.append(target)
 
 

@@ -118,7 +118,11 @@ class Journey:
         self.course = course or FakeCourse(*steps)
         self.providers = {name: (providers or {}).get(name) or FakeProvider() for name in self.transports}
         self.exchanges = {
-            name: [step for step in (script if isinstance(script, tuple | list) else (script,)) if isinstance(step, FakeExchange)]
+            name: [
+                step
+                for step in (script if isinstance(script, tuple | list) else (script,))
+                if isinstance(step, FakeExchange)
+            ]
             for name, script in scripts.items()
         }
         self.client = Client()
@@ -127,7 +131,9 @@ class Journey:
         self.clock = FakeClock()
         self.ctx: RequestContext | None = None
         self.meter: StreamMeter | None = None
-        plan = plan_of(*[target(name, limits) for name in self.transports], attempts=attempts or max(len(self.course.steps), 1))
+        plan = plan_of(
+            *[target(name, limits) for name in self.transports], attempts=attempts or max(len(self.course.steps), 1)
+        )
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             ctx = self.ctx = context_of(scope)
@@ -176,7 +182,9 @@ class Journey:
         assert len(self.telemetry.records) == 1
         assert self.telemetry.bugs == []
         assert len(self.client.starts) <= 1
-        for exchanges, transport in zip(self.exchanges.values(), (self.transports.get(name) for name in self.exchanges), strict=True):
+        for exchanges, transport in zip(
+            self.exchanges.values(), (self.transports.get(name) for name in self.exchanges), strict=True
+        ):
             if transport is not None:
                 handed_out = [each for each in exchanges if each not in transport._script]
                 assert all(each.closed_once for each in handed_out), "an upstream was left open, or closed twice"

@@ -35,7 +35,7 @@ class StatedBoard:
     def ready(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         return [each for each in candidates if self.state(each) == "ready"]
 
-    def back_in(self, candidates: Sequence[Candidate]) -> float:
+    def back_in(self, candidates: Sequence[Candidate], *, key: int = -1) -> float:
         return self.back
 
     def inflight(self, candidate: Candidate) -> int:

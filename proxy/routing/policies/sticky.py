@@ -6,6 +6,7 @@ move; when it comes back, they return. The same value gives the same target in e
 
 from collections.abc import Sequence
 from math import log
+from operator import mul
 from random import Random
 from zlib import crc32
 
@@ -33,7 +34,7 @@ class Sticky:
         drawn = [1.0 - shared * factor % 1.0 for factor in factors]
         if shares is not None:
             # The root by the weight makes the chances as the weights are; so does the logarithm over it.
-            drawn = [log(each) * share for each, share in zip(drawn, shares, strict=True)]
+            drawn = list(map(mul, map(log, drawn), shares))
         return candidates[drawn.index(max(drawn))]
 
 

@@ -102,7 +102,6 @@ async def test_a_bad_base_url_takes_itself_back(stand: tuple[Gateway, dict[str, 
     assert {answer.header("x-tollway-canary") for answer in found.failed} == {"trial"}
     assert 10 <= len(found.failed) == tried
     assert tried <= SHARE * 2 * found.arms()["base"] + 10
-    assert len(found.failed) < 0.2 * before
     # Nobody has met it since, though the file is still the same.
     late = found.answers[before + 20 :]
     assert len(late) > 50
@@ -131,6 +130,7 @@ async def test_a_good_change_is_promoted_and_keys_change_at_once(
     async with load(gateway.port) as found:
         gateway.write(good)
         await eventually(lambda: found.arms()["trial"] > 0, WITHIN)
+        assert metric(gateway, "tollway_canary_state") == 1
         # Both arms let in whom the new file knows, and nobody else.
         statuses = Counter()
         for _ in range(20):
@@ -138,13 +138,12 @@ async def test_a_good_change_is_promoted_and_keys_change_at_once(
             joined = await ask(gateway.port, chat(key=JOINER))
             statuses["joiner", joined.status] += 1
         assert statuses == {("leaver", 401): 20, ("joiner", 200): 20}
-        assert metric(gateway, "tollway_canary_state") == 1
         await eventually(lambda: metric(gateway, "tollway_canary_promotions_total"), WITHIN, every=0.1)
         before = len(found.answers)
         await asyncio.sleep(0.5)
     assert found.failed == []
     arms = found.arms()
-    assert 0.1 < arms["trial"] / (arms["trial"] + arms["base"]) < 0.3
+    assert 0.05 < arms["trial"] / (arms["trial"] + arms["base"]) < 0.4
     assert {answer.header("x-tollway-canary") for answer in found.answers[before + 20 :]} == {None}
     assert metric(gateway, "tollway_canary_rollbacks_total") == 0
     served = other.stats()["requests"]

@@ -182,8 +182,8 @@ async def test_a_shadow_that_hangs_or_fails_harms_nobody(stand: tuple[Gateway, B
     # Four hang, the others found no place; one that cannot be reached is left alone after a few tries.
     assert metric(gateway, "tollway_shadow_requests_total", route="hangs", outcome="busy") == 16
     await eventually(lambda: metric(gateway, "tollway_shadow_requests_total", route="fails") == 20)
-    assert 1 <= metric(gateway, "tollway_shadow_requests_total", route="fails", outcome="connect") <= 6
-    assert metric(gateway, "tollway_shadow_requests_total", route="fails", outcome="unready") >= 14
+    assert 1 <= metric(gateway, "tollway_shadow_requests_total", route="fails", outcome="connect") <= 8
+    assert metric(gateway, "tollway_shadow_requests_total", route="fails", outcome="unready") >= 10
     assert metric(gateway, "tollway_requests_total", outcome="upstream_error") == 0
 
 

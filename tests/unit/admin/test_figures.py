@@ -188,7 +188,7 @@ async def test_status_and_every_route_while_the_database_is_down(api: Api) -> No
         "/accounts/{account}/refunds": {"usd": 1}, "/accounts/{account}/vouchers": {"code": "x"},
     }  # fmt: skip
     for route in TABLE:
-        if route.path == "/status":
+        if route.path == "/status" or route.path.startswith(("/traces", "/health")):
             continue
         body = bodies.get(route.path, {}) if route.method == "POST" else None
         reply = await broken.ask(route.method, route.path.replace("{", "").replace("}", ""), body)

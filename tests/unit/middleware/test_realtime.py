@@ -214,7 +214,10 @@ class Switchboard:
     """``a`` and ``b``, in this order; ``dialled`` says who was."""
 
     def __init__(
-        self, a: FakeSocket | BaseException, b: FakeSocket | BaseException, refused: dict[str, TollwayError] | None = None
+        self,
+        a: FakeSocket | BaseException,
+        b: FakeSocket | BaseException,
+        refused: dict[str, TollwayError] | None = None,
     ) -> None:
         self.transports = {"a": FakeTransport(socket=a), "b": FakeTransport(socket=b)}
         self.course = FakeCourse(*[step_to(target(name), role="failover" if name == "b" else "first") for name in "ab"])

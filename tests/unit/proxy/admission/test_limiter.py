@@ -45,9 +45,7 @@ class Pricing:
     def quote(self, principal: Principal, model: str, target: Target | None) -> Quote:
         return self.others.get(target.provider, self._quote) if target is not None else UNKNOWN
 
-    def hold(
-        self, ctx: RequestContext, *, quote: Quote, target: Target, route: str, held: int, at: float
-    ) -> Hold:
+    def hold(self, ctx: RequestContext, *, quote: Quote, target: Target, route: str, held: int, at: float) -> Hold:
         return Hold(
             ident=ctx.ledger_id, request_id=ctx.request_id, account=ctx.principal.account, key=ctx.principal.key, key_name="",
             endpoint=ctx.endpoint.name, route=route, provider=target.provider, model=target.model, held=held,

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from proxy.health.latency import FASTEST, HALF_LIFE, LEAST, MEMORY, Latency
+from proxy.health.latency import FASTEST, FEW, HALF_LIFE, HOLDS, LEAST, MEMORY, Latency
 
 
 def noted(values: list[float], now: float = 100.0) -> Latency:
@@ -61,6 +61,36 @@ def test_an_answer_changes_a_percentile_that_was_asked_for() -> None:
     assert first is not None
     assert last is not None
     assert first < 0.2 < last
+
+
+def test_among_many_answers_a_few_more_count_within_a_second() -> None:
+    it = noted([0.1] * 1000)
+    first = it.percentile(0.998, 100.0)
+    for _ in range(int(1000 * FEW)):
+        it.note(3.0, 100.0)
+        assert it.percentile(0.998, 100.0) == first
+    late = it.percentile(0.998, 100.0 + HOLDS)
+    assert first is not None
+    assert late is not None
+    assert first < 0.2 < 2.0 < late
+
+
+def test_more_than_a_few_count_at_once() -> None:
+    it = noted([0.1] * 1000)
+    first = it.percentile(0.998, 100.0)
+    for _ in range(int(1000 * FEW) + 1):
+        it.note(3.0, 100.0)
+    assert it.percentile(0.998, 100.0) != first
+
+
+def test_a_percentile_that_was_asked_for_fades_like_any_other_and_is_of_its_own_share() -> None:
+    it = noted([0.1] * 6 + [3.0] * 4)
+    half, most = it.percentile(0.5, 100.0), it.percentile(0.95, 100.0)
+    assert half is not None
+    assert most is not None
+    assert half < 0.2 < 2.0 < most
+    assert it.percentile(0.95, 100.0) == most
+    assert it.percentile(0.95, 100.5) is None
 
 
 def test_a_year_of_answers_loses_no_precision() -> None:

@@ -25,7 +25,21 @@ from proxy.wire.sse import COMMENT
 from tests.support.clock import elapsed, turns, virtual
 from tests.support.courses import FakeCourse, step_to
 from tests.support.fakes import JSON, SSE, FakeExchange, FakeProvider
-from tests.support.journeys import ANSWER, BEATING, DONE, END, GOOD, LOUD, PLAIN, ROLE, STREAM, Journey, chunk, good, target
+from tests.support.journeys import (
+    ANSWER,
+    BEATING,
+    DONE,
+    END,
+    GOOD,
+    LOUD,
+    PLAIN,
+    ROLE,
+    STREAM,
+    Journey,
+    chunk,
+    good,
+    target,
+)
 
 ERROR = b'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n'
 
@@ -92,7 +106,9 @@ async def test_a_429_says_how_long() -> None:
 
 @pytest.mark.parametrize(("status", "body"), [(400, b'{"error":{"message":"no"}}'), (422, b"{}"), (413, b"{}")])
 async def test_a_request_that_is_at_fault_goes_back_at_once(status: int, body: bytes) -> None:
-    course = FakeCourse(step_to(target("a")), step_to(target("b")), allow=lambda fault: fault.kind != "client" and status != 413)
+    course = FakeCourse(
+        step_to(target("a")), step_to(target("b")), allow=lambda fault: fault.kind != "client" and status != 413
+    )
     run = Journey(FakeExchange(body, status=status), good(), course=course)
     client = await run.go()
     assert (client.status, client.body) == (status, body)
@@ -101,14 +117,18 @@ async def test_a_request_that_is_at_fault_goes_back_at_once(status: int, body: b
 
 
 async def test_an_error_inside_a_200_moves_on() -> None:
-    run = Journey(FakeExchange(b'{"error":{"message":"no","code":"server_error"}}'), FakeExchange(ANSWER), request=PLAIN)
+    run = Journey(
+        FakeExchange(b'{"error":{"message":"no","code":"server_error"}}'), FakeExchange(ANSWER), request=PLAIN
+    )
     assert (await run.go()).body == ANSWER
     assert run.kinds == ["error_event", ""]
     assert run.context.attempts[0].maybe_billed
     assert run.context.usage.output == 1
 
 
-@pytest.mark.parametrize("reads", [(ROLE, ERROR), (ROLE + ERROR,), (ERROR,), (b": hi\n\n", b"event: ping\ndata: {}\n\n", ERROR)])
+@pytest.mark.parametrize(
+    "reads", [(ROLE, ERROR), (ROLE + ERROR,), (ERROR,), (b": hi\n\n", b"event: ping\ndata: {}\n\n", ERROR)]
+)
 async def test_an_error_event_before_any_output_moves_on(reads: tuple[bytes, ...]) -> None:
     run = Journey(FakeExchange(*reads, headers=SSE), good())
     client = await run.go()
@@ -143,10 +163,16 @@ async def test_an_empty_answer_that_says_so_is_an_answer() -> None:
 
 # ---- the commit point, in every dialect -----------------------------------------------------------------------------
 
-MESSAGE_START = b'event: message_start\ndata: {"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":1}}}\n\n'
+MESSAGE_START = (
+    b'event: message_start\ndata: {"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":1}}}\n\n'
+)
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
-BLOCK = b'event: content_block_start\ndata: {"type":"content_block_start","content_block":{"type":"text","text":""}}\n\n'
-TEXT = b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"type":"text_delta","text":"yes"}}\n\n'
+BLOCK = (
+    b'event: content_block_start\ndata: {"type":"content_block_start","content_block":{"type":"text","text":""}}\n\n'
+)
+TEXT = (
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"type":"text_delta","text":"yes"}}\n\n'
+)
 STOP = b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n'
 OVERLOADED = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
 CREATED = b'event: response.created\ndata: {"type":"response.created","response":{"id":"r","error":null}}\n\n'
@@ -165,7 +191,9 @@ DIALECTS: list[tuple[Endpoint, tuple[bytes, ...], bytes, tuple[bytes, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("endpoint", "harmless", "error", "answer"), DIALECTS, ids=lambda value: getattr(value, "name", ""))
+@pytest.mark.parametrize(
+    ("endpoint", "harmless", "error", "answer"), DIALECTS, ids=lambda value: getattr(value, "name", "")
+)
 async def test_harmless_events_are_no_output(
     endpoint: Endpoint, harmless: tuple[bytes, ...], error: bytes, answer: tuple[bytes, ...]
 ) -> None:
@@ -177,22 +205,30 @@ async def test_harmless_events_are_no_output(
     assert run.context.outcome == "ok"
 
 
-@pytest.mark.parametrize(("endpoint", "harmless", "error", "answer"), DIALECTS, ids=lambda value: getattr(value, "name", ""))
+@pytest.mark.parametrize(
+    ("endpoint", "harmless", "error", "answer"), DIALECTS, ids=lambda value: getattr(value, "name", "")
+)
 async def test_nothing_is_tried_again_after_the_first_output(
     endpoint: Endpoint, harmless: tuple[bytes, ...], error: bytes, answer: tuple[bytes, ...]
 ) -> None:
     output = answer[:-1]
-    run = Journey(FakeExchange(*output, UpstreamCut("cut"), headers=SSE), FakeExchange(*answer, headers=SSE), endpoint=endpoint)
+    run = Journey(
+        FakeExchange(*output, UpstreamCut("cut"), headers=SSE), FakeExchange(*answer, headers=SSE), endpoint=endpoint
+    )
     client = await run.go()
     assert client.body.startswith(b"".join(output))
-    assert client.body.count(b"error") == b"".join(output).count(b"error") + client.body[len(b"".join(output)) :].count(b"error")
+    assert client.body.count(b"error") == b"".join(output).count(b"error") + client.body[len(b"".join(output)) :].count(
+        b"error"
+    )
     assert not client.ended
     assert run.tried == ["a"]
     assert run.transports["b"].requests == []
     assert run.leases[0].told == ["answered 200", "output", "failed cut", "closed"]
 
 
-@pytest.mark.parametrize(("endpoint", "harmless", "error", "answer"), DIALECTS, ids=lambda value: getattr(value, "name", ""))
+@pytest.mark.parametrize(
+    ("endpoint", "harmless", "error", "answer"), DIALECTS, ids=lambda value: getattr(value, "name", "")
+)
 @pytest.mark.parametrize("size", [1, 7, 64])
 async def test_however_the_bytes_are_split_the_client_gets_the_winners(
     endpoint: Endpoint, harmless: tuple[bytes, ...], error: bytes, answer: tuple[bytes, ...], size: int
@@ -296,7 +332,9 @@ async def test_withheld_usage_is_one_trys_own() -> None:
 @pytest.mark.parametrize("stream", [True, False])
 async def test_the_last_answer_passes_as_it_came(stream: bool) -> None:
     body = b'{"error":{"message":"b is down","type":"server_error"}}'
-    last = FakeExchange(body[:9], body[9:], status=503, headers=(*JSON, (b"retry-after", b"3"), (b"x-request-id", b"up-b")))
+    last = FakeExchange(
+        body[:9], body[9:], status=503, headers=(*JSON, (b"retry-after", b"3"), (b"x-request-id", b"up-b"))
+    )
     run = Journey(FakeExchange(b"{}", status=500), last, request=STREAM if stream else PLAIN)
     client = await run.go()
     assert (client.status, client.body) == (503, body)
@@ -404,9 +442,7 @@ async def test_the_first_targets_refusal_of_the_request_is_the_clients() -> None
 
 
 async def test_a_later_target_that_cannot_take_the_request_is_passed_over() -> None:
-    run = Journey(
-        FakeExchange(b"{}", status=500), good(), good(), providers={"b": Choosy(InvalidRequest("not here"))}
-    )
+    run = Journey(FakeExchange(b"{}", status=500), good(), good(), providers={"b": Choosy(InvalidRequest("not here"))})
     assert (await run.go()).body == GOOD
     assert (run.tried, run.kinds) == (["a", "b", "c"], ["server_error", "model_missing", ""])
 
@@ -420,7 +456,7 @@ async def test_a_fallbacks_own_limits_are_asked() -> None:
     course = FakeCourse(step_to(target("a")), step_to(target("b"), role="fallback"))
     run = Journey(FakeExchange(b"{}", status=500), good(), course=course)
     await run.go()
-    assert run.admission.attempts == [("a", ""), ("b", "public")]
+    assert run.admission.attempts == [("a", "public"), ("b", "public")]
     assert [attempt.role for attempt in run.context.attempts] == ["first", "fallback"]
 
 

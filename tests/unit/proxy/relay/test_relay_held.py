@@ -65,7 +65,9 @@ FAILURES: list[tuple[Callable[[], FakeExchange], set[str]]] = [
 
 @pytest.mark.parametrize("failure", range(len(FAILURES)))
 @pytest.mark.parametrize(("path", "endpoint"), [("", None), ("/messages", MESSAGES), ("/responses", RESPONSES)])
-async def test_of_a_rebuilt_answer_that_fails_nothing_leaves(failure: int, path: str, endpoint: Endpoint | None) -> None:
+async def test_of_a_rebuilt_answer_that_fails_nothing_leaves(
+    failure: int, path: str, endpoint: Endpoint | None
+) -> None:
     make, kinds = FAILURES[failure]
     more: dict[str, object] = {"endpoint": endpoint} if endpoint is not None else {}
     alone = Journey(good(*YES), providers=translating(path), attempts=1, **more)  # type: ignore[arg-type]
@@ -84,7 +86,11 @@ def without_ids(stream: bytes) -> list[object]:
 
     def bare(value: object) -> object:
         if isinstance(value, dict):
-            return {name: bare(part) for name, part in value.items() if name not in ("id", "item_id", "created_at", "created")}
+            return {
+                name: bare(part)
+                for name, part in value.items()
+                if name not in ("id", "item_id", "created_at", "created")
+            }
         return [bare(part) for part in value] if isinstance(value, list) else value
 
     lines = [line[6:] for line in stream.decode().splitlines() if line.startswith("data: ")]
@@ -218,7 +224,9 @@ async def test_a_slow_stream_is_left_before_anything_of_it_leaves() -> None:
 @virtual
 async def test_a_stream_that_is_fast_enough_leaves_as_soon_as_that_is_known() -> None:
     run = Journey(
-        FakeExchange(ROLE, chunk("a"), 0.2, chunk("b"), 0.2, chunk("c"), 0.2, chunk("d"), 50.0, END + DONE, headers=SSE),
+        FakeExchange(
+            ROLE, chunk("a"), 0.2, chunk("b"), 0.2, chunk("c"), 0.2, chunk("d"), 50.0, END + DONE, headers=SSE
+        ),
         good(),
         course=paced("a", "b"),
     )

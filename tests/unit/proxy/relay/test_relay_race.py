@@ -77,7 +77,10 @@ async def test_the_first_may_still_win() -> None:
 
 @virtual
 async def test_only_real_output_wins() -> None:
-    run = hedged(FakeExchange(ROLE, 3.0, chunk("a"), END + DONE, headers=SSE), FakeExchange(ROLE, 0.5, chunk("b"), END + DONE, headers=SSE))
+    run = hedged(
+        FakeExchange(ROLE, 3.0, chunk("a"), END + DONE, headers=SSE),
+        FakeExchange(ROLE, 0.5, chunk("b"), END + DONE, headers=SSE),
+    )
     assert (await run.go()).body == ROLE + chunk("b") + END + DONE
     assert elapsed() == pytest.approx(1.5, abs=0.05)
 
@@ -91,7 +94,8 @@ async def test_whole_answers_race_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "b", [UpstreamUnavailable("down"), FakeExchange(b"{}", status=503), FakeExchange(ROLE, UpstreamCut("cut"), headers=SSE)]
+    "b",
+    [UpstreamUnavailable("down"), FakeExchange(b"{}", status=503), FakeExchange(ROLE, UpstreamCut("cut"), headers=SSE)],
 )
 def test_a_second_that_fails_leaves_the_first_running(b: Script) -> None:
     @virtual
@@ -138,7 +142,9 @@ async def test_when_both_fail_the_last_is_told_and_others_are_tried() -> None:
         hedge_after=1.0,
         seconds=[step_to(target("b"), role="hedge")],
     )
-    run = Journey((2.0, FakeExchange(b"{}", status=500)), (3.0, UpstreamUnavailable("down")), good(), course=course, attempts=4)
+    run = Journey(
+        (2.0, FakeExchange(b"{}", status=500)), (3.0, UpstreamUnavailable("down")), good(), course=course, attempts=4
+    )
     course._hedge_after = 1.0
     assert (await run.go()).body == GOOD
     assert run.tried == ["a", "b", "c"]

@@ -58,5 +58,5 @@ class FakeBoard:
     async def wait(self, candidate: Candidate, tenant: str) -> bool:
         raise NotImplementedError
 
-    def back_in(self, candidates: Sequence[Candidate]) -> float:
+    def back_in(self, candidates: Sequence[Candidate], *, key: int = -1) -> float:
         raise NotImplementedError

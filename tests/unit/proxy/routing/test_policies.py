@@ -300,6 +300,34 @@ def test_a_price_that_is_not_known_does_not_meet_a_target_of_cost() -> None:
     assert under(Slo(cost_usd=0.02, ttft=1.0), {"a": 5.0, "b": 2.0}, [A, B]) == "b"
 
 
+def plainly(candidates: Sequence[Candidate], late: dict[str, float], slo: Slo) -> str:
+    """The rule, word by word; costs in dollars for 1000 tokens."""
+
+    def missed(each: Candidate) -> tuple[float, float, float]:
+        price = each.facts.input_price
+        cost = price / 1e9 if price >= 0 else float("inf")
+        slow = late.get(each.target.provider, 0.0) / slo.ttft if slo.ttft is not None else 0.0
+        dear = cost / slo.cost_usd if slo.cost_usd is not None else 0.0
+        return max(slow, dear), slow, cost
+
+    met = [each for each in candidates if missed(each)[0] <= 1]
+    best = min(met, key=lambda each: missed(each)[2]) if met else min(candidates, key=missed)
+    return best.target.provider
+
+
+def test_it_is_the_rule_whatever_the_figures() -> None:
+    rng = Random(5)
+    for _ in range(2000):
+        priced = [rng.choice([None, 1, 2, 2, 4, 8]) for _ in range(rng.randint(2, 6))]
+        several = [
+            candidate(f"p{at}", prices=None if price is None else (price * 1_000_000, price * 1_000_000, -1))
+            for at, price in enumerate(priced)
+        ]
+        late = {each.target.provider: rng.choice([0.25, 0.5, 1.0, 2.0]) for each in several if rng.random() < 0.8}
+        slo = Slo(ttft=rng.choice([None, 0.125, 0.5, 1.0]), cost_usd=rng.choice([None, 0.0005, 0.002, 0.004]))
+        assert under(slo, late, several) == plainly(several, late, slo), (slo, late, priced)
+
+
 @pytest.mark.parametrize("name", get_args(PolicyName))
 def test_it_rules_every_policy(name: PolicyName) -> None:
     found = chosen(name, ALL, Asking(prompt=10, slo=Slo(ttft=1.0)), FakeBoard(late={"cheap": 0.5}), times=20)
