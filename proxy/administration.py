@@ -2,16 +2,18 @@
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.types import ASGIApp
 
 from . import __version__
+from .admin import answers
 from .admin.access import Access, AdminKey, Closed
 from .admin.app import admin_app
 from .admin.desk import Desk
 from .config import Config
 from .generation import terms_of
+from .health.changes import KeyHealth, TargetHealth
 from .identity.failures import FailureLimiter
 from .stores import Stores
 
@@ -23,9 +25,14 @@ class Administration:
     """Follows the configuration in force: its accounts, and its admin key."""
 
     def __init__(
-        self, stores: Stores, config: Config, *, trace: Callable[[str], Awaitable[Mapping[str, object] | None]]
+        self,
+        stores: Stores,
+        config: Config,
+        *,
+        trace: Callable[[str], Awaitable[Mapping[str, object] | None]],
+        health: Callable[[], Sequence[TargetHealth]],
     ) -> None:
-        """``trace`` finds how a request was routed, by its id."""
+        """``trace`` finds how a request was routed, by its id; ``health``: how targets and keys do."""
         self._stores = stores
         self._config = config
         self._desk = Desk(
@@ -38,6 +45,7 @@ class Administration:
             status=self._status,
             file_accounts=lambda: terms_of(self._config).accounts,
             trace=trace,
+            health=lambda: [_shown(target) for target in health()],
         )
 
     def app(self, config: Config) -> ASGIApp:
@@ -47,6 +55,32 @@ class Administration:
 
     def _status(self) -> Mapping[str, object]:
         return self._stores.figures()
+
+
+def _shown(target: TargetHealth) -> answers.TargetHealth:
+    return answers.TargetHealth(
+        provider=target.provider,
+        model=target.model,
+        state=target.state,
+        reason=target.reason,
+        back_in_seconds=round(target.back_in, 3),
+        ttft_seconds=round(target.ttft, 4) if target.ttft else None,
+        ttft_p95_seconds=round(target.p95, 4) if target.p95 is not None else None,
+        inflight=target.inflight,
+        waiting=target.waiting,
+        openings=target.openings,
+        keys=[_shown_key(key) for key in target.keys],
+    )
+
+
+def _shown_key(key: KeyHealth) -> answers.KeyHealth:
+    return answers.KeyHealth(
+        key=key.key,
+        state="ready" if key.usable else "resting",
+        reason=key.reason,
+        back_in_seconds=round(key.back_in, 3),
+        left=round(key.left, 4),
+    )
 
 
 def access_of(config: Config) -> Access:

@@ -317,7 +317,9 @@ class Gateway:
         self._shared = self._sharing()
         self._generations.remake()
         self._generations.share(self._stores.shared, self.tasks)
-        self._administration = Administration(self._stores, self._config, trace=self._tracing.find)
+        self._administration = Administration(
+            self._stores, self._config, trace=self._tracing.find, health=self._steering.board.shown
+        )
         self._surface.admin.app = self._administration.app(self._config)
         loops = (
             self._watcher.run(),

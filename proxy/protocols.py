@@ -301,6 +301,9 @@ class Board(Protocol):
     def percentile(self, candidate: Candidate, share: float) -> float | None:
         """Of recent seconds to the first output; ``None``: too few."""
 
+    def percentiles(self, candidates: Sequence[Candidate], share: float) -> list[float | None]:
+        """The same of each, in one go."""
+
     def figures(self, candidates: Sequence[Candidate]) -> tuple[Figures, ...]:
         """A snapshot, for explanations."""
 

@@ -2,8 +2,11 @@
 
 import asyncio
 
+from msgspec import structs
+
 from .admission.limiter import Forecast, WaitingRoom
 from .context import RequestContext
+from .money.endings import answering
 from .money.sanity import judged, needs_count
 from .protocols import Clock, Counter, Ledger, Pricing, Telemetry
 
@@ -48,6 +51,8 @@ class Settler:
 
     async def settle(self, ctx: RequestContext, ended: float) -> None:
         """Runs everything; a step that breaks is counted and the others still run."""
+        if ctx.attempts:
+            _name_asked(ctx)
         if self.needs_count(ctx):
             await self._count(ctx)
         if ctx.attempts:
@@ -92,3 +97,10 @@ class Settler:
             ledger.settle(self._pricing.entry(ctx, ctx.settled, at, at + ended - ctx.started))
         else:
             ledger.release(ctx.ledger_id)
+
+
+def _name_asked(ctx: RequestContext) -> None:
+    """A target that was chosen and never asked, because the request ended first, is not the one that books and log are to name."""
+    target, answer = ctx.target, answering(ctx)
+    if target is not None and (target.provider, target.model) != (answer.provider, answer.model):
+        ctx.target = structs.replace(target, provider=answer.provider, model=answer.model)

@@ -54,7 +54,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long things take: seconds of load, rounds, chunks of a paced stream, idle streams, starts."""
+    """How long things take: seconds of load, rounds, chunks of a paced stream, idle streams, starts; seconds of a failing target,
+    requests of the hedged load."""
 
     rounds: int = 3
     seconds: float = 3
@@ -63,9 +64,23 @@ class Plan:
     paced_chunks: int = 500
     idle_streams: int = 1000
     starts: int = 5
+    fault_seconds: float = 60
+    other_faults_seconds: float = 15
+    hedged_requests: int = 1200
 
 
-QUICK = Plan(rounds=1, seconds=1, warmup=0.3, delay_seconds=2, paced_chunks=150, idle_streams=200, starts=2)
+QUICK = Plan(
+    rounds=1,
+    seconds=1,
+    warmup=0.3,
+    delay_seconds=2,
+    paced_chunks=150,
+    idle_streams=200,
+    starts=2,
+    fault_seconds=10,
+    other_faults_seconds=5,
+    hedged_requests=600,
+)
 
 
 @dataclass

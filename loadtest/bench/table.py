@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from . import in_process, limited, scenarios
+from . import failover, in_process, limited, scenarios
 from .scenarios import Bench, Row
 
 SCENARIOS: dict[str, Callable[[Bench], list[Row]]] = {
@@ -12,6 +12,7 @@ SCENARIOS: dict[str, Callable[[Bench], list[Row]]] = {
     "delay": scenarios.delay,
     "burst": scenarios.burst,
     "limited": limited.limited,
+    "failover": failover.failover,
     "chain": in_process.chain,
     "admission": in_process.admission,
     "store": in_process.store,
@@ -25,8 +26,8 @@ SCENARIOS: dict[str, Callable[[Bench], list[Row]]] = {
 IN_PROCESS = ("chain", "admission", "store", "keys", "ledger", "translation")
 """Of this gateway only: another server has no part in them."""
 
-OURS = (*IN_PROCESS, "limited")
+OURS = (*IN_PROCESS, "limited", "failover")
 """What only this gateway's configuration can ask."""
 
-ALONE = ("memory", "start", *IN_PROCESS)
-"""These run first, while no other gateway shares memory pages with the one measured."""
+ALONE = ("memory", "start", *IN_PROCESS, "failover")
+"""These run first, while no other gateway shares memory pages with the one measured; `failover` has gateways of its own."""

@@ -257,6 +257,43 @@ class Trace(Struct, frozen=True, kw_only=True):
     object: Literal["trace"] = "trace"
 
 
+class KeyHealth(Struct, frozen=True, kw_only=True):
+    """One of a provider's keys for one model: its number, from 0, and never its text."""
+
+    key: int
+    state: Literal["ready", "resting"]
+    reason: str
+    back_in_seconds: float
+    left: float
+    """The share of its limits that is left, as far as the provider has said."""
+
+
+class TargetHealth(Struct, frozen=True, kw_only=True):
+    """One target as the worker that answers sees it; figures that are not known are null (docs/health.md)."""
+
+    provider: str
+    model: str
+    state: Literal["ready", "full", "probing", "cooling", "no_key", "open"]
+    reason: str
+    back_in_seconds: float
+    ttft_seconds: float | None
+    """The peak EWMA: it rises at once and halves in ten seconds."""
+    ttft_p95_seconds: float | None
+    inflight: int
+    waiting: int
+    """Requests in its queue."""
+    openings: int
+    """How often in a row it was given up."""
+    keys: list[KeyHealth]
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """Targets that were asked lately, by name."""
+
+    targets: list[TargetHealth]
+    object: Literal["health"] = "health"
+
+
 class ErrorBody(Struct, frozen=True, kw_only=True):
     """What went wrong, the rule, and the fix; ``param`` is the path of the field at fault."""
 

@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 from ..errors import ObjectNotFound
 from ..protocols import LimitStore
 from ..storage.records import AccountRecord
+from .answers import TargetHealth
 from .refusals import StorageRequired
 
 if TYPE_CHECKING:
@@ -39,11 +40,15 @@ async def _no_trace(request_id: str) -> Mapping[str, object] | None:
     return None
 
 
+def _no_targets() -> list[TargetHealth]:
+    return []
+
+
 class Desk(Struct, frozen=True, kw_only=True):
     """``clock`` gives unix seconds, ``version`` is the gateway's. ``changed`` is awaited after each change so that workers hear of it at once.
 
     ``status`` adds whatever figures the process has. ``file_accounts``: accounts of the configuration file, by name (their id).
-    ``trace`` finds how a request was routed, by its id.
+    ``trace`` finds how a request was routed, by its id; ``health`` tells how targets and keys do, as this process sees them.
     """
 
     database: "Database | None"
@@ -55,6 +60,7 @@ class Desk(Struct, frozen=True, kw_only=True):
     status: Callable[[], Mapping[str, object]] = _nothing
     file_accounts: Callable[[], Mapping[str, AccountRecord]] = _none
     trace: Callable[[str], Awaitable[Mapping[str, object] | None]] = _no_trace
+    health: Callable[[], list[TargetHealth]] = _no_targets
 
     async def tell(self) -> None:
         """Pushes a change that is stored by now: whatever goes wrong with it, workers look for changes by themselves too."""

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from . import accounts, answers, asked, balances, credits, figures, keys, overview, queries, traces, vouchers
+from . import accounts, answers, asked, balances, credits, figures, health, keys, overview, queries, traces, vouchers
 from .access import Role
 from .asked import Nothing
 from .calls import AnyRoute, B, Handle, Q, Route
@@ -132,6 +132,7 @@ TABLE: tuple[AnyRoute, ...] = (
         "List movements of money",
     ),
     _read("/audit", overview.audit, queries.AuditQuery, answers.Page[answers.Audit], "List changes and who made them"),
+    _read("/health", health.health, Nothing, answers.Health, "Show how targets and their keys do"),
     _read("/status", overview.status, Nothing, answers.Status, "Show how the stores are"),
 )
 """In the order of the documentation."""

@@ -17,7 +17,7 @@ COMMANDS: dict[str, str] = {
     "serve": "Start the gateway.",
     "check": "Validate the configuration and show the plan.",
     "config": "Show, compare or describe the configuration.",
-    "routes": "Show where a request would go, or went, and why.",
+    "routes": "Show where a request would go, or went, and why; and how targets do.",
     "keys": "Make, list, show, rotate and revoke virtual keys.",
     "accounts": "Make, list, show, change and close accounts.",
     "credits": "Top up, refund, look at balances; vouchers.",

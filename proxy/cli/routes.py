@@ -1,4 +1,4 @@
-"""``tollway routes``: where a request would go and why, without sending it; and where one went."""
+"""``tollway routes``: where a request would go and why, without sending it; where one went; and how all targets do."""
 
 import json
 import os
@@ -41,7 +41,37 @@ ATTEMPTS: Columns = {
 }
 
 
-@click.group(short_help="Show where a request would go, or went, and why.")
+def _target(row: JsonObject) -> str:
+    return f"{text(row.get('provider'))}/{text(row.get('model'))}"
+
+
+def _keys_ready(row: JsonObject) -> str:
+    keys = objects(row.get("keys"))
+    return f"{sum(key.get('state') == 'ready' for key in keys)}/{len(keys)}"
+
+
+TARGETS: Columns = {
+    "TARGET": _target,
+    "STATE": "state",
+    "REASON": "reason",
+    "BACK IN S": lambda row: row.get("back_in_seconds") or None,
+    "IN FLIGHT": "inflight",
+    "WAITING": "waiting",
+    "TTFT S": "ttft_seconds",
+    "P95 S": "ttft_p95_seconds",
+    "KEYS READY": _keys_ready,
+}
+KEYS: Columns = {
+    "TARGET": "target",
+    "KEY": "key",
+    "STATE": "state",
+    "REASON": "reason",
+    "BACK IN S": lambda row: row.get("back_in_seconds") or None,
+    "LEFT": "left",
+}
+
+
+@click.group(short_help="Show where a request would go, or went, and why; and how targets do.")
 def routes() -> None:
     """Candidates, filters, live figures, order, expected cost and latency."""
 
@@ -102,12 +132,34 @@ def trace(request_id: str, url: str | None, path: str | None, output: str, as_js
 
     The id is in the answer's header x-tollway-request-id and in the access log; the admin key in TOLLWAY_ADMIN_KEY.
     """
-    if url is not None and path is not None:
-        raise click.UsageError("--url and --config both name the gateway; give one of them.")
-    where = url or (os.environ.get(URL) if path is None else None) or find(path, None).url.removesuffix("/v1")
-    with connected(where, None, "json" if as_json else output) as admin:
+    with connected(_gateway(url, path), None, "json" if as_json else output) as admin:
         found = admin.get(f"/traces/{part(request_id)}")
         _show(obj(found.get("route")), admin.output)
+
+
+@routes.command()
+@click.option("--url", metavar="URL", help=f"The gateway. Default: {URL}, then the listener of the configuration.")
+@CONFIG_OPTION
+@OUTPUT
+@click.option("--json", "as_json", is_flag=True, help="The same as --output json.")
+def health(url: str | None, path: str | None, output: str, as_json: bool) -> None:
+    """Show how the targets of a running gateway and their keys do: what rests and why, seconds until it is back, live figures.
+
+    The admin key is taken from TOLLWAY_ADMIN_KEY. Of several workers the one that answers tells what it sees.
+    """
+    with connected(_gateway(url, path), None, "json" if as_json else output) as admin:
+        found = admin.get("/health")
+        if admin.output != "table":
+            admin.value(found)
+            return
+        _show_health(objects(found.get("targets")))
+
+
+def _gateway(url: str | None, path: str | None) -> str:
+    """The address of the running gateway that is meant."""
+    if url is not None and path is not None:
+        raise click.UsageError("--url and --config both name the gateway; give one of them.")
+    return url or (os.environ.get(URL) if path is None else None) or find(path, None).url.removesuffix("/v1")
 
 
 # ---- asking ----------------------------------------------------------------------------------------------------------
@@ -200,6 +252,20 @@ def _show(found: JsonObject, output: str) -> None:
     _table(objects(found.get("attempts")), ATTEMPTS, right=frozenset({5, 6}))
 
 
+def _show_health(targets: list[JsonObject]) -> None:
+    """All targets; and the keys of those that have several, or one that rests."""
+    if not targets:
+        click.echo("No target was asked yet.")
+        return
+    click.echo(_aligned(targets, TARGETS, right=frozenset({3, 4, 5, 6, 7, 8})))
+    keys: list[JsonObject] = []
+    for row in targets:
+        own = objects(row.get("keys"))
+        if len(own) > 1 or any(key.get("state") != "ready" for key in own):
+            keys += [{**key, "target": _target(row)} for key in own]
+    _table(keys, KEYS, right=frozenset({1, 4, 5}))
+
+
 def _head(found: JsonObject) -> list[tuple[str, Json]]:
     asked, outcome = obj(found.get("asked")), obj(found.get("outcome"))
     rows: list[tuple[str, Json]] = [
@@ -236,13 +302,16 @@ def _given(fields: JsonObject) -> str:
 
 
 def _table(rows: list[JsonObject], columns: Columns, *, right: frozenset[int] = frozenset()) -> None:
-    if not rows:
-        return
+    if rows:
+        click.echo()
+        click.echo(_aligned(rows, columns, right=right))
+
+
+def _aligned(rows: list[JsonObject], columns: Columns, *, right: frozenset[int]) -> str:
     cells = [
         [text_of(row.get(cell) if isinstance(cell, str) else cell(row)) for cell in columns.values()] for row in rows
     ]
-    click.echo()
-    click.echo(aligned([list(columns), *cells], right=right))
+    return aligned([list(columns), *cells], right=right)
 
 
 def _usd(value: Json) -> str | None:

@@ -40,14 +40,17 @@ class Window:
             self._wholes[at] = self._parts[at] = 0
         self._at = cell
 
-    def add(self, now: float, *, whole: int = 0, part: int = 0) -> None:
+    def add(self, now: float, whole: int = 0, part: int = 0) -> None:
         """Counts."""
-        self.pass_to(now)
+        if int(now) != self._at:
+            self.pass_to(now)
         at = self._at % SECONDS
-        self._wholes[at] += whole
-        self._parts[at] += part
-        self.whole += whole
-        self.part += part
+        if whole:
+            self._wholes[at] += whole
+            self.whole += whole
+        if part:
+            self._parts[at] += part
+            self.part += part
 
 
 class Budgets:
@@ -65,8 +68,8 @@ class Budgets:
     def requested(self, upstream: str) -> None:
         """A request begins with ``upstream``."""
         now = self._clock()
-        self._window(upstream).add(now, whole=1)
-        self._all.add(now, whole=1)
+        self._window(upstream).add(now, 1)
+        self._all.add(now, 1)
 
     def allows(self, upstream: str, rule: Retries) -> bool:
         """May one more of its requests be tried again?"""

@@ -28,7 +28,23 @@ from ..wire.headers import value_of
 from ..wire.values import JsonObject, obj, objects
 from .told import SENTENCE, Told, document_in, told_by, told_in
 from .waits import asked
-from .words import CONTENT_POLICY, CONTEXT_LENGTH, EMPTY_PURSE, OTHER_PLACE, SPECIFIC, TOO_LARGE, WORDS, folded
+from .words import (
+    A_MODEL,
+    CONTENT_POLICY,
+    CONTEXT_LENGTH,
+    EMPTY_PURSE,
+    NOT_FOUND,
+    NOT_PERMITTED,
+    OTHER_PLACE,
+    REFUSED_KEY,
+    SPECIFIC,
+    THEIR_INPUT,
+    THEIR_OBJECT,
+    THEIRS,
+    TOO_LARGE,
+    WORDS,
+    folded,
+)
 
 _KINDS: tuple[tuple[type[TollwayError], FaultKind], ...] = (
     (UpstreamConnectTimeout, "connect_timeout"),
@@ -44,15 +60,15 @@ _KINDS: tuple[tuple[type[TollwayError], FaultKind], ...] = (
 )
 """The more special class before its parent. What is not here is no target's fault."""
 
-_STATUS = re.compile(r"status (\d{3})\b(?:: (AccessDenied(?:Exception)?)\b)?", re.ASCII)
-"""How our own 502 for refused credentials keeps what was answered."""
+_STATUS = re.compile(r"status (\d{3})\b(?:: (?:(\w+): )?(.*))?", re.ASCII | re.DOTALL)
+"""How our own 502 for refused credentials keeps what was answered: its status, perhaps a code, and its sentence."""
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", re.ASCII)
 
 _BY_STATUS: Mapping[int, FaultKind] = {
     401: "credentials",
     402: "quota",
-    403: "credentials",
+    403: "model_missing",
     408: "conflict",
     409: "conflict",
     413: "too_large",
@@ -63,12 +79,13 @@ _BY_STATUS: Mapping[int, FaultKind] = {
     503: "overloaded",
     529: "overloaded",
 }
-"""What a status means by itself. 424: a model behind the provider failed; 499: the provider gave up."""
+"""What a status means by itself. 403: not permitted there, and nothing is said against our key; 424: a model behind the provider
+failed; 499: the provider gave up."""
 
 _HEARD: Mapping[int, frozenset[FaultKind]] = {
     401: frozenset(),
     402: frozenset(),
-    403: frozenset(("content_policy", "model_missing", "quota")),
+    403: frozenset(("content_policy", "model_missing", "quota", "credentials")),
     404: frozenset(("model_missing",)),
     408: frozenset(),
     409: frozenset(),
@@ -90,10 +107,12 @@ def of_error(error: TollwayError, *, now: float = 0.0) -> Fault:
     stated = _STATUS.match(error.detail) if kind == "credentials" else None
     if stated is None:
         return Fault(kind=kind, detail=type(error).__name__)
-    if stated[2]:
-        # A grant for this model is missing: the key is good for others.
-        return Fault(kind="model_missing", status=int(stated[1]), detail=stated[2])
-    return Fault(kind=kind, status=int(stated[1]), detail=type(error).__name__)
+    status, word, message = int(stated[1]), stated[2] or "", (stated[3] or "")[:SENTENCE]
+    told = Told(words=(word,), message=message)
+    if status == 403 or folded(word) in ("accessdenied", "accessdeniedexception"):
+        # A grant for this model, or this path, is missing: the key may be good for others.
+        kind = _kind(403, told)
+    return Fault(kind=kind, status=status, detail=_detail(told) or type(error).__name__)
 
 
 def _raised(error: TollwayError) -> FaultKind:
@@ -200,7 +219,7 @@ def _inside(document: JsonObject) -> Fault:
     told = told_in(document)
     kind = _named(told, WORDS)
     if kind is None or kind == "client":
-        kind = _kind(told.status, told) if told.status else (kind or "error_event")
+        kind = _kind(told.status, told) if told.status else (kind or _unknown(told))
     kind = _by_sentence(told, kind)
     if kind == "server_error":
         kind = "error_event"
@@ -213,10 +232,20 @@ def _fault(status: int, told: Told, headers: RawHeaders, now: float) -> Fault:
     return Fault(kind=kind, status=status, wait=told.wait if wait is None else wait, detail=_detail(told))
 
 
+def _unknown(told: Told) -> FaultKind:
+    """An error without a status whose words the tables do not know."""
+    theirs = any(folded(word) in THEIRS or THEIR_INPUT.fullmatch(word) is not None for word in told.words)
+    return "client" if theirs else "error_event"
+
+
 def _kind(status: int, told: Told) -> FaultKind:
     named = _named(told, SPECIFIC)
-    if status == 429 and (named == "context_length" or TOO_LARGE.search(told.message) is not None):
+    if status in (402, 429) and (named == "context_length" or TOO_LARGE.search(told.message) is not None):
         return "too_large"
+    if status < 500 and any(folded(word) in THEIRS for word in told.words):
+        return "client"
+    if named == "model_missing" and _of_anything(told) and A_MODEL.search(told.message) is None:
+        return "client"
     if status == 498:
         # Groq's is capacity, in an envelope; Cohere's a token that it does not know.
         return "overloaded" if told.enveloped or named == "overloaded" else "credentials"
@@ -228,20 +257,34 @@ def _kind(status: int, told: Told) -> FaultKind:
     return _by_sentence(told, _BY_STATUS.get(status, "client"), status)
 
 
+def _of_anything(told: Told) -> bool:
+    """Does no word say what it is that is missing?"""
+    return all(SPECIFIC.get(name) != "model_missing" or name in NOT_FOUND for name in map(folded, told.words))
+
+
 def _by_sentence(told: Told, kind: FaultKind, status: int = 400) -> FaultKind:
-    """``kind``, unless the sentence of a 400, 403 or 422 is one of the few that providers give without a code."""
+    """``kind``, unless the sentence of a 4xx is one of the few that providers give without a code."""
     message = told.message
     if status in (400, 422) and kind in ("client", "error_event"):
         if CONTEXT_LENGTH.search(message) is not None:
             return "context_length"
         if EMPTY_PURSE.search(message) is not None:
             return "quota"
-    if status in (400, 403, 422) and kind in ("client", "error_event", "credentials"):
+    if status in (400, 403, 422) and kind in ("client", "error_event", "model_missing"):
         if CONTENT_POLICY.search(message) is not None:
             return "content_policy"
         if OTHER_PLACE.search(message) is not None:
             return "model_missing"
-    return kind
+    if status in (401, 403) and NOT_PERMITTED.search(message) is not None:
+        return "model_missing"
+    return _forbidden(message) if status == 403 else kind
+
+
+def _forbidden(message: str) -> FaultKind:
+    """A 403 whose words say nothing: whose fault it is."""
+    if THEIR_OBJECT.search(message) is not None:
+        return "client"
+    return "credentials" if REFUSED_KEY.search(message) is not None else "model_missing"
 
 
 def _named(told: Told, table: Mapping[str, FaultKind]) -> FaultKind | None:

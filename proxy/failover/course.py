@@ -30,10 +30,6 @@ _LISTED = 20
 """Targets that an error names."""
 
 
-def _no_hint(_: RequestContext) -> str:
-    return ""
-
-
 class Surroundings(Struct, frozen=True, kw_only=True):
     """What all courses of one configuration share. ``sleep`` waits for seconds; ``followed`` and ``stopped`` are told of each decision."""
 
@@ -47,15 +43,15 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     sleep: Callable[[float], Awaitable[None]]
     followed: Callable[[FaultKind, Role], None]
     stopped: Callable[[Stop], None]
-    hint: Callable[[RequestContext], str] = _no_hint
-    """What requests share that are best sent with the same key, for the sake of prompt caches."""
+    hint: Callable[[RequestContext], str] | None = None
+    """What requests share that are best sent with the same key, for the sake of prompt caches; ``None``: nobody has several."""
 
 
 class Course:
     """See ``protocols.Course``. Made for one request and thrown away with it."""
 
     __slots__ = (
-        "_again", "_charged", "_ctx", "_label", "_made", "_plan", "_repeated", "_reserved", "_tried", "_with",
+        "_again", "_charged", "_ctx", "_made", "_plan", "_repeated", "_reserved", "_tried", "_with",
         "fallbacks", "hedge", "slow_stream", "stopped",
     )  # fmt: skip
 
@@ -63,9 +59,8 @@ class Course:
         self._ctx = ctx
         self._plan = plan
         self._with = surroundings
-        self._label = plan.route.label
         self._tried: list[Candidate] = []
-        self._again = Again()
+        self._again: Again | None = None
         self._made = 0
         self._repeated = 0
         self._charged = ""
@@ -73,21 +68,21 @@ class Course:
         self.fallbacks: list[str] = []
         """Fallback models that were used, in order."""
         self.stopped: Stop | Literal[""] = ""
-        wanted = ctx.controls.hedge
-        self.hedge: Hedge | None = (
-            (plan.route.hedge or Hedge() if wanted else plan.route.hedge) if wanted is not False else None
-        )
-        self.slow_stream: SlowStream | None = plan.route.slow_stream
+        route, wanted = plan.route, ctx.controls.hedge
+        self.hedge: Hedge | None = route.hedge if wanted is None else (route.hedge or Hedge()) if wanted else None
+        self.slow_stream: SlowStream | None = route.slow_stream
 
     # ---- where it begins --------------------------------------------------------------------------------------------
 
     async def first(self) -> Step:
         """The plan's choice, or what stands in for it by now. Raises ``NoHealthyTarget``, ``DeadlineExceeded``."""
-        step = self._chosen() or self._elsewhere(_ELSEWHERE, [self._plan.chosen], own=True)
-        step = step or await self._queued() or self._elsewhere(_ELSEWHERE, self._own)
+        step = self._chosen()
         if step is None:
-            raise self._nobody()
-        if self._left() <= 0:
+            step = self._elsewhere(_ELSEWHERE, [self._plan.chosen], own=True)
+            step = step or await self._queued() or self._elsewhere(_ELSEWHERE, self._own)
+            if step is None:
+                raise self._nobody()
+        if self._ctx.deadline and self._left() <= 0:
             step.lease.close()
             raise DeadlineExceeded("The deadline of this request passed before a target could be asked.")
         upstream = self._charged = step.candidate.target.provider
@@ -143,6 +138,8 @@ class Course:
         elif self.hedge is not None and (fault.action.counts or fault.action.cools):
             self._with.hedging.failed(self._label)
         longest = self._plan.route.retry.longest
+        if self._again is None:
+            self._again = Again()
         self._again.note(step.candidate, fault, now=self._with.clock(), longest=longest)
         stop, found = self._forbidden(fault), None
         if not stop:
@@ -204,7 +201,9 @@ class Course:
 
     async def _once_more(self, fault: Fault) -> Step | None:
         """A target that was tried, after a pause: the one that may be asked soonest. It is entered when the pause is over."""
-        surroundings, soonest = self._with, self._again.soonest()
+        surroundings, again = self._with, self._again
+        assert again is not None, "the fault was noted"
+        soonest = again.soonest()
         if soonest is None or not (fault.action.again or fault.action.elsewhere):
             return None
         left, now = self._left(), surroundings.clock()
@@ -219,7 +218,7 @@ class Course:
         found = self._elsewhere(fault, self._tried)
         if found is not None:
             return found
-        for candidate in self._again.due(now + wait):
+        for candidate in again.due(now + wait):
             lease = self._enter(candidate) or self._spared(candidate)
             if lease is not None:
                 return Step(candidate=candidate, lease=lease, role="retry")
@@ -297,6 +296,10 @@ class Course:
     # ---- bookkeeping ------------------------------------------------------------------------------------------------
 
     @property
+    def _label(self) -> str:
+        return self._plan.route.label
+
+    @property
     def _own(self) -> tuple[Candidate, ...]:
         return self._plan.candidates
 
@@ -304,10 +307,11 @@ class Course:
         return self._with.board.ready(self._own)
 
     def _enter(self, candidate: Candidate) -> Lease | None:
-        return self._with.board.enter(candidate, key=self._plan.key, hint=self._hint())
-
-    def _hint(self) -> str:
-        return self._plan.asking.sticky or self._with.hint(self._ctx)
+        plan, surroundings = self._plan, self._with
+        hint = plan.asking.sticky
+        if not hint and surroundings.hint is not None:
+            hint = surroundings.hint(self._ctx)
+        return surroundings.board.enter(candidate, key=plan.key, hint=hint)
 
     def _left(self) -> float:
         """Seconds until the deadline."""

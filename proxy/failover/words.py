@@ -12,7 +12,7 @@ _WRITTEN: Mapping[FaultKind, str] = {
     "context_length": """context_length_exceeded context_window_exceeded exceed_context_size_error
         model_context_window_exceeded""",
     "content_policy": """content_policy_violation content_filter moderation_blocked ResponsibleAIPolicyViolation
-        data_inspection_failed sensitive_words_detected""",
+        data_inspection_failed sensitive_words_detected image_content_policy_violation invalid_prompt""",
     "quota": """insufficient_quota billing_hard_limit_reached billing_hard_limit billing_not_active billing_error
         credit_balance_exhausted exceeded_current_quota_error insufficient_balance payment_required Arrearage""",
     "rate_limited": """rate_limit_exceeded rate_limit_error rate_limited rate_limit_reached_error too_many_requests
@@ -82,7 +82,8 @@ CONTEXT_LENGTH = re.compile(
 
 CONTENT_POLICY = re.compile(
     r"blocked by (?:our )?content filter|content management policy|violates? (?:our |the )?(?:usage|content) (?:guidelines|polic)"
-    r"|flagged as potentially violating|SAFETY_CHECK_|rejected (?:as a result of|by) our safety system",
+    r"|flagged as potentially violating|SAFETY_CHECK_|rejected (?:as a result of|by) our safety system"
+    r"|your input was flagged",
     re.IGNORECASE,
 )
 """A prompt that is not answered, likewise."""
@@ -93,5 +94,37 @@ OTHER_PLACE = re.compile(r"location is not supported|not available in your (?:co
 EMPTY_PURSE = re.compile(r"credit balance is too low", re.IGNORECASE)
 """Anthropic's words for it: a 400 like any other."""
 
-TOO_LARGE = re.compile(r"request too large", re.IGNORECASE)
-"""One request that is more than the account may send in a minute: a 429 with the code of any other."""
+TOO_LARGE = re.compile(r"request too large|requires more credits, or fewer max_tokens", re.IGNORECASE)
+"""One request that is more than the account may send in a minute (a 429 with the code of any other), or can still pay for (a 402):
+a smaller one may."""
+
+REFUSED_KEY = re.compile(
+    r"\b(?:invalid|incorrect|expired|revoked|disabled|deactivated|suspended|blocked|unregistered|leaked|missing)\b[^.]{0,40}"
+    r"\b(?:api[ _-]?keys?|tokens?|credentials?|accounts?|organi[sz]ation|callers|consumer|subscription|project)\b"
+    r"|\b(?:api[ _-]?key|token|credentials?|account|organi[sz]ation|subscription|consumer|project)\b[^.]{0,40}"
+    r"\b(?:invalid|incorrect|expired|revoked|disabled|deactivated|suspended|blocked|leaked|not (?:valid|active))\b"
+    r"|authenticat|unauthori[sz]ed",
+    re.IGNORECASE,
+)
+"""A 403 for the sake of our key or account. Any other one is for what was asked: a model, a path, an object, a prompt."""
+
+NOT_PERMITTED = re.compile(r"missing scopes?\b|insufficient permissions?\b", re.IGNORECASE)
+"""A key that is good for other paths: OpenAI says so with 401 or 403."""
+
+THEIR_OBJECT = re.compile(r"not found \(or permission denied\)|or it may not exist", re.IGNORECASE)
+"""A 403 for an object that the client named, in Google's words: there is none, or it is somebody else's."""
+
+NOT_FOUND = frozenset(
+    map(folded, ("not_found_error", "NOT_FOUND", "ResourceNotFoundException", "RESOURCE_DOES_NOT_EXIST"))
+)
+"""Folded words for anything that is not there: a model only if the sentence speaks of one."""
+
+A_MODEL = re.compile(r"\b(?:models?|endpoints?|deployments?)\b", re.IGNORECASE)
+
+THEIRS = frozenset(map(folded, ("external_connector_error", "vector_store_timeout", "failed_to_download_image")))
+"""Folded words for what failed outside of the provider, at a place that the client named: a tool server, a picture."""
+
+THEIR_INPUT = re.compile(
+    r"(?:invalid|unsupported|empty)_\w+|\w+_(?:too_large|too_small|not_found|parse_error)", re.ASCII
+)
+"""Codes, inside a stream, for input that no target can read."""

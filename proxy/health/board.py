@@ -181,6 +181,18 @@ class HealthBoard:
         cell = self._cell((target.provider, target.model))
         return cell.latency.percentile(share, self._now()) if cell is not None else None
 
+    def percentiles(self, candidates: Sequence[Candidate], share: float) -> list[float | None]:
+        """The same of each, in one go."""
+        known, now = self._cell, self._now()
+        return [
+            None
+            if (cell := known(((target := candidate.target).provider, target.model))) is None
+            else latency.value
+            if now < (latency := cell.latency).until and share == latency.share
+            else latency.percentile(share, now)
+            for candidate in candidates
+        ]
+
     def figures(self, candidates: Sequence[Candidate]) -> tuple[Figures, ...]:
         """A snapshot, for explanations."""
         return tuple(

@@ -44,7 +44,7 @@ _EDGES = tuple(FASTEST * exp2(number / PER_DOUBLING) for number in range(BUCKETS
 class Latency:
     """Seconds to the first output of one target."""
 
-    __slots__ = ("_at", "_began", "_holds", "_peak", "_share", "_spare", "_total", "_until", "_value", "_weights")
+    __slots__ = ("_at", "_began", "_holds", "_peak", "_spare", "_total", "_weights", "share", "until", "value")
 
     def __init__(self) -> None:
         self._peak = 0.0
@@ -52,10 +52,10 @@ class Latency:
         self._began = 0.0
         self._weights: list[float] | None = None
         self._total = 0.0
-        self._share = 0.0
-        self._value: float | None = None
+        self.share = 0.0
+        self.value: float | None = None
         """The percentile that was asked for last, of this share."""
-        self._until = 0.0
+        self.until = 0.0
         """When it is to be worked out again; ``_holds``: when, once another answer has come."""
         self._holds = 0.0
         self._spare = 0.0
@@ -81,7 +81,7 @@ class Latency:
         weights[bucket] += weight
         self._total += weight
         self._spare -= weight
-        self._until = 0.0 if self._spare < 0 else min(self._until, self._holds)
+        self.until = 0.0 if self._spare < 0 else min(self.until, self._holds)
 
     def peak(self, now: float) -> float:
         """Peak EWMA in seconds; 0: unknown."""
@@ -89,16 +89,16 @@ class Latency:
 
     def percentile(self, share: float, now: float) -> float | None:
         """Seconds within which ``share`` (0 to 1) of recent answers began; ``None``: too few."""
-        if now < self._until and share == self._share:
-            return self._value
+        if now < self.until and share == self.share:
+            return self.value
         weights = self._weights
         if weights is None or self._total < LEAST * exp2((now - self._began) / MEMORY) * ROUNDING:
             return None
-        self._value, self._share = self._found(weights, share), share
+        self.value, self.share = self._found(weights, share), share
         # Then there are too few.
-        self._until = self._began + MEMORY * log2(self._total / (LEAST * ROUNDING))
+        self.until = self._began + MEMORY * log2(self._total / (LEAST * ROUNDING))
         self._holds, self._spare = now + HOLDS, self._total * FEW
-        return self._value
+        return self.value
 
     def _found(self, weights: list[float], share: float) -> float:
         sums = list(accumulate(weights))

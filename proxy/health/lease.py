@@ -38,7 +38,8 @@ class Lease:
         pair, cell, register = self._pair, self._cell, self._register
         if cell.account.forwards:
             return
-        said = allowance(headers)
+        # How long a 429 lasts its own fault says: a retry-after goes before any reset.
+        said = allowance(headers) if status != 429 else None
         if said is not None:
             now = register.now()
             if pair.learn(said, now):
@@ -65,12 +66,16 @@ class Lease:
             return
         self._failed = True
         action, cell = fault.action, self._cell
-        if action.counts:
+        if action.counts and not self._of_the_request(fault):
             now = self._register.now()
             if cell.breaker.faulted(self._turn, self._probe, now):
                 self._verdicts.opened(cell, fault.kind, now)
         elif action.cools and not cell.account.forwards:
             self._verdicts.refused(cell, self._pair, fault, self._register.now())
+
+    def _of_the_request(self, fault: Fault) -> bool:
+        """Is it what was asked for that is missing: an operation that the provider does not have, or a path without a model?"""
+        return fault.kind == "model_missing" and not (fault.status and self._cell.place[1])
 
     def close(self) -> None:
         """The try is over; its place is the next one's. Idempotent."""

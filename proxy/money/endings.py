@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ..context import RequestContext
+from ..context import Attempt, RequestContext
 from ..errors import (
     ClientGone,
     DeadlineExceeded,
@@ -52,6 +52,13 @@ _ROWS = (
         customer="input",
         operator="input",
         why="The provider had begun to read the prompt on the client's behalf; generation is stopped at once.",
+    ),
+    Ending(
+        name="client_left_between",
+        when="The client left while no provider was at work for it: between two tries, or after an error.",
+        customer="nothing",
+        operator="nothing",
+        why="Nothing was delivered, and nothing was under way on the client's behalf.",
     ),
     Ending(
         name="client_left",
@@ -169,8 +176,24 @@ def ending_of(ctx: RequestContext) -> Ending:
     """How a request ended that has ended."""
     if not ctx.attempts:
         return ENDINGS["answered_here" if ctx.error is None and ctx.status < 400 else "refused"]
-    name = _name(ctx)
+    name, answer = _name(ctx), answering(ctx)
+    over = answer.fault is not None or answer.status >= 400
+    if name == "client_left" and over and not ctx.first_token_at:
+        return ENDINGS["client_left_between"]
+    if name == "complete" and answer.fault is not None:
+        # An error inside a 200, which reached the client for want of anything better.
+        return ENDINGS["upstream_cut_early"]
     return ENDINGS[name if name not in _SPLIT or delivered(ctx) else f"{name}_early"]
+
+
+def answering(ctx: RequestContext) -> Attempt:
+    """The try that answered, or was to: the last one at the request's target. Beside it there may be the other of a race."""
+    target = ctx.target
+    if target is not None:
+        for attempt in reversed(ctx.attempts):
+            if attempt.provider == target.provider and attempt.model == target.model:
+                return attempt
+    return ctx.attempts[-1]
 
 
 _SPLIT = frozenset({"client_left", "upstream_cut", "timeout", "drained", "failed"})

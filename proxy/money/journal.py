@@ -113,14 +113,14 @@ class Journal:
                 self.failing = True
 
     def retarget(self, hold: Hold) -> None:
-        """The request is tried elsewhere: a killed process is settled by the new target's prices. What is held stays as it was.
+        """The request is tried elsewhere: a killed process is settled by the new target's prices. What is held, and since when, stays.
 
         Where it cannot be written, the first target's prices hold.
         """
         found = self.open.get(hold.ident)
         if found is None:
             return
-        found.hold = structs.replace(hold, held=found.hold.held)
+        found.hold = structs.replace(hold, held=found.hold.held, at=found.hold.at)
         try:
             self._carry(found)
         except LedgerUnavailable:

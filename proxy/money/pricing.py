@@ -5,7 +5,7 @@ from msgspec import structs
 from ..context import Attempt, Limits, Principal, Quote, RequestContext, Settled, Target
 from ..protocols import Entry, Hold
 from ..wire.usage import Source, Usage
-from .endings import ENDINGS, Basis, Ending, ending_of
+from .endings import ENDINGS, Basis, Ending, answering, ending_of
 from .prices import AT_LIST, Priced, PriceList
 from .sanity import ABSURD, TAG
 from .tariff import Tariff, rounded_up
@@ -18,6 +18,12 @@ _TOKENS = frozenset({"chat", "completions", "responses", "embeddings", "messages
 
 _FREE_METHODS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _LONGEST = 256
+
+_ANSWERED = ("delivered", "used")
+"""Bases of endings with an answer, or a part of one."""
+
+_ROLES = (("hedge", "hedged"), ("continuation", "continued"))
+"""Roles of tries that an entry tells of."""
 
 
 class CataloguePricing:
@@ -51,19 +57,19 @@ class CataloguePricing:
         """The row. Its tokens are those that the provider is likely to bill, so that it compares with the provider's own list."""
         ending = ENDINGS[settled.ending]
         usage = part_of(measured(ctx), ending.operator)
-        principal, target = ctx.principal, ctx.target
+        principal, answer = ctx.principal, answering(ctx)
         unpriced = settled.charge is None or settled.cost is None
         return Entry(
             ident=ctx.ledger_id,
             request_id=ctx.request_id[:_LONGEST],
-            upstream_id=ctx.attempts[-1].upstream_id[:_LONGEST] if ctx.attempts else "",
+            upstream_id=answer.upstream_id[:_LONGEST],
             account=principal.account,
             key=principal.key,
             key_name=principal.name,
             endpoint=ctx.endpoint.name,
             route=ctx.route,
-            provider=target.provider if target is not None else "",
-            model=target.model[:_LONGEST] if target is not None else "",
+            provider=answer.provider,
+            model=answer.model[:_LONGEST],
             outcome=ctx.outcome,
             ending=ending.name,
             count=settled.count,
@@ -73,7 +79,7 @@ class CataloguePricing:
             cached_tokens=usage.cached,
             cache_write_tokens=usage.cache_write,
             reasoning_tokens=usage.reasoning,
-            attempts=max(1, len(ctx.attempts)),
+            attempts=len(ctx.attempts),
             charge=settled.charge or 0,
             cost=settled.cost or 0,
             unpriced=unpriced,
@@ -124,30 +130,31 @@ class CataloguePricing:
         return None if total is None else rounded_up(total, quote.factor)
 
     def _cost(self, ctx: RequestContext, ending: Ending, usage: Usage) -> int | None:
-        """All attempts: the last by how it ended; of the others what they had used, else their prompt where the provider may bill it."""
-        target, attempts = ctx.target, ctx.attempts
-        if target is None or _costs_nothing(ctx):
+        """All tries: the answer's by how it ended; of the others what they had used, else their prompt where the provider may bill it."""
+        target = ctx.target
+        if target is None or not ctx.attempts or _costs_nothing(ctx):
             return 0
-        total = 0
-        answered = ending.operator != "nothing"
-        if answered:
-            quote = self._quote(ctx)
-            tariff = quote.operator if isinstance(quote, Priced) else self._prices.operator(target)
-            # A continued answer's last part is billed for what it was sent, not for the whole.
-            own = attempts[-1].usage if attempts else None
-            part = _total(ctx, tariff, part_of(own or usage, ending.operator))
+        total, answer = 0, answering(ctx)
+        for attempt in ctx.attempts:
+            if attempt is answer and ending.operator in _ANSWERED:
+                # A continued answer's last part is billed for what it was sent, not for the whole.
+                part = _total(ctx, self._tariff(ctx, attempt, target), part_of(attempt.usage or usage, ending.operator))
+            elif attempt.usage is not None or _billed(attempt, answer=attempt is answer, ending=ending):
+                billed = attempt.usage or Usage(input=usage.input)
+                part = _total(ctx, self._tariff(ctx, attempt, target), billed)
+            else:
+                continue
             if part is None:
                 return None
-            total = part
-        for attempt in attempts[:-1] if answered else attempts:
-            billed = attempt.usage or (Usage(input=usage.input) if attempt.maybe_billed else None)
-            if billed is None:
-                continue
-            lost = self._prices.operator(_target_of(attempt, target)).total(billed)
-            if lost is None:
-                return None
-            total += lost
+            total += part
         return rounded_up(total, AT_LIST)
+
+    def _tariff(self, ctx: RequestContext, attempt: Attempt, target: Target) -> Tariff:
+        """What the operator pays for a try; at the prices that the request was admitted with, where it was quoted for that place."""
+        quote = ctx.quote
+        if isinstance(quote, Priced) and (quote.provider, quote.model) == (attempt.provider, attempt.model):
+            return quote.operator
+        return self._prices.operator(structs.replace(target, provider=attempt.provider, model=attempt.model))
 
     def _quote(self, ctx: RequestContext) -> Quote:
         """The one that the request was admitted with, unless another target answered."""
@@ -165,8 +172,8 @@ class CataloguePricing:
 
 def _public(ctx: RequestContext) -> str:
     """The public name under which the request was answered, or was to be."""
-    if ctx.attempts and ctx.attempts[-1].public:
-        return ctx.attempts[-1].public
+    if ctx.attempts and (public := answering(ctx).public):
+        return public
     return ctx.plan.chosen.model if ctx.plan is not None else ctx.request.model or ""
 
 
@@ -219,12 +226,20 @@ def _flags(ctx: RequestContext, ending: Ending, *, unpriced: bool) -> tuple[str,
         flags.append("usage_missing")
     if unpriced:
         flags.append("unpriced")
-    if any(attempt.maybe_billed for attempt in ctx.attempts[:-1]):
+    answer = answering(ctx)
+    others = [attempt for attempt in ctx.attempts if attempt is not answer]
+    if any(attempt.usage is None and _billed(attempt, answer=False, ending=ending) for attempt in others):
         flags.append("retried")
-    if any(attempt.role == "hedge" or attempt.usage is not None for attempt in ctx.attempts[:-1]):
-        flags.append("hedged")
+    roles = {attempt.role for attempt in ctx.attempts}
+    flags += [flag for role, flag in _ROLES if role in roles]
     return tuple(flags)
 
 
-def _target_of(attempt: Attempt, target: Target) -> Target:
-    return structs.replace(target, provider=attempt.provider, model=attempt.model)
+def _billed(attempt: Attempt, *, answer: bool, ending: Ending) -> bool:
+    """May the provider bill the prompt of a try that gave no answer? One that was left while it was at work may be."""
+    if attempt.maybe_billed:
+        return True
+    if attempt.fault is not None:
+        return attempt.fault.action.billed
+    return attempt.status < 400 and not (answer and ending.operator == "nothing")
+

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
 from ..protocols import Course, Step
+from .continuation import continued, resumable
 from .opening import Opening
 from .race import Race
 
@@ -68,6 +69,27 @@ class Dispatch:
         shown.adopt()
         return shown
 
+    async def continued(self, opening: Opening) -> Opening | None:
+        """``opening`` broke off in its middle: a try that goes on with its answer, at its own first output; ``None``: there is none."""
+        relay, part = self._relay, opening.part
+        ctx, watchdog = relay.ctx, relay.watchdog
+        if part is None or not resumable(ctx, part.said) or continued(ctx.body, part.said) is None:
+            return None
+        while (step := self._course.continuation(opening.step)) is not None:
+            watchdog.begin(step.candidate.target.limits)
+            following = Opening(relay, step, watchdog, after=part.said)
+            watchdog.expire = following.expire
+            fault = await following.open(hold=True)
+            watchdog.expire = None
+            if fault is None:
+                opening.hand_over()
+                following.adopt()
+                following.begun()
+                return following
+            following.leave()
+        opening.adopt()
+        return None
+
     async def _raced(self, step: Step, after: float) -> tuple[Opening, Fault | None]:
         """One that is late, against another."""
         self._relay.watchdog.paused = True
@@ -81,10 +103,7 @@ class Dispatch:
 
     def _goes_on(self, fault: Fault) -> bool:
         """May anything else be tried? Not what creates something, once a provider may have done so."""
-        ctx = self._relay.ctx
-        if self._left <= 0 or (fault.action.billed and not ctx.endpoint.replay):
-            return False
-        return not ctx.deadline or self._relay.clock() < ctx.deadline
+        return self._left > 0 and (not fault.action.billed or self._relay.ctx.endpoint.replay)
 
     async def _pause(self, step: Step) -> None:
         """What the course wants to pass before the next try. Nobody's limit but the request's runs meanwhile."""

@@ -27,12 +27,13 @@ from ..errors import (
 from ..failover.classify import of_answer, of_error
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
-from ..protocols import Exchange, Meter, Step, Translation, UpstreamRequest
+from ..protocols import Exchange, Meter, Prepared, Step, Translation, UpstreamRequest
 from ..wire.endpoints import Dialect
-from ..wire.headers import TIME_LEFT, value_of
+from ..wire.headers import TIME_LEFT, check_response, value_of
 from ..wire.stream import StreamDecoder, StreamEvent, Withholder
-from ..wire.usage import Usage, excessive, visible_output
+from ..wire.usage import NO_USAGE, Usage, excessive, visible_output
 from .announcing import request_id_in
+from .continuation import Part, Said, Seam, continued
 from .events import EventStream
 from .metered import MeteredExchange
 from .plain import OpaqueAnswer, PlainAnswer, Refusal
@@ -54,10 +55,6 @@ class Answer(Protocol):
     """One form of answer."""
 
     @property
-    def data(self) -> bytes | None:
-        """What was read and has not left."""
-
-    @property
     def decoder(self) -> StreamDecoder | None:
         """What its events came to, where it has some."""
 
@@ -76,6 +73,8 @@ class Opening:
     """A try. ``open`` once, then either ``deliver`` or ``leave``."""
 
     __slots__ = (
+        "_after",
+        "_before",
         "_dropped",
         "_headed",
         "_late",
@@ -92,6 +91,7 @@ class Opening:
         "error",
         "exchange",
         "fault",
+        "part",
         "provider",
         "pulse",
         "relay",
@@ -103,7 +103,8 @@ class Opening:
         "withholder",
     )
 
-    def __init__(self, relay: "Relay", step: Step, pulse: Pulse) -> None:
+    def __init__(self, relay: "Relay", step: Step, pulse: Pulse, *, after: Said | None = None) -> None:
+        """``after``: what the client was given of an answer that broke off, which this one goes on with."""
         target = step.candidate.target
         self.relay = relay
         self.step = step
@@ -118,7 +119,11 @@ class Opening:
         """What the client is told of it, unless there is an answer."""
         self.fault: Fault | None = None
         """How it failed before any output."""
-        self.withholder: Withholder | None = None
+        self.withholder: Withholder | Part | None = None
+        self.part: Part | None = None
+        """Where the answer could be continued: what of it has left."""
+        self._after = after
+        self._before = after.tokens if after is not None else 0
         self.request: UpstreamRequest | None = None
         self._translation: Translation | None = None
         self._make_meter: Callable[[RawHeaders], Meter | None] | None = None
@@ -142,6 +147,8 @@ class Opening:
         done = False
         try:
             await self._send()
+            if hold and self.exchange is not None:
+                check_response(self.exchange.headers)
             if hold and self.relay.ctx.answers and self.exchange is not None:
                 # What is read is rebuilt, perhaps: those who look at the answer later see it as it came.
                 self.exchange = Kept(self.exchange)
@@ -240,7 +247,10 @@ class Opening:
             del ctx.dropped[dropped:], ctx.rewritten[rewritten:]
         if relay.wants_usage:
             self.withholder = Withholder()
-        prepared = self.provider.prepare(ctx, self.target, include_usage=relay.wants_usage, now=int(relay.wall()))
+        if relay.continues:
+            prepared = self._prepared_as_part()
+        else:
+            prepared = self.provider.prepare(ctx, self.target, include_usage=relay.wants_usage, now=int(relay.wall()))
         request, self._translation, self._make_meter = prepared.request, prepared.translation, prepared.meter
         if TIME_LEFT in ctx.headers:
             request = with_time_left(request, ctx, relay.clock())
@@ -248,10 +258,28 @@ class Opening:
         if len(ctx.dropped) > dropped or len(ctx.rewritten) > rewritten:
             self._dropped, self._rewritten = ctx.dropped[dropped:], ctx.rewritten[rewritten:]
 
+    def _prepared_as_part(self) -> Prepared:
+        """For an answer that may be continued, or goes on with another: events that can be read, of which whole ones leave."""
+        relay, after = self.relay, self._after
+        ctx, inner = relay.ctx, self.withholder if isinstance(self.withholder, Withholder) else None
+        body = ctx.body
+        if after is None:
+            part = Part(inner)
+        else:
+            part, ctx.body = Seam(inner, after, self.step.candidate.place), continued(body, after) or body
+        self.withholder = self.part = part
+        try:
+            found = self.provider.prepare(ctx, self.target, include_usage=relay.wants_usage, now=int(relay.wall()))
+        finally:
+            ctx.body = body
+        headers = [pair for pair in found.request.headers if pair[0] != "accept-encoding"]
+        return structs.replace(found, request=structs.replace(found.request, headers=headers))
+
     async def _again_anew(self, error: UpstreamDropped) -> Exchange:
         """A connection that died unanswered is tried once more on a new one where that creates nothing."""
         first, request = self.attempt, self.request
-        assert first is not None and request is not None
+        assert first is not None
+        assert request is not None
         if not self.relay.ctx.endpoint.replay or not isinstance(request.body, bytes):
             raise error
         first.maybe_billed, first.fault, first.ended = True, of_error(error), self.relay.clock()
@@ -340,7 +368,9 @@ class Opening:
     async def _filter(self) -> None:
         """Those who look at the answer see it from its first byte, and may put another in its place."""
         exchange, answer, request = self.exchange, self.answer, self.request
-        assert exchange is not None and answer is not None and request is not None
+        assert exchange is not None
+        assert answer is not None
+        assert request is not None
         if isinstance(exchange, Kept):
             exchange = Replayed(exchange.inner, b"".join(exchange.parts)) if exchange.parts else exchange.inner
         for look in self.relay.ctx.answers:
@@ -441,7 +471,7 @@ class Opening:
         """For a stream of this try."""
         relay = self.relay
         request = relay.ctx.request
-        asked = self.withholder is not None or (
+        asked = relay.wants_usage or (
             request.stream_options is not None and request.stream_options.include_usage is True
         )
         return StreamDecoder(
@@ -497,6 +527,7 @@ class Opening:
         self.answer = None
         if decoder is not None:
             self._conclude(decoder)
+            ctx.token_events += decoder.tokens
         if metered is not None:
             ctx.usage = metered.meter.usage or ctx.usage
             if metered.meter.usage is None:
@@ -504,18 +535,36 @@ class Opening:
 
     def _conclude(self, decoder: StreamDecoder) -> None:
         ctx, translation = self.relay.ctx, self._translation
-        ctx.token_events = decoder.tokens
         reported = translation.usage if translation is not None else None
         if translation is None or ctx.endpoint.dialect in ("chat", "completions"):
             # Behind a front the figures in the stream are ours: zeros where the provider reported none.
             reported = reported or decoder.usage
+        if self._after is not None:
+            self._add_part(decoder, reported)
+            return
         if reported is not None:
             ctx.usage = reported
         # The text settles what was not reported, what can hardly be true, and what was cut after an early report.
         whole = reported is not None and decoder.complete and (reported.output > 0 or not decoder.tokens)
         if reported is None or not whole or excessive(visible_output(reported), decoder.tokens):
             ctx.output_text.append(decoder.text())
-            ctx.output_dropped = decoder.dropped
+            ctx.output_dropped += decoder.dropped
+
+    def _add_part(self, decoder: StreamDecoder, reported: Usage | None) -> None:
+        """Of a continued answer each part is billed for itself, and the client pays for one: for its prompt and all of the text."""
+        ctx, attempt = self.relay.ctx, self.attempt
+        if attempt is not None:
+            attempt.usage = reported or Usage(input=ctx.estimate.likely + self._before, output=decoder.tokens)
+        ctx.usage = NO_USAGE
+        ctx.output_text.append(decoder.text())
+        ctx.output_dropped += decoder.dropped
+
+    def hand_over(self) -> None:
+        """Another target goes on where this one broke off."""
+        attempt, part = self.attempt, self.part
+        if attempt is not None and part is not None and self._after is None:
+            attempt.usage = Usage(input=self.relay.ctx.estimate.likely, output=part.said.tokens)
+        self.conclude()
 
     def credentials_refused(self, detail: str) -> UpstreamAuthFailed:
         """Our own credentials: a 502, because a 401 would blame the client's key."""

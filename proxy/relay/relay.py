@@ -8,15 +8,16 @@ import asyncio
 from collections.abc import Sequence
 
 from ..context import Attempt, Message, Receive, RequestContext, Send
-from ..errors import ClientGone, InternalError
+from ..errors import ClientGone, InternalError, UpstreamCut
 from ..protocols import Admission, Clock, Course, Exchange, Providers, Tasks
 from ..wire.headers import client_headers, moved_aside
 from ..wire.sse import COMMENT
-from .announcing import RelaySettings as RelaySettings
-from .announcing import own_headers, way_headers
+from .announcing import RelaySettings, own_headers, way_headers
 from .dispatch import Dispatch
 from .opening import Opening
 from .watchdog import Watchdog
+
+__all__ = ["Relay", "RelaySettings"]
 
 
 class Relay:
@@ -31,6 +32,7 @@ class Relay:
         "admission",
         "beating",
         "clock",
+        "continues",
         "ctx",
         "eager",
         "notes",
@@ -78,6 +80,7 @@ class Relay:
         self.unsent: list[Attempt] = []
         """Tries that ended before anything was sent; they count only beside one that was."""
         self.wants_usage = self._wants_usage()
+        self.continues = self._continues()
 
     async def run(self) -> None:
         """Relays the request. Raises ``UpstreamError`` or ``ClientError``; before the response start nothing has left."""
@@ -94,8 +97,12 @@ class Relay:
             left=ctx.deadline - self.clock() if ctx.deadline else None,
         )
         try:
-            opening = self.opening = await Dispatch(self, self._course).opening()
-            await opening.deliver()
+            dispatch = Dispatch(self, self._course)
+            opening = self.opening = await dispatch.opening()
+            if self.continues:
+                await self._parts(dispatch, opening)
+            else:
+                await opening.deliver()
         except BaseException:
             decoder = (
                 self.opening.answer.decoder if self.opening is not None and self.opening.answer is not None else None
@@ -118,6 +125,26 @@ class Relay:
                 ctx.upload.close()
             if self.beating is not None and not self.beating.done():
                 await self._end_comment(self.beating)
+
+    async def _parts(self, dispatch: Dispatch, opening: Opening) -> None:
+        """An answer that may come in parts, each from another target."""
+        while True:
+            try:
+                await opening.deliver()
+                return
+            except UpstreamCut:
+                following = await dispatch.continued(opening)
+                if following is None:
+                    raise
+            opening = self.opening = following
+
+    def _continues(self) -> bool:
+        """Is an answer that breaks off continued? Only the plain text of a chat can be."""
+        ctx = self.ctx
+        if ctx.plan is None or not ctx.plan.route.continues:
+            return False
+        one = ctx.request.n is None or ctx.request.n == 1
+        return ctx.endpoint.dialect == "chat" and ctx.request.stream is True and one
 
     def _wants_usage(self) -> bool:
         """Is the usage chunk to be asked for on the client's behalf, and withheld from it again?"""

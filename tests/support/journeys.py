@@ -5,9 +5,21 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import orjson
+from msgspec import structs
 
 from middleware.edge import EdgeMiddleware
-from proxy.context import AnswerFilter, Principal, Receive, RequestContext, Scope, Send, StreamMeter, Target, context_of
+from proxy.context import (
+    AnswerFilter,
+    Principal,
+    Receive,
+    RequestContext,
+    Scope,
+    Send,
+    StreamMeter,
+    Target,
+    Upload,
+    context_of,
+)
 from proxy.errors import TollwayError
 from proxy.policy.targets import Limits
 from proxy.protocols import Exchange, Provider, Step
@@ -131,6 +143,8 @@ class Journey:
         self.clock = FakeClock()
         self.ctx: RequestContext | None = None
         self.meter: StreamMeter | None = None
+        self.upload: Upload | None = None
+        self.continues = False
         plan = plan_of(
             *[target(name, limits) for name in self.transports], attempts=attempts or max(len(self.course.steps), 1)
         )
@@ -142,7 +156,8 @@ class Journey:
             ctx.headers.update(headers or {})
             ctx.principal = principal or ctx.principal
             ctx.answers.extend(filters)
-            ctx.meter = self.meter
+            ctx.meter, ctx.upload = self.meter, self.upload
+            plan.route = structs.replace(plan.route, continues=self.continues)
             await Relay(
                 ctx,
                 receive,

@@ -47,6 +47,9 @@ class StatedBoard:
     def percentile(self, candidate: Candidate, share: float) -> float | None:
         return None
 
+    def percentiles(self, candidates: Sequence[Candidate], share: float) -> list[float | None]:
+        return [self.percentile(each, share) for each in candidates]
+
     def figures(self, candidates: Sequence[Candidate]) -> tuple[Figures, ...]:
         return tuple(Figures(each.place, self.state(each), 0.0, 0) for each in candidates)
 

@@ -117,6 +117,9 @@ async def test_a_request_is_seen_with_its_cost(mock: Mock, tmp_path: Path) -> No
         (entry,) = found
         micro = entry["input_tokens"] * 10 + entry["output_tokens"] * 20
         assert (entry["count"], entry["charge"]) == ("reported", f"{micro / 1_000_000:.6f}".rstrip("0").ljust(4, "0"))
+        (target,) = (await admin.good("GET", "/health"))["targets"]
+        assert (target["state"], [key["state"] for key in target["keys"]]) == ("ready", ["ready"])
+        assert target["ttft_seconds"] > 0
         path = "/accounts/acme/refunds"
         assert (await admin.ask("POST", path, {"usd": 9, "request": entry["id"]})).status == 400
         await admin.good("POST", path, {"usd": entry["charge"], "request": entry["id"]})

@@ -9,7 +9,7 @@ import pytest
 from tests.support.processes import Gateway, Mock, config_for, free_port, running
 
 PATIENCE = 0.5
-"""Seconds of the first target's ``first_byte`` and ``idle``, and of its ``connect``."""
+"""Seconds of the first target's ``first_byte`` and ``idle``; of its ``connect`` half of them."""
 
 KINDS = {
     "refused": "connect",
@@ -57,6 +57,14 @@ NOT_STREAMED = ("null-body", "empty", "json-200-error")
 """What only a whole answer can be."""
 
 
+ROUTES: list[tuple[str, dict[str, str], dict[str, Any]]] = [
+    ("late", {"x-mock-first-token": "5000"}, {"hedge": {"after": 0.2, "extra_spend": 1.0, "error_rate": 1.0}}),
+    ("slow", {"x-mock-pace": "700"}, {"slow_stream": {"tokens_per_second": 20.0, "window": 0.5}}),
+    ("broken", {"x-mock-fault": "cut-mid-event:6"}, {"continue_streams": True}),
+]
+"""Routes whose first target is odd in another way: (name, the mock's orders, settings)."""
+
+
 def route_of(fault: str, *, stream: bool) -> str:
     """The model name whose first target commits ``fault``; each has accounts of its own, because some of them rest afterwards."""
     return f"{'stream' if stream else 'plain'}-{fault.replace(':', '-').replace('=', '-')}"
@@ -88,7 +96,7 @@ def hole() -> Iterator[int]:
 
 @pytest.fixture(scope="package")
 def failing(mock: Mock, hole: int) -> Iterator[Gateway]:
-    """``good`` answers; ``<route>`` fails first."""
+    """``good`` answers; the first target of every other route does not, or not well."""
     port = mock.origin.rsplit(":", 1)[1]
     elsewhere = {
         "refused": f"http://127.0.0.1:{free_port()}/v1",
@@ -108,9 +116,13 @@ def failing(mock: Mock, hole: int) -> Iterator[Gateway]:
         first = {
             "provider": name,
             "model": "gpt-4o-mini",
-            "timeouts": {"connect": PATIENCE, "first_byte": PATIENCE, "idle": PATIENCE},
+            "timeouts": {"connect": PATIENCE / 2, "first_byte": PATIENCE, "idle": PATIENCE},
         }
         models[name] = {"targets": [first, good]}
+    for name, headers, settings in ROUTES:
+        providers[name] = {"use": "openai", "base_url": mock.url, "api_key": "sk-odd", "headers": headers}
+        first = {"provider": name, "model": "gpt-4o-mini"}
+        models[name] = {"targets": [first, {**good, "continues": True}], **settings}
     with running(
         config_for(
             mock.url,

@@ -32,7 +32,7 @@ def client(server: Llmock) -> Iterator[httpx.Client]:
             for name, base in bases.items()
         },
         models={name: {"targets": [{"provider": name, "model": "m"}]} for name in bases},
-        retry={"attempts": 3, "base": 2.0},
+        retry={"attempts": 3, "base": 0.2},
     )
     with running(config) as gateway:
         with httpx.Client(base_url=gateway.url, headers={"authorization": f"Bearer {KEY}"}, timeout=30) as found:

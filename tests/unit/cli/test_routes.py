@@ -160,6 +160,37 @@ def test_the_table_and_the_json(rehearsed: Rehearsed) -> None:
     assert "TRIED" not in table
 
 
+KEYS = [
+    {"key": 0, "state": "ready", "reason": "", "back_in_seconds": 0.0, "left": 0.4},
+    {"key": 1, "state": "resting", "reason": "quota", "back_in_seconds": 58.25, "left": 1.0},
+]
+TARGET = {
+    "provider": "cheap",
+    "model": "small",
+    "state": "ready",
+    "reason": "",
+    "back_in_seconds": 0.0,
+    "ttft_seconds": 0.25,
+    "ttft_p95_seconds": None,
+    "inflight": 3,
+    "waiting": 1,
+    "openings": 0,
+    "keys": KEYS,
+}
+DOWN = {
+    **TARGET,
+    "provider": "far",
+    "state": "open",
+    "reason": "timeout",
+    "back_in_seconds": 12.5,
+    "ttft_seconds": None,
+    "inflight": 0,
+    "waiting": 0,
+    "keys": KEYS[:1],
+}
+HEALTH = json.dumps({"object": "health", "targets": [TARGET, DOWN]}).encode()
+
+
 # ---- a running gateway ----------------------------------------------------------------------------------------------
 
 
@@ -176,6 +207,7 @@ def gateway() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
             assert ctx.plan is not None
             answers = {
                 "/v1/chat/completions": PLAN,
+                "/admin/v1/health": HEALTH,
                 "/admin/v1/traces/req_1": dumps(
                     {
                         "object": "trace",
@@ -229,6 +261,24 @@ def test_a_trace_that_is_gone_and_a_gateway_that_is_not_there(gateway: tuple[str
     assert "x-tollway-request-id" in gone.stderr
     assert "no admin key" in run("trace", "req_1", "--url", url, exits=1, env={"TOLLWAY_ADMIN_KEY": ""}).stderr
     both = run("trace", "req_1", "--url", url, "--config", "tollway.yaml", exits=2, env=env)
+    assert "give one of them" in both.stderr
+
+
+def test_health_of_targets_and_of_keys_where_they_differ(gateway: tuple[str, list[tuple[str, str, str]]]) -> None:
+    url, asked = gateway
+    env = {"TOLLWAY_ADMIN_KEY": ADMIN_KEY}
+    table = run("health", "--url", url, env=env).stdout
+    assert asked == [("GET", "/admin/v1/health", f"Bearer {ADMIN_KEY}")]
+    rows = [line.split() for line in table.splitlines()]
+    assert ["cheap/small", "ready", "-", "-", "3", "1", "0.25", "-", "1/2"] in rows
+    assert ["far/small", "open", "timeout", "12.5", "0", "0", "-", "-", "1/1"] in rows
+    assert [row for row in rows if row[:1] == ["cheap/small"]][1:] == [
+        ["cheap/small", "0", "ready", "-", "-", "0.4"],
+        ["cheap/small", "1", "resting", "quota", "58.25", "1.0"],
+    ]
+    assert sum(row[:1] == ["far/small"] for row in rows) == 1, "its only key is well"
+    assert told(run("health", "--json", env={**env, "TOLLWAY_ADMIN_URL": url})) == json.loads(HEALTH)
+    both = run("health", "--url", url, "--config", "tollway.yaml", exits=2, env=env)
     assert "give one of them" in both.stderr
 
 

@@ -279,6 +279,12 @@ async def test_a_limit_of_ours_on_one_provider_leads_to_the_next() -> None:
     assert len(run.ctx.attempts) == 1
 
 
+async def test_an_earlier_refusal_is_told_before_a_limit_of_ours() -> None:
+    run = Switchboard(UpstreamUnavailable("a is down"), FakeSocket(), {"b": RateLimited("full")})
+    with pytest.raises(UpstreamUnavailable):
+        await run.go()
+
+
 async def test_an_accepted_socket_stays_where_it_is() -> None:
     run = Switchboard(FakeSocket("one", UpstreamCut("cut")), FakeSocket("two"))
     with pytest.raises(UpstreamCut):

@@ -11,6 +11,7 @@ from proxy.context import Attempt, RequestContext
 from proxy.errors import (
     BudgetExceeded,
     ClientGone,
+    DeadlineExceeded,
     GatewayDraining,
     InternalError,
     InvalidRequest,
@@ -28,10 +29,11 @@ from proxy.errors import (
 from proxy.money.endings import ENDINGS, ending_of
 from proxy.money.recovery import recovered
 from proxy.money.replay import Open
+from proxy.policy.faults import Fault, FaultKind
 from proxy.policy.terms import ListPrice, Plan
 from proxy.wire.chat import RequestView
 from proxy.wire.endpoints import EMBEDDINGS, IMAGES, PASSTHROUGH, SPEECH
-from proxy.wire.usage import NO_USAGE, reported
+from proxy.wire.usage import NO_USAGE, Usage, reported
 
 from .made import COUNTED, HOLD, MODEL, TARGET, context, pricing
 
@@ -74,12 +76,32 @@ def counted(ctx: RequestContext) -> None:
     ctx.usage = COUNTED
 
 
+def between(kind: FaultKind, error: TollwayError | None = None, *, outcome: str = "client_closed") -> How:
+    """The try failed, and the request ended before there was another."""
+
+    def apply(ctx: RequestContext) -> None:
+        failed(error or GONE, outcome=outcome)(ctx)
+        ctx.attempts[-1].fault = Fault(kind=kind)
+
+    return apply
+
+
+def error_in_200(ctx: RequestContext) -> None:
+    ctx.attempts[-1].fault = Fault(kind="error_event", status=200)
+    ctx.usage = structs.replace(ctx.usage, output=0)
+
+
 GONE = ClientGone("x")
 ROWS: list[tuple[How, str, int, int, str]] = [
     (whole, "complete", PROMPT + ANSWER, PROMPT + ANSWER, "reported"),
     (counted, "complete", PROMPT + CUT, PROMPT + CUT, "counted"),
     (failed(GONE, outcome="client_closed"), "client_left_early", ESTIMATED, ESTIMATED, "estimated"),
     (failed(GONE, outcome="client_closed", tokens=True), "client_left", PROMPT + CUT, PROMPT + CUT, "counted"),
+    (between("server_error"), "client_left_between", 0, 0, "estimated"),
+    (between("dropped"), "client_left_between", 0, ESTIMATED, "estimated"),
+    (between("server_error", DeadlineExceeded("x"), outcome="timeout"), "timeout_early", 0, 0, "estimated"),
+    (between("timeout", DeadlineExceeded("x"), outcome="timeout"), "timeout_early", 0, ESTIMATED, "estimated"),
+    (error_in_200, "upstream_cut_early", 0, PROMPT, "reported"),
     (status(500), "upstream_error", 0, 0, "estimated"),
     (status(400), "upstream_error", 0, 0, "estimated"),
     (failed(UpstreamUnavailable("x"), outcome="upstream_error"), "upstream_error", 0, 0, "estimated"),
@@ -194,7 +216,49 @@ def test_the_loser_of_a_race_costs_what_it_had_used() -> None:
     ctx.attempts.insert(0, loser)
     settled = prices.settled(ctx)
     assert (settled.charge, settled.cost) == (usual.charge, 2 * usual.charge)
-    assert prices.entry(ctx, settled, 1.0, 2.0).flags == ("retried", "hedged")
+    assert prices.entry(ctx, settled, 1.0, 2.0).flags == ("hedged",)
+
+
+def race(ctx: RequestContext, *, dear: str = "big") -> Attempt:
+    """Beside the first try there is another, at a model of twenty times its price."""
+    beside = Attempt(provider="openai", model=dear, started=0, role="hedge", maybe_billed=True)
+    ctx.attempts.append(beside)
+    return beside
+
+
+def test_a_client_that_leaves_a_race_pays_for_the_prompt_once_at_the_first_targets_price() -> None:
+    prices = pricing(MODEL, structs.replace(MODEL, id="big", input_price=20 * 2_000_000))
+    ctx = context(prices)
+    failed(GONE, outcome="client_closed")(ctx)
+    race(ctx).usage = ctx.attempts[0].usage = Usage(input=900)
+    settled = prices.settled(ctx)
+    assert (settled.ending, settled.charge, settled.cost) == ("client_left_early", ESTIMATED, 21 * ESTIMATED)
+    row = prices.entry(ctx, settled, 1.0, 2.0)
+    assert (row.provider, row.model, row.upstream_id, row.flags) == ("openai", "m", "up_1", ("hedged",))
+
+
+def test_each_try_is_paid_at_its_own_targets_price() -> None:
+    """The target chosen last was never asked: the entry tells of the one that was."""
+    prices = pricing(MODEL, structs.replace(MODEL, id="big", input_price=20 * 2_000_000))
+    ctx = context(prices)
+    between("dropped")(ctx)
+    ctx.target = structs.replace(TARGET, model="big")
+    settled = prices.settled(ctx)
+    assert (settled.charge, settled.cost) == (0, ESTIMATED)
+    row = prices.entry(ctx, settled, 1.0, 2.0)
+    assert (row.model, row.attempts) == ("m", 1)
+
+
+@pytest.mark.parametrize(("status", "cost"), [(0, ESTIMATED), (200, ESTIMATED), (503, 0)])
+def test_a_try_that_was_left_at_work_may_be_billed(status: int, cost: int) -> None:
+    """A continuation that was under way when the client left; and a refusal, which nobody bills."""
+    prices = pricing()
+    ctx = context(prices)
+    failed(GONE, outcome="client_closed", tokens=True)(ctx)
+    usual = prices.settled(ctx).cost
+    assert usual is not None
+    ctx.attempts.insert(0, Attempt(provider="openai", model="m", started=0, status=status))
+    assert prices.settled(ctx).cost == usual + (PROMPT if cost else 0)
 
 
 def test_the_last_part_of_a_continued_answer_costs_what_it_was_sent() -> None:
@@ -203,8 +267,11 @@ def test_the_last_part_of_a_continued_answer_costs_what_it_was_sent() -> None:
     ctx = context(prices)
     whole = prices.settled(ctx)
     ctx.attempts[-1].usage = structs.replace(ctx.usage, input=2 * ctx.usage.input)
-    assert prices.settled(ctx).charge == whole.charge
-    assert prices.settled(ctx).cost == PROMPT + PROMPT + ANSWER
+    ctx.attempts[-1].role = "continuation"
+    settled = prices.settled(ctx)
+    assert settled.charge == whole.charge
+    assert settled.cost == PROMPT + PROMPT + ANSWER
+    assert prices.entry(ctx, settled, 1.0, 2.0).flags == ("continued",)
 
 
 # ---- plans and prices -----------------------------------------------------------------------------------------------
@@ -334,9 +401,8 @@ def test_the_page_prints_the_table() -> None:
 
 def test_the_page_explains_every_flag() -> None:
     page = (Path(__file__).parents[3] / "docs" / "settlement.md").read_text(encoding="utf-8")
-    source = Path(__file__).parents[3] / "proxy" / "money"
-    flags = set(
-        re.findall(r'"(usage_missing|usage_absurd|unpriced|retried|recovered)"', (source / "pricing.py").read_text())
-    )
-    assert flags == {"usage_missing", "usage_absurd", "unpriced", "retried"}
-    assert {flag for flag in (*flags, "recovered") if f"| `{flag}` |" not in page} == set()
+    source = (Path(__file__).parents[3] / "proxy" / "money" / "pricing.py").read_text(encoding="utf-8")
+    known = {"usage_missing", "usage_absurd", "unpriced", "retried", "hedged", "continued"}
+    roles = re.findall(r'\("(?:hedge|continuation)", "(\w+)"\)', source)
+    assert {*re.findall(r'append\("(\w+)"\)', source), *roles} == known
+    assert {flag for flag in (*known, "recovered", "shadow") if f"| `{flag}` |" not in page} == set()

@@ -9,10 +9,11 @@ import pytest
 from proxy.context import RequestContext, Target
 from proxy.errors import RateLimited, TollwayError, UpstreamCut, UpstreamInvalid
 from proxy.policy.routes import SlowStream
-from proxy.protocols import Prepared
+from proxy.protocols import Exchange, Prepared
 from proxy.providers.openai import OPENAI
 from proxy.providers.openai_dialect.chat import CompatibleChat
 from proxy.relay.held import HELD
+from proxy.relay.replayed import Replayed
 from proxy.translation.ask import Ask
 from proxy.translation.composed import Composed
 from proxy.translation.fronts import FRONTS
@@ -150,6 +151,20 @@ async def test_our_credentials_refused_in_a_rebuilt_answer() -> None:
     client = await run.go()
     assert client.status == 502
     assert b"sk-ours" not in client.body
+
+
+async def test_whoever_looks_at_a_rebuilt_answer_sees_it_as_it_came() -> None:
+    seen: list[bytes] = []
+
+    async def look(request: object, exchange: Exchange, again: object) -> Exchange:
+        while not exchange.ended:
+            seen.append(await exchange.read())
+        return Replayed(exchange, b"".join(seen))
+
+    run = Journey(FakeExchange(b"{}", status=500), good(*YES), providers=translating(), filters=[look])
+    client = await run.go()
+    assert b"".join(seen) == b"".join(YES)
+    assert client.body.count(b"yes") == 1
 
 
 # ---- under a limit --------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from proxy.policy.targets import Facts, Limits
 from proxy.wire.sse import COMMENT
 from tests.support.clock import elapsed, turns, virtual
 from tests.support.courses import FakeCourse, step_to
-from tests.support.fakes import SSE, FakeExchange
+from tests.support.fakes import SSE, FakeExchange, FakeProvider
 from tests.support.journeys import ANSWER, BEATING, DONE, END, GOOD, PLAIN, ROLE, Journey, Script, chunk, good, target
 
 QUICK = Limits(connect=1.0, first_byte=5.0, idle=8.0, total=600.0)
@@ -70,7 +70,7 @@ async def test_the_first_may_still_win() -> None:
     assert run.tried == ["b", "a"]
     assert lost.aborted == 1
     assert [attempt.role for attempt in run.context.attempts] == ["hedge", "first"]
-    [(winner, loser, spent)] = run.course.races
+    [(winner, _loser, spent)] = run.course.races
     assert winner.candidate.target.provider == "a"
     assert spent == run.context.estimate.likely
 
@@ -187,6 +187,39 @@ async def test_the_winner_is_watched_like_any_other() -> None:
     assert client.body.startswith(ROLE + chunk("a"))
     assert b'"upstream_timeout"' in client.body
     assert elapsed() == pytest.approx(1 + 8, abs=0.5)
+
+
+@virtual
+async def test_the_limits_of_the_race_end_with_it() -> None:
+    reads = (ROLE, chunk("a"), 6.0, chunk("b"), 6.0, chunk("c"), 6.0, END + DONE)
+    run = hedged((3600.0, good()), FakeExchange(*reads, headers=SSE), limits=QUICK)
+    client = await run.go()
+    assert client.ended
+    assert run.context.outcome == "ok"
+
+
+@virtual
+async def test_a_winner_whose_head_came_long_ago_waits_for_its_next_bytes_only() -> None:
+    """Its first byte is no longer due."""
+    run = hedged((3600.0, good()), FakeExchange(ROLE, chunk("a"), 7.0, END + DONE, headers=SSE), limits=QUICK)
+    assert (await run.go()).ended
+    assert run.context.outcome == "ok"
+
+
+@virtual
+async def test_notes_are_those_of_the_winner() -> None:
+    class Noting(FakeProvider):
+        def __init__(self, note: str) -> None:
+            super().__init__()
+            self.note = note
+
+        def prepare(self, ctx, target, *, include_usage, now):  # type: ignore[no-untyped-def]
+            ctx.dropped.append(self.note)
+            return super().prepare(ctx, target, include_usage=include_usage, now=now)
+
+    run = hedged((3.0, good()), (60.0, good()), providers={"a": Noting("of a"), "b": Noting("of b")})
+    assert (await run.go()).headers[b"x-tollway-dropped"] == b"of a"
+    assert run.context.dropped == ["of a"]
 
 
 @virtual

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.context import Limits, RequestContext
-from proxy.errors import ClientGone, TollwayError, UpstreamTimeout
+from proxy.errors import ClientGone, DeadlineExceeded, TollwayError, UpstreamTimeout
 from proxy.relay.watchdog import WATCH_AFTER, Watchdog
 from proxy.wire.chat import RequestView
 from tests.support.clock import virtual
@@ -18,7 +18,13 @@ class Kennel:
     """A watchdog, the request it guards, and when it did what (virtual seconds since its start)."""
 
     def __init__(
-        self, *, limits: Limits = LIMITS, keepalive: float = 0.0, stream: bool = True, send_limit: float = 30.0
+        self,
+        *,
+        limits: Limits = LIMITS,
+        keepalive: float = 0.0,
+        stream: bool = True,
+        send_limit: float = 30.0,
+        left: float | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.began = self.loop.time()
@@ -33,6 +39,7 @@ class Kennel:
             keepalive=keepalive,
             watch=lambda: self.watched.append(self.now),
             beat=lambda: self.beats.append(self.now),
+            left=left,
         )
 
     @property
@@ -151,6 +158,51 @@ async def test_while_sending_the_provider_is_not_blamed() -> None:
     kennel.dog.touched = kennel.loop.time()
     await kennel.quiet(15)
     await kennel.close()
+
+
+@virtual
+async def test_a_limit_ends_the_try_where_another_can_be_made() -> None:
+    kennel = Kennel(limits=Limits(connect=1.0, first_byte=7.0, idle=20.0, total=1000.0))
+    told: list[tuple[TollwayError, float]] = []
+    kennel.dog.expire = lambda error: told.append((error, kennel.now))
+    await kennel.quiet(60)
+    [(error, when)] = told
+    assert "first byte" in error.message
+    assert when == pytest.approx(7, abs=0.1)
+    kennel.dog.begin(Limits(connect=1.0, first_byte=3.0, idle=20.0, total=1000.0))
+    error, when = await kennel.ended()
+    assert "first byte" in error.message
+    assert when == pytest.approx(63, abs=0.1), "the next one's limit holds at once"
+
+
+@virtual
+async def test_a_short_limit_that_begins_late_is_kept() -> None:
+    """Although the timer slept for something far away."""
+    kennel = Kennel(limits=Limits(connect=1.0, first_byte=900.0, idle=500.0, total=1000.0), send_limit=400.0)
+    await kennel.quiet(60)
+    kennel.dog.begin(Limits(connect=1.0, first_byte=3.0, idle=20.0, total=1000.0))
+    _, when = await kennel.ended()
+    assert when == pytest.approx(63, abs=0.1)
+
+
+@virtual
+async def test_a_pause_is_nobodys_silence() -> None:
+    kennel = Kennel(limits=Limits(connect=1.0, first_byte=7.0, idle=8.0, total=100.0))
+    kennel.dog.paused = True
+    await kennel.quiet(90)
+    error, when = await kennel.ended()
+    assert "total" in error.message
+    assert when == pytest.approx(100, abs=0.1)
+
+
+@virtual
+async def test_the_deadline_comes_before_the_total() -> None:
+    kennel = Kennel(left=12.5)
+    kennel.dog.answered = True
+    kennel.dog.paused = True
+    error, when = await kennel.ended()
+    assert isinstance(error, DeadlineExceeded)
+    assert when == pytest.approx(12.5, abs=0.01)
 
 
 @virtual

@@ -49,6 +49,9 @@ class FakeBoard:
     def state(self, candidate: Candidate) -> str:
         return "open" if candidate.target.provider in self.resting else "ready"
 
+    def percentiles(self, candidates: Sequence[Candidate], share: float) -> list[float | None]:
+        return [self.percentile(each, share) for each in candidates]
+
     def figures(self, candidates: Sequence[Candidate]) -> tuple[Figures, ...]:
         return tuple(Figures(each.place, self.state(each), self.ttft(each), self.inflight(each)) for each in candidates)
 

@@ -369,3 +369,54 @@ def test_plans_of_one_route_share_what_does_not_change() -> None:
     for _ in range(50):
         routed.plan("fast", principal=ANYBODY)
     assert len(kept) == 1
+
+
+# ---- where there is one target --------------------------------------------------------------------------------------
+
+
+def test_a_lone_targets_plan_is_made_once() -> None:
+    routed = stand()
+    assert routed.plan("third") is routed.plan("third")
+    assert routed.plan("third").chosen.place == "c/t"
+    assert routed.plan("fast") is not routed.plan("fast"), "there is a choice, and what it depends on changes"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"headers": {"x-tollway-retries": "0"}},
+        {"headers": {"x-tollway-first-byte-timeout-ms": "20"}},
+        {"principal": Principal(name="k", tenant="k", slo=Slo(ttft=1.0))},
+        {"bound": "c#0"},
+    ],
+)
+def test_it_is_not_for_those_who_ask_for_something(asked: dict[str, object]) -> None:
+    for order in (({}, asked), (asked, {})):
+        routed = stand()
+        first, second = (routed.plan("third", **each) for each in order)
+        alone = [stand().plan("third", **each) for each in order]
+        assert [first, second] == alone
+        assert first != second
+
+
+def test_a_key_that_may_not_go_there_is_refused_after_one_that_may() -> None:
+    routed = stand()
+    routed.plan("third")
+    with pytest.raises(PermissionDenied):
+        routed.plan("third", principal=Principal(name="k", tenant="k", providers=("a",)))
+
+
+def test_a_lone_target_that_rests_is_passed_over_as_ever() -> None:
+    routed = stand()
+    assert routed.plan("seeing").chosen.place == "a/m"
+    routed.board.states["a/m"] = "open"
+    assert routed.plan("seeing").chosen.place == "c/blind"
+    routed.board.states["a/m"] = "ready"
+    assert routed.plan("seeing").chosen.place == "a/m"
+
+
+def test_a_list_of_models_has_a_plan_of_its_own() -> None:
+    routed = stand()
+    routed.plan("third")
+    assert routed.plan(models=("third", "free")).route.fallbacks == ("free",)
+    assert routed.plan("third").route.fallbacks == ()
