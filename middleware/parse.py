@@ -20,6 +20,9 @@ from proxy.wire.members import Watchlist, deeper_than
 
 MAX_DEPTH = 64
 
+LONGEST_NAME = 1024
+"""Bytes of a model's name in a body that is the provider's business."""
+
 
 class _Loose(Struct, frozen=True):
     """The same fields where their types are not ours to judge."""
@@ -168,8 +171,10 @@ def decode_loosely(body: bytes) -> RequestView:
         raise InvalidJson(malformed(body, error)) from error
     check_shape(body)
     model, stream = bytes(loose.model), bytes(loose.stream)
+    # A longer text is no model's name, and would be kept wherever names are.
+    named = model.startswith(b'"') and len(model) <= LONGEST_NAME
     return RequestView(
-        model=msgspec.json.decode(model, type=str) if model.startswith(b'"') else None,
+        model=msgspec.json.decode(model, type=str) if named else None,
         stream=True if stream == b"true" else None,
     )
 

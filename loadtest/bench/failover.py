@@ -341,13 +341,8 @@ async def texts(lane: Lane) -> dict[tuple[str, str], str]:
     found = {}
     for name, server, seed in (("one", lane.bad, "0"), ("two", lane.good, "2")):
         url = f"http://127.0.0.1:{server.port}/v1"
-        replies = await load(
-            url,
-            API_KEY,
-            lambda number, seed=seed: chat(number, model=MODEL, stream=True, seed=seed),
-            rate=100,
-            seconds=len(PROMPTS) / 100,
-        )
+        asked = partial(chat, model=MODEL, stream=True, seed=seed)
+        replies = await load(url, API_KEY, asked, rate=100, seconds=len(PROMPTS) / 100)
         found.update({(reply.tag, name): reply.text for reply in replies})
     return found
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from ..context import Quote, RequestContext
 from ..errors import TollwayError
-from ..policy.rules import Reservation, Rule
+from ..policy.rules import Denial, Reservation, Rule
 from ..protocols import LimitStore
-from ..wire.usage import Usage
+from ..wire.usage import NO_USAGE, Usage
 from .asking import Asked, affordable, cost
 from .leases import Leases
 from .refusal import refusal
@@ -15,7 +15,7 @@ from .refusal import refusal
 class Holding:
     """One reservation and how many output tokens each of its grants covers."""
 
-    __slots__ = ("_asked", "_cover", "_leases", "_quote", "_sent_prompt", "_store", "reservation", "short")
+    __slots__ = ("_asked", "_cover", "_leases", "_quote", "_sent_prompt", "_store", "bound", "reservation", "short")
 
     def __init__(
         self, reservation: Reservation, *, asked: Asked, quote: Quote, store: LimitStore, leases: Leases
@@ -29,6 +29,8 @@ class Holding:
         self._sent_prompt = False
         self.short = False
         """May the answer cost more than hard budgets have granted, unless it is capped?"""
+        self.bound: int | None = None
+        """Output tokens that the request as it is sent allows, whoever answers; ``None``: as many as each model has."""
 
     @property
     def _covered(self) -> list[int | None]:
@@ -37,6 +39,11 @@ class Holding:
             grants = self.reservation.grants
             self._cover = [_covered(grant.rule, grant.held, self._asked, self._quote) for grant in grants]
         return self._cover
+
+    @property
+    def spends(self) -> bool:
+        """Is there a budget or a balance among its rules?"""
+        return any(grant.rule.unit == "micro_usd" for grant in self.reservation.grants)
 
     @property
     def money(self) -> int | None:
@@ -88,25 +95,49 @@ class Holding:
         self._cover = later
         return None
 
-    async def requote(self, quote: Quote) -> TollwayError | None:
-        """The same answer at another target's prices: dearer ones need more of the money to be held. The error when a rule refuses.
+    async def requote(self, quote: Quote, *, stream: bool, begun: bool) -> TollwayError | None:
+        """The same request at another target: its prices, and its longest answer, must be held. The error when a rule refuses.
 
+        A ``stream`` can be ended, so that of an answer without a bound less will do; one that has ``begun`` keeps what it was granted.
         Never gives back: of targets that are tried at once the dearest may answer.
         """
-        asked, amounts = self._asked, []
+        asked, longest = self._asked, self._longest(quote)
+        denial = self._unbounded() if longest is None and not stream else None
+        if denial is None:
+            denial = await self._top_up(quote, asked.paid if longest is None else longest, begun=begun)
+            if denial is not None and stream and not asked.capped:
+                denial = await self._top_up(quote, min(asked.output, longest or asked.output), begun=begun)
+        if denial is not None:
+            return refusal(denial)
+        known = self._quote
+        if quote.output_price > known.output_price or quote.input_price > known.input_price:
+            self._quote, self._cover = _dearer(known, quote), None
+        return None
+
+    def _longest(self, quote: Quote) -> int | None:
+        """Output tokens that the longest answer at a target may have; ``None``: nobody knows."""
+        if not self._asked.paid:
+            return 0
+        known = [bound for bound in (self.bound, quote.max_output) if bound]
+        return min(known, default=None)
+
+    def _unbounded(self) -> Denial | None:
+        """A hard budget, for which an answer is too much that nothing bounds."""
+        for grant in self.reservation.grants:
+            if grant.rule.method == "money" and not (grant.rule.soft or grant.rule.shadow):
+                return Denial(grant.rule, grant.held + grant.left, grant.left, None)
+        return None
+
+    async def _top_up(self, quote: Quote, output: int, *, begun: bool) -> Denial | None:
+        """Asks for what ``output`` tokens cost there and is not held yet."""
+        amounts = []
         for covered, grant in zip(self._covered, self.reservation.grants, strict=True):
             more = 0
             if grant.rule.unit == "micro_usd":
-                output = asked.paid if covered is None else min(covered, asked.paid)
-                more = max(0, cost(quote, asked.input, output) - grant.held)
+                tokens = max(output, covered or 0) if begun else output
+                more = max(0, cost(quote, self._asked.input, tokens) - grant.held)
             amounts.append(more)
-        if any(amounts):
-            denial = await self._store.extend(self.reservation, amounts)
-            if denial is not None:
-                return refusal(denial)
-        if quote.output_price > self._quote.output_price or quote.input_price > self._quote.input_price:
-            self._quote, self._cover = quote, None
-        return None
+        return await self._store.extend(self.reservation, amounts) if any(amounts) else None
 
     async def spend(self, more: int) -> None:
         """``more`` output tokens have been delivered, and the prompt was read: they are used now, not held."""
@@ -140,23 +171,25 @@ class Holding:
         return short
 
     async def settle(self, ctx: RequestContext) -> None:
-        """The end: what was used stays used, the rest is given back."""
+        """The end: what was used stays used, the rest is given back. A request that reached no provider used a request and nothing else."""
+        charge = (ctx.settled.charge or 0) if ctx.settled is not None else 0
+        await self.settle_as(amounts_of(self.reservation, ctx.usage if ctx.attempts else NO_USAGE, charge))
+
+    async def settle_as(self, amounts: Sequence[int]) -> None:
+        """The end, for each grant with what it comes to."""
         self._leases.remove(self.reservation)
-        await self._store.settle(self.reservation, used(self.reservation, ctx))
+        await self._store.settle(self.reservation, amounts)
 
 
-def used(reservation: Reservation, ctx: RequestContext) -> Sequence[int]:
-    """What each grant comes to. A request that reached no provider used a request and nothing else."""
-    if not ctx.attempts:
-        return [1 if grant.rule.unit == "requests" else 0 for grant in reservation.grants]
-    usage, settled = ctx.usage, ctx.settled
+def amounts_of(reservation: Reservation, usage: Usage, charge: int = 0) -> Sequence[int]:
+    """What each grant comes to; ``charge`` in micro-dollars."""
     amounts = []
     for grant in reservation.grants:
         unit = grant.rule.unit
         if unit == "tokens":
             amounts.append(usage.input + usage.output)
         elif unit == "micro_usd":
-            amounts.append((settled.charge or 0) if settled is not None else 0)
+            amounts.append(charge)
         elif unit == "input_tokens":
             amounts.append(usage.input)
         elif unit == "output_tokens":
@@ -164,6 +197,16 @@ def used(reservation: Reservation, ctx: RequestContext) -> Sequence[int]:
         else:
             amounts.append(1 if unit == "requests" else 0)
     return amounts
+
+
+def _dearer(one: Quote, other: Quote) -> Quote:
+    """The dearer of both prices each: nobody knows yet which target answers."""
+    return Quote(
+        input_price=max(one.input_price, other.input_price),
+        output_price=max(one.output_price, other.output_price),
+        known=one.known and other.known,
+        max_output=max(one.max_output, other.max_output),
+    )
 
 
 def _covered(rule: Rule, held: int, asked: Asked, quote: Quote) -> int | None:

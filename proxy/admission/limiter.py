@@ -7,7 +7,7 @@ from secrets import token_hex
 from typing import Protocol
 
 from ..context import Principal, Quote, RequestContext, StreamMeter, Target
-from ..errors import LedgerUnavailable, PriceUnknown, TollwayError
+from ..errors import LedgerUnavailable, TollwayError
 from ..policy.rules import Charge, Denial, Reservation, Rule
 from ..protocols import Clock, Counter, Directory, Ledger, LimitStore, Pricing, Tasks
 from ..wire.usage import Usage
@@ -16,9 +16,11 @@ from .capping import with_output_cap
 from .headers import limit_headers
 from .holding import Holding
 from .leases import LEASE, Leases
+from .moving import Moving, price_unknown
 from .program import Program, Programs, program_of
 from .refusal import refusal
 from .socket_meter import SocketMeter
+from .tries import tries_of
 from .unseen import refuse_later, refuse_secrets, spends
 
 
@@ -122,13 +124,16 @@ class Limiter:
         """``hands_out``: may callers get credentials of the provider's own?"""
         self._shared = shared
         self._programs = Programs(gateway, dict(models))
-        self._models = {name: program_of(rules) for name, rules in models.items()}
-        self._providers = {name: program_of(rules) for name, rules in providers.items()}
+        self._models = dict(models)
+        self._limits = dict(providers)
+        self._tried: dict[tuple[str, str], Program] = {}
         self._directory = directory
         self._pricing = pricing
         self._counter = counter
         self._meter = meter
         self._hands_out = hands_out
+        # A fallback may be known by a glob; looking that up is worth it only where one has limits.
+        self._globs = any("*" in name for name in models)
 
     async def admit(self, ctx: RequestContext) -> None:
         """Before routing. Raises ``RateLimited``, ``BudgetExceeded``, ``PriceUnknown``, ``LimitsUnavailable`` or ``LedgerUnavailable``."""
@@ -145,12 +150,12 @@ class Limiter:
             target = self._answering(ctx, target)
         model = _public(ctx)
         quote = ctx.quote = self._pricing.quote(principal, model, target)
-        if target is not None and quote.known:
+        if target is not None:
             ctx.costing = partial(self._costing, ctx)
         priced = program.money or principal.plan.prepaid
         if priced:
             if not quote.known and target is not None and (target.model or spends(ctx)):
-                raise _price_unknown(target)
+                raise price_unknown(target)
             refuse_later(ctx)
         ctx.ledger_id = self._shared.ident()
         want = asked(ctx, quote, self._shared.forecast.p95(route))
@@ -163,32 +168,60 @@ class Limiter:
                 await holding.settle(ctx)
                 ctx.settlers.remove(holding.settle)
             raise
+        metered = holding if program.metered else None
+        streams = ctx.request.stream is True and ctx.endpoint.dialect in GENERATING
         if target is not None and (holding is not None or ctx.ledger_id):
-            ctx.retarget = partial(self._retarget, ctx, planned=target, holding=holding, ledger=ledger, priced=priced)
+            ctx.retarget = Moving(
+                ctx,
+                planned=target,
+                model=model,
+                holding=holding,
+                ledger=ledger if ctx.ledger_id else None,
+                priced=priced,
+                pricing=self._pricing,
+                wall=self._shared.wall,
+                watch=partial(self._watch, ctx, metered, ledger) if streams and metered is not None else None,
+            )
         if principal.output_cap is not None or (holding is not None and program.hard and holding.short):
             self._cap(ctx, holding)
-        if ctx.request.stream and ctx.endpoint.dialect in GENERATING:
-            if (holding is not None and program.metered) or (ledger is not None and ctx.ledger_id):
+        if streams:
+            if metered is not None or (ledger is not None and ctx.ledger_id):
                 # By estimates the first streams of a process would end at half of what they were granted, and be settled at twice.
                 await self._counter.ready(ctx.request.model or "")
-            self._watch(ctx, holding if program.metered else None, ledger)
+            self._watch(ctx, metered, ledger)
         elif ctx.endpoint.body == "socket" and holding is not None:
             noted = partial(ledger.checkpoint, ctx.ledger_id) if ledger is not None and ctx.ledger_id else None
             ctx.meter = SocketMeter(used=holding.used, costing=ctx.costing, checkpoint=noted)
 
     async def attempt(self, ctx: RequestContext, target: Target, model: str = "") -> None:
         """Before one try at one target. Raises ``RateLimited`` and its kin, or ``PriceUnknown``."""
-        if ctx.retarget is not None:
-            await ctx.retarget(target, model or _public(ctx))
-        program = self._providers.get(target.provider)
-        if program is not None:
-            await self._reserve_more(ctx, program)
-        if model and model != ctx.route and model in self._models:
-            await self._reserve_more(ctx, self._models[model])
+        moving, public = ctx.retarget, model or _public(ctx)
+        if moving is not None:
+            await moving(target, public)
+        program = self._program(ctx, target, model)
+        if program.rules:
+            await self._reserve_more(ctx, target, program)
+        if isinstance(moving, Moving):
+            moving.arrived(target, public)
 
-    async def _reserve_more(self, ctx: RequestContext, program: Program) -> None:
-        """Limits that bind one try, besides those of the caller."""
-        shared = self._shared
+    def _program(self, ctx: RequestContext, target: Target, model: str) -> Program:
+        """Limits that bind one try, besides those of the caller: the provider's, and those of a model that stands in."""
+        named = model
+        if model and model != ctx.route and model not in self._models and self._globs:
+            found = self._directory.resolve(model)
+            named = found[0] if found is not None else ""
+        if named == ctx.route or named not in self._models:
+            named = ""
+        key = (target.provider, named)
+        made = self._tried.get(key)
+        if made is None:
+            made = self._tried[key] = program_of((*self._limits.get(key[0], ()), *self._models.get(named, ())))
+        return made
+
+    async def _reserve_more(self, ctx: RequestContext, target: Target, program: Program) -> None:
+        """In one step, so that nothing of a try is held that is not made."""
+        shared, tries = self._shared, tries_of(ctx)
+        await tries.over(ctx)
         want = asked(ctx, ctx.quote, shared.forecast.p95(ctx.route))
         ident = shared.ident()
         outcome = await shared.store.reserve(ident, program.charges(want, ctx.quote, shared.calendar), LEASE)
@@ -196,8 +229,7 @@ class Limiter:
         if isinstance(outcome, Denial):
             raise refusal(outcome)
         shared.leases.add(outcome)
-        holding = Holding(outcome, asked=want, quote=ctx.quote, store=shared.store, leases=shared.leases)
-        ctx.settlers.append(holding.settle)
+        tries.add(target, Holding(outcome, asked=want, quote=ctx.quote, store=shared.store, leases=shared.leases))
 
     def _costing(self, ctx: RequestContext, usage: Usage) -> int | None:
         """Micro-dollars to the customer at the target that answers."""
@@ -205,32 +237,6 @@ class Limiter:
             return None
         model = ctx.attempts[-1].public if ctx.attempts else ""
         return self._pricing.charge(ctx.principal, model or _public(ctx), ctx.target, usage)
-
-    async def _retarget(
-        self,
-        ctx: RequestContext,
-        target: Target,
-        model: str,
-        *,
-        planned: Target,
-        holding: Holding | None,
-        ledger: Ledger | None,
-        priced: bool,
-    ) -> None:
-        """Before a try: what was held for the planned target must do for this one. Raises ``BudgetExceeded`` or ``PriceUnknown``."""
-        if target is planned and not ctx.attempts:
-            return
-        quote = self._pricing.quote(ctx.principal, model, target)
-        if priced and not quote.known:
-            raise _price_unknown(target)
-        if holding is not None:
-            refused = await holding.requote(quote)
-            if refused is not None:
-                raise refused
-        if ledger is not None and ctx.ledger_id:
-            ledger.retarget(
-                self._pricing.hold(ctx, quote=quote, target=target, route=ctx.route, held=0, at=self._shared.wall())
-            )
 
     def _route(self, ctx: RequestContext) -> tuple[str, Target | None]:
         if ctx.target is not None:
@@ -275,6 +281,8 @@ class Limiter:
         ctx.response_headers += limit_headers(outcome)
         shared.leases.add(outcome)
         holding = Holding(outcome, asked=want, quote=quote, store=shared.store, leases=shared.leases)
+        if ctx.endpoint.dialect in GENERATING and ctx.estimate.output:
+            holding.bound = ctx.estimate.output
         # Where nobody bounds the answer, or the money does not reach to the bound, a cap is due.
         if program.hard:
             holding.short = not want.bounded or _shrunk(outcome, wanted)
@@ -326,11 +334,18 @@ class Limiter:
         money = holding.money_output if holding is not None else None
         bounds = [bound for bound in (money, ctx.principal.output_cap) if bound is not None]
         cap = min(bounds, default=None)
-        client, most = ctx.estimate.output, ctx.quote.max_output
-        if cap is None or (client and client <= cap) or (not client and most and most <= cap):
+        client, most = ctx.estimate.output, _longest_answers(ctx)
+        if cap is None or (client and client <= cap) or (not client and all(0 < each <= cap for each in most)):
             return
-        ctx.body, changed = with_output_cap(ctx.body, ctx.endpoint, max(1, cap // (ctx.request.n or 1)))
+        if not client:
+            # More than a model has it may refuse.
+            cap = min([cap, *(each for each in most if each)])
+        n = ctx.request.n or 1
+        each = max(1, cap // n)
+        ctx.body, changed = with_output_cap(ctx.body, ctx.endpoint, each)
         ctx.rewritten.append(changed)
+        if holding is not None:
+            holding.bound = each * n
 
     def _watch(self, ctx: RequestContext, holding: Holding | None, ledger: Ledger | None) -> None:
         reserved = holding.output if holding is not None else None
@@ -343,11 +358,14 @@ class Limiter:
             def spend(tokens: int) -> None:
                 tasks.spawn(current.spend(tokens))
 
+        if ctx.meter is not None:
+            ctx.meter.close()
+        moving = ctx.retarget if ledger is not None and ctx.ledger_id else None
         ctx.meter = self._meter(
             ctx,
             reserved=reserved,
             extend=holding.extend if holding is not None else _granted,
-            checkpoint=partial(ledger.checkpoint, ctx.ledger_id) if ledger is not None and ctx.ledger_id else None,
+            checkpoint=moving.checkpoint if isinstance(moving, Moving) else None,
             spend=spend,
         )
 
@@ -364,6 +382,17 @@ def _public(ctx: RequestContext) -> str:
     return ctx.plan.chosen.model if ctx.plan is not None else ctx.request.model or ""
 
 
+def _longest_answers(ctx: RequestContext) -> list[int]:
+    """The most tokens that each target which may be asked has; 0: not known."""
+    plan = ctx.plan
+    if plan is None:
+        return [ctx.quote.max_output]
+    route = plan.route
+    behind = route.fallbacks or route.on_context_length or route.on_content_policy
+    others = [each.facts.max_output for each in plan.candidates if each is not plan.chosen]
+    return [ctx.quote.max_output, *others, *([0] if behind else [])]
+
+
 async def _granted(_: int) -> None:
     return None
 
@@ -378,11 +407,3 @@ def _shrunk(reservation: Reservation, wanted: Sequence[Charge]) -> bool:
 
 def _by_tokens(rule: Rule) -> bool:
     return rule.unit in ("tokens", "input_tokens", "micro_usd")
-
-
-def _price_unknown(target: Target) -> PriceUnknown:
-    return PriceUnknown(
-        f"This key has a budget or pays for its use, and the price of {target.model or target.provider!r} is not known. Set it under "
-        f"catalogue.models in the gateway's configuration, or catalogue.unknown_price: free.",
-        param="model",
-    )

@@ -5,9 +5,11 @@ OpenAI and those who follow it write ``x-ratelimit-remaining-tokens: 0`` and ``x
 """
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from typing import Literal
 
 from msgspec import Struct
 
@@ -37,6 +39,39 @@ class Allowance(Struct, frozen=True, gc=False):
     left: float
     out: bool
     seconds: float
+
+
+Glance = Literal["nothing", "plenty", "scarce"]
+
+_MOST_NAMES = 1024
+_known: set[bytes] = set()
+"""Header names that came, and those of them that say how much of a limit is left: looked up together, not each by itself."""
+_left_names: set[bytes] = set()
+
+_NOUGHT = frozenset((b"0", b".", b"+", b"-", b" ", b"\t", b""))
+"""How a figure may begin that is nothing."""
+
+
+def glance(headers: RawHeaders) -> Glance:
+    """Is it said how much of a limit is left, and may that be nothing? Quick; ``scarce`` may be wrong, the others are not."""
+    said = dict(headers)
+    names = said.keys()
+    found = names & _left_names if names <= _known else _new(said)
+    if not found:
+        return "nothing"
+    for name in found:
+        if said[name][:1] in _NOUGHT:
+            return "scarce"
+    return "plenty"
+
+
+def _new(names: Iterable[bytes]) -> set[bytes]:
+    """Of ``names`` those that say what is left; all are known from now on."""
+    found = {name for name in names if name.startswith(PREFIXES) and _parts(name)[1] == "remaining"}
+    if len(_known) < _MOST_NAMES:
+        _known.update(names)
+        _left_names.update(found)
+    return found
 
 
 def allowance(headers: RawHeaders) -> Allowance | None:
@@ -103,7 +138,8 @@ def reset_in(text: str, date: str) -> float:
     text = text.strip()[:64]
     seconds = _duration(text)
     if seconds is None:
-        at, now = _moment(text), _date(date)
+        at = _moment(text)
+        now = _date(date) if at is not None else None
         if at is None or now is None:
             return UNCLEAR
         seconds = at - now
@@ -129,6 +165,7 @@ def _moment(text: str) -> float | None:
         return None
 
 
+@lru_cache(16)
 def _date(text: str) -> float | None:
     try:
         return parsedate_to_datetime(text).timestamp()

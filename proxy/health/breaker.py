@@ -181,12 +181,13 @@ class Breaker:
 class Window:
     """Outcomes of the last ``seconds``, in cells: a ring that forgets one cell at a time."""
 
-    __slots__ = ("_cells", "_current", "_faults", "_total", "_width")
+    __slots__ = ("_cell", "_cells", "_current", "_faults", "_total", "_width")
 
     def __init__(self, seconds: float) -> None:
         count = max(1, min(CELLS, ceil(seconds)))
         self._width = seconds / count
         self._cells = [[0, 0] for _ in range(count)]
+        self._cell = self._cells[0]
         self._current = 0
         self._total = 0
         self._faults = 0
@@ -196,7 +197,7 @@ class Window:
         number = int(now / self._width)
         if number != self._current:
             self._turn(number)
-        cell = self._cells[number % len(self._cells)]
+        cell = self._cell
         cell[0] += 1
         self._total += 1
         if fault:
@@ -227,3 +228,4 @@ class Window:
                 self._faults -= cell[1]
                 cell[0] = cell[1] = 0
         self._current = number
+        self._cell = self._cells[number % size]

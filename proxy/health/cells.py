@@ -96,6 +96,8 @@ class Cell:
 
     def fit(self, account: Account) -> None:
         """The provider's keys are these now; what is known of those that stay is kept."""
+        for pair in self.pairs:
+            pair.read()
         known = {pair.key: pair for pair in self.pairs}
         self.account = account
         self.pairs = [known.get(key) or Pair(key) for key in account.keys]

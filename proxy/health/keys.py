@@ -6,7 +6,8 @@ Equal hints get the same key as long as it can be used: what a provider caches o
 from collections.abc import Sequence
 from zlib import crc32
 
-from .allowance import Allowance
+from ..errors import RawHeaders
+from .allowance import Allowance, allowance
 from .rests import Rest
 
 FEW = 0.05
@@ -29,7 +30,7 @@ class Key:
 class Pair:
     """One key for one model: limits are counted so."""
 
-    __slots__ = ("credit", "key", "left", "out_until", "rest", "said_until")
+    __slots__ = ("_heard", "_heard_at", "credit", "key", "left", "out_until", "rest", "said_until")
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -41,14 +42,28 @@ class Pair:
         """Until when nothing is left."""
         self.credit = 0.0
         """What it is owed by the rotation."""
+        self._heard: RawHeaders | None = None
+        self._heard_at = 0.0
 
     @property
     def plain(self) -> bool:
         """Does nothing speak against it?"""
         return not (self.rest.until or self.key.rest.until or self.out_until)
 
+    def hear(self, headers: RawHeaders, now: float) -> None:
+        """Keeps an answer's head, to be read when somebody wants to know."""
+        self._heard, self._heard_at = headers, now
+
+    def read(self) -> None:
+        """What was heard last is known from now on."""
+        said = allowance(self._heard) if self._heard is not None else None
+        self._heard = None
+        if said is not None:
+            self.learn(said, self._heard_at)
+
     def learn(self, said: Allowance, now: float) -> bool:
         """Keeps what the provider said. Has that changed whether the key is passed over?"""
+        self._heard = None
         was = self.out_until > now
         self.left = said.left
         self.said_until = now + said.seconds

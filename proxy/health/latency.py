@@ -77,11 +77,14 @@ class Latency:
         weight = exp2((now - self._began) / MEMORY)
         if weight > HEAVY:
             weight = self._lighten(weights, weight, now)
-        bucket = 0 if seconds <= FASTEST else min(BUCKETS - 1, int(log2(seconds / FASTEST) * PER_DOUBLING) + 1)
-        weights[bucket] += weight
+        bucket = int(log2(seconds / FASTEST) * PER_DOUBLING) + 1 if seconds > FASTEST else 0
+        weights[bucket if bucket < BUCKETS else BUCKETS - 1] += weight
         self._total += weight
         self._spare -= weight
-        self.until = 0.0 if self._spare < 0 else min(self.until, self._holds)
+        if self._spare < 0:
+            self.until = 0.0
+        elif self.until > self._holds:
+            self.until = self._holds
 
     def peak(self, now: float) -> float:
         """Peak EWMA in seconds; 0: unknown."""

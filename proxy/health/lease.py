@@ -2,7 +2,7 @@
 
 from ..errors import RawHeaders
 from ..policy.faults import Fault
-from .allowance import allowance
+from .allowance import allowance, glance
 from .cells import Cell
 from .keys import Pair
 from .register import Register
@@ -36,16 +36,22 @@ class Lease:
     def answered(self, status: int, headers: RawHeaders) -> None:
         """An answer's head came: what the provider says of its own limits is learnt, and that it took the key."""
         pair, cell, register = self._pair, self._cell, self._register
-        if cell.account.forwards:
+        if cell.account.forwards or not register.heeds:
             return
         # How long a 429 lasts its own fault says: a retry-after goes before any reset.
-        said = allowance(headers) if status != 429 else None
-        if said is not None:
-            now = register.now()
-            if pair.learn(said, now):
-                register.refresh(cell, now)
+        said = glance(headers) if status != 429 else "nothing"
+        if said == "plenty" and len(cell.pairs) == 1 and not pair.out_until:
+            # It is no question which key is next, nor whether: nobody needs to know how much it is.
+            pair.hear(headers, register.now())
+        elif said != "nothing":
+            self._learn(headers, register.now())
         if status < 400 and (pair.rest.until or pair.key.rest.until):
             self._verdicts.well(cell, pair, self._turns, register.now())
+
+    def _learn(self, headers: RawHeaders, now: float) -> None:
+        said = allowance(headers)
+        if said is not None and self._pair.learn(said, now):
+            self._register.refresh(self._cell, now)
 
     def first_output(self, seconds: float) -> None:
         """The first real output came. It counts as a success, once."""
@@ -62,7 +68,7 @@ class Lease:
 
     def failed(self, fault: Fault) -> None:
         """The try failed. The first fault counts; it does so after a first output too."""
-        if self._failed:
+        if self._failed or not self._register.heeds:
             return
         self._failed = True
         action, cell = fault.action, self._cell

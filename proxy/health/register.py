@@ -38,6 +38,8 @@ class Register:
         self.spent: dict[str, float] = {}
         self.full: set[Place] = set()
         self.look_at = NEVER
+        self.heeds = settings.enabled
+        """Does anything rest at all?"""
         self._settings = settings
         self._keys = provider_keys
         self._forwards = frozenset(forwards)
@@ -56,6 +58,7 @@ class Register:
         changed: Collection[str],
     ) -> None:
         """See ``HealthBoard.use``."""
+        self.heeds = settings.enabled
         self._settings = settings
         self._keys = provider_keys
         self._forwards = frozenset(forwards)

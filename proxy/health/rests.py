@@ -18,7 +18,7 @@ class Rest:
         self.until = 0.0
         """When it may be used again; 0: it is in use."""
         self.asked = False
-        """Did the provider say how long, or refuse the key itself? Then nobody uses it meanwhile, whatever else there is."""
+        """Did the provider say how long? Then nobody uses it meanwhile, whatever else there is."""
         self.times = 0
         self.turn = 0
         self.freed_at = 0.0

@@ -85,6 +85,7 @@ def _shown(cell: Cell, now: float) -> TargetHealth:
 
 
 def _key(pair: Pair, now: float) -> KeyHealth:
+    pair.read()
     back = pair.blocked_until(now)
     reason = ""
     if back > now:

@@ -48,7 +48,8 @@ class Verdicts:
         """The provider refused a key, or had enough of it for now."""
         if fault.action.cools == "key":
             rest = pair.key.rest
-            seconds, asked = rest.growing(now, REFUSED, LONGEST_REFUSED), True
+            # A guess: with nothing else left it is asked again, which tells the caller more than we could.
+            seconds, asked = rest.growing(now, REFUSED, LONGEST_REFUSED), False
         elif fault.wait is None:
             rest = pair.rest
             seconds, asked = rest.growing(now, GUESS, LONGEST_GUESS), False

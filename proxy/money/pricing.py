@@ -242,4 +242,3 @@ def _billed(attempt: Attempt, *, answer: bool, ending: Ending) -> bool:
     if attempt.fault is not None:
         return attempt.fault.action.billed
     return attempt.status < 400 and not (answer and ending.operator == "nothing")
-

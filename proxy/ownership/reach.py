@@ -12,6 +12,9 @@ from .paths import provider_named
 
 _REMEMBERED = 4096
 
+_LONGEST = 256
+"""Characters of a name that is remembered: a client may send one as long as a body."""
+
 
 class Account(Protocol):
     """A configured provider, as far as it matters here."""
@@ -74,11 +77,14 @@ class Reach:
             return self._ways((provider_named(ctx.path),))
         if ctx.request.models is not None:
             return self._everywhere
-        known = self._known.get(ctx.request.model)
+        model = ctx.request.model
+        known = self._known.get(model)
         if known is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            known = self._known[ctx.request.model] = self._found(ctx.request.model)
+            known = self._found(model)
+            if model is None or len(model) <= _LONGEST:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[model] = known
         return known
 
     def _found(self, model: str | None) -> Ways:
@@ -95,4 +101,4 @@ class Reach:
     def has(self, place: str) -> bool:
         """Is it still there? A provider that is gone altogether the router tells of."""
         name, _, key = place.partition("#")
-        return name not in self._keys or not key.isdigit() or int(key) < self._keys[name]
+        return name not in self._keys or not (key.isascii() and key.isdigit()) or int(key[:6]) < self._keys[name]

@@ -36,8 +36,12 @@ class Retries(Retry, frozen=True, forbid_unknown_fields=True, kw_only=True, omit
 
 class Breaker(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """When a target gets no requests for a while: after ``consecutive`` faults in a row, or a share of ``error_rate`` among at
-    least ``minimum`` requests within ``window`` seconds; for ``cooldown`` seconds, doubled each time, at most ``longest``."""
+    least ``minimum`` requests within ``window`` seconds; for ``cooldown`` seconds, doubled each time, at most ``longest``.
 
+    ``enabled: false``: nothing rests, whatever providers answer; failures still go to other targets.
+    """
+
+    enabled: bool = True
     consecutive: Count = 5
     error_rate: Share = 0.5
     minimum: Count = 20

@@ -8,7 +8,7 @@ from ..errors import EndpointUnsupported, RateLimited, TollwayError, UpstreamErr
 from ..failover.classify import of_error
 from ..policy.faults import Fault
 from ..protocols import Admission, Clock, Course, Provider, Providers, Step, Transport, UpstreamSocket
-from .opening import account_of, with_time_left
+from .preparing import account_of, with_time_left
 
 
 class Line:

@@ -5,12 +5,10 @@ known whether another try follows.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from msgspec import structs
-
-from ..context import Attempt, RequestContext, StreamMeter
+from ..context import Attempt
 from ..errors import (
     EndpointUnsupported,
     RateLimited,
@@ -27,17 +25,18 @@ from ..errors import (
 from ..failover.classify import of_answer, of_error
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
-from ..protocols import Exchange, Meter, Prepared, Step, Translation, UpstreamRequest
-from ..wire.endpoints import Dialect
+from ..protocols import Exchange, Meter, Step, UpstreamRequest
 from ..wire.headers import TIME_LEFT, check_response, value_of
-from ..wire.stream import StreamDecoder, StreamEvent, Withholder
-from ..wire.usage import NO_USAGE, Usage, excessive, visible_output
+from ..wire.stream import Withholder
+from ..wire.usage import Usage
 from .announcing import request_id_in
-from .continuation import Part, Said, Seam, continued
+from .continuation import Part, Said
 from .events import EventStream
 from .metered import MeteredExchange
 from .plain import OpaqueAnswer, PlainAnswer, Refusal
+from .preparing import account_of, new_part, prepared_as_part, with_time_left
 from .replayed import Kept, Replayed
+from .tally import Answer, Tally
 from .translated import TranslatedAnswer, TranslatedError, TranslatedStream
 
 if TYPE_CHECKING:
@@ -51,50 +50,24 @@ class Pulse(Protocol):
     touched: float
 
 
-class Answer(Protocol):
-    """One form of answer."""
-
-    @property
-    def decoder(self) -> StreamDecoder | None:
-        """What its events came to, where it has some."""
-
-    @property
-    def fault(self) -> Fault | None:
-        """How it failed while it was delivered."""
-
-    async def probe(self, slow: SlowStream | None) -> Fault | None:
-        """Reads up to the first real output, which is held. Raises ``UpstreamError``."""
-
-    async def deliver(self) -> None:
-        """All of it to the client, from its first byte."""
-
-
-class Opening:
+class Opening(Tally):
     """A try. ``open`` once, then either ``deliver`` or ``leave``."""
 
     __slots__ = (
-        "_after",
-        "_before",
+        "_begun",
         "_dropped",
         "_headed",
         "_late",
         "_lease",
         "_make_meter",
-        "_metered",
         "_over",
         "_rewritten",
         "_settled",
-        "_told",
-        "_translation",
-        "answer",
-        "attempt",
         "error",
         "exchange",
         "fault",
-        "part",
         "provider",
         "pulse",
-        "relay",
         "request",
         "step",
         "target",
@@ -105,34 +78,25 @@ class Opening:
 
     def __init__(self, relay: "Relay", step: Step, pulse: Pulse, *, after: Said | None = None) -> None:
         """``after``: what the client was given of an answer that broke off, which this one goes on with."""
+        super().__init__(relay, after)
         target = step.candidate.target
-        self.relay = relay
         self.step = step
         self.pulse = pulse
         self.target = target
         self.provider, self.transport = relay.providers[account_of(target.provider, step.lease.key)]
-        self.attempt: Attempt | None = None
-        """``None``: nothing was sent."""
-        self.answer: Answer | None = None
         self.exchange: Exchange | None = None
         self.error: TollwayError | None = None
         """What the client is told of it, unless there is an answer."""
         self.fault: Fault | None = None
         """How it failed before any output."""
         self.withholder: Withholder | Part | None = None
-        self.part: Part | None = None
-        """Where the answer could be continued: what of it has left."""
-        self._after = after
-        self._before = after.tokens if after is not None else 0
         self.request: UpstreamRequest | None = None
-        self._translation: Translation | None = None
         self._make_meter: Callable[[RawHeaders], Meter | None] | None = None
-        self._metered: MeteredExchange | None = None
         self._dropped: list[str] = []
         self._rewritten: list[str] = []
         self._lease = step.lease
         self._headed = 0.0
-        self._told = self._over = self._settled = False
+        self._begun = self._over = self._settled = False
         self.task: asyncio.Task[Fault | None] | None = None
         """The one it runs in, if that is not the request's own."""
         self._late: UpstreamTimeout | None = None
@@ -231,7 +195,7 @@ class Opening:
         if self._make_meter is not None and status < 300:
             meter = self._make_meter(exchange.headers)
             if meter is not None:
-                self.exchange = self._metered = MeteredExchange(exchange, meter)
+                self.exchange = self.meter = MeteredExchange(exchange, meter)
         if not 200 <= status <= 599:
             raise UpstreamInvalid("The provider answered with a status that is not HTTP's.", detail=f"status {status}")
         if status == 407:
@@ -241,39 +205,22 @@ class Opening:
 
     def _prepare(self) -> None:
         relay = self.relay
-        ctx = relay.ctx
-        dropped, rewritten = relay.notes
+        ctx, (dropped, rewritten) = relay.ctx, relay.notes
         if len(ctx.dropped) > dropped or len(ctx.rewritten) > rewritten:
             del ctx.dropped[dropped:], ctx.rewritten[rewritten:]
         if relay.wants_usage:
             self.withholder = Withholder()
         if relay.continues:
-            prepared = self._prepared_as_part()
+            self.withholder = self.part = new_part(self.withholder, self.after, self.step.candidate.place)
+            prepared = prepared_as_part(self.provider, ctx, self.target, self.after, relay)
         else:
             prepared = self.provider.prepare(ctx, self.target, include_usage=relay.wants_usage, now=int(relay.wall()))
-        request, self._translation, self._make_meter = prepared.request, prepared.translation, prepared.meter
+        request, self.translation, self._make_meter = prepared.request, prepared.translation, prepared.meter
         if TIME_LEFT in ctx.headers:
             request = with_time_left(request, ctx, relay.clock())
         self.request = request
         if len(ctx.dropped) > dropped or len(ctx.rewritten) > rewritten:
             self._dropped, self._rewritten = ctx.dropped[dropped:], ctx.rewritten[rewritten:]
-
-    def _prepared_as_part(self) -> Prepared:
-        """For an answer that may be continued, or goes on with another: events that can be read, of which whole ones leave."""
-        relay, after = self.relay, self._after
-        ctx, inner = relay.ctx, self.withholder if isinstance(self.withholder, Withholder) else None
-        body = ctx.body
-        if after is None:
-            part = Part(inner)
-        else:
-            part, ctx.body = Seam(inner, after, self.step.candidate.place), continued(body, after) or body
-        self.withholder = self.part = part
-        try:
-            found = self.provider.prepare(ctx, self.target, include_usage=relay.wants_usage, now=int(relay.wall()))
-        finally:
-            ctx.body = body
-        headers = [pair for pair in found.request.headers if pair[0] != "accept-encoding"]
-        return structs.replace(found, request=structs.replace(found.request, headers=headers))
 
     async def _again_anew(self, error: UpstreamDropped) -> Exchange:
         """A connection that died unanswered is tried once more on a new one where that creates nothing."""
@@ -320,7 +267,7 @@ class Opening:
 
     def _form(self, *, hold: bool) -> Answer:
         """How this answer is read and passed on."""
-        exchange, translation = self.exchange, self._translation
+        exchange, translation = self.exchange, self.translation
         assert exchange is not None
         status = exchange.status
         if translation is not None and status >= 300:
@@ -465,123 +412,14 @@ class Opening:
             lease.failed(fault)
         lease.close()
 
-    # ---- what passed ------------------------------------------------------------------------------------------------
-
-    def new_decoder(self, dialect: Dialect) -> StreamDecoder:
-        """For a stream of this try."""
-        relay = self.relay
-        request = relay.ctx.request
-        asked = relay.wants_usage or (
-            request.stream_options is not None and request.stream_options.include_usage is True
-        )
-        return StreamDecoder(
-            dialect,
-            eager=relay.eager,
-            usage_due=asked or dialect == "responses",
-            choices=request.n or 1,
-        )
-
     def begun(self) -> None:
-        """The first real output has come."""
-        if not self._told and not self._settled and self.attempt is not None:
-            self._told = True
+        """The first real output has come. The target's health is told, once."""
+        if not self._begun and not self._settled and self.attempt is not None:
+            self._begun = True
             self._lease.first_output(self.relay.clock() - self.attempt.started)
-
-    def observe(self, decoder: StreamDecoder, events: Sequence[StreamEvent]) -> None:
-        """What has left, for those who watch."""
-        ctx = self.relay.ctx
-        if decoder.tokens:
-            ctx.last_token_at = self.relay.clock()
-            if not ctx.first_token_at:
-                ctx.first_token_at = ctx.last_token_at
-                self.begun()
-        for observer in ctx.observers:
-            observer(events)
-
-    async def metered(
-        self, meter: StreamMeter, data: bytes, plain: bytes | None = None, *, last: bool = False
-    ) -> bytes:
-        """What of ``data`` may leave. At a limit the granted rest leaves and the limit's error is raised.
-
-        ``plain``: what ``data`` is when decompressed; such a stream leaves read by read and is cut before the read that is too much.
-        """
-        out = meter.feed(data if plain is None else plain)
-        if last:
-            out += meter.finish()
-        while meter.waiting and meter.error is None:
-            out += await meter.more()
-        if meter.error is None:
-            return out if plain is None else data
-        if plain is None and out:
-            await self.relay.send({"type": "http.response.body", "body": out, "more_body": True})
-            decoder = self.answer.decoder if self.answer is not None else None
-            if decoder is not None:
-                self.observe(decoder, decoder.feed(out))
-        raise meter.error
-
-    def conclude(self) -> None:
-        """What the answer came to, however it ended: reported usage, else the text to count. The last thing that is asked of a try."""
-        ctx, metered = self.relay.ctx, self._metered
-        decoder = self.answer.decoder if self.answer is not None else None
-        # No cycle keeps a finished request until the collector runs.
-        self.answer = None
-        if decoder is not None:
-            self._conclude(decoder)
-            ctx.token_events += decoder.tokens
-        if metered is not None:
-            ctx.usage = metered.meter.usage or ctx.usage
-            if metered.meter.usage is None:
-                ctx.output_text[:] = [metered.meter.text]
-
-    def _conclude(self, decoder: StreamDecoder) -> None:
-        ctx, translation = self.relay.ctx, self._translation
-        reported = translation.usage if translation is not None else None
-        if translation is None or ctx.endpoint.dialect in ("chat", "completions"):
-            # Behind a front the figures in the stream are ours: zeros where the provider reported none.
-            reported = reported or decoder.usage
-        if self._after is not None:
-            self._add_part(decoder, reported)
-            return
-        if reported is not None:
-            ctx.usage = reported
-        # The text settles what was not reported, what can hardly be true, and what was cut after an early report.
-        whole = reported is not None and decoder.complete and (reported.output > 0 or not decoder.tokens)
-        if reported is None or not whole or excessive(visible_output(reported), decoder.tokens):
-            ctx.output_text.append(decoder.text())
-            ctx.output_dropped += decoder.dropped
-
-    def _add_part(self, decoder: StreamDecoder, reported: Usage | None) -> None:
-        """Of a continued answer each part is billed for itself, and the client pays for one: for its prompt and all of the text."""
-        ctx, attempt = self.relay.ctx, self.attempt
-        if attempt is not None:
-            attempt.usage = reported or Usage(input=ctx.estimate.likely + self._before, output=decoder.tokens)
-        ctx.usage = NO_USAGE
-        ctx.output_text.append(decoder.text())
-        ctx.output_dropped += decoder.dropped
-
-    def hand_over(self) -> None:
-        """Another target goes on where this one broke off."""
-        attempt, part = self.attempt, self.part
-        if attempt is not None and part is not None and self._after is None:
-            attempt.usage = Usage(input=self.relay.ctx.estimate.likely, output=part.said.tokens)
-        self.conclude()
 
     def credentials_refused(self, detail: str) -> UpstreamAuthFailed:
         """Our own credentials: a 502, because a 401 would blame the client's key."""
         return UpstreamAuthFailed(
             f"Provider {self.target.provider!r} refused the gateway's credentials; check its api_key.", detail=detail
         )
-
-
-def account_of(provider: str, key: int) -> str:
-    """The name under which a provider's account with its ``key``-th key is kept."""
-    return provider if key == 0 else f"{provider}#{key + 1}"
-
-
-def with_time_left(request: UpstreamRequest, ctx: RequestContext, now: float) -> UpstreamRequest:
-    """``request`` with what is left of the client's own limit; without it where the client may not set one, or set none that can be read."""
-    name = TIME_LEFT.decode()
-    headers = [pair for pair in request.headers if pair[0] != name]
-    if ctx.controls.timeout is not None and ctx.deadline and len(headers) < len(request.headers):
-        headers.append((name, str(max(1, int((ctx.deadline - now) * 1000)))))
-    return structs.replace(request, headers=headers)

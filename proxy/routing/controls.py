@@ -18,7 +18,11 @@ RESERVED = frozenset(("cache", "cache-ttl", "cache-namespace", "tags", "user", "
 
 POLICIES: tuple[str, ...] = get_args(PolicyName)
 MOST_RETRIES = 9
+_MOST_DOLLARS = 1_000_000
 _MOST_GLOBS = 32
+_LONGEST_GLOBS = 512
+"""Characters of all globs of a header: each one is compiled, at a cost that its length decides."""
+
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 _MOST_TOLD = 8
@@ -120,16 +124,23 @@ def _number(name: str, value: str, form: str) -> float:
     return found
 
 
+def _dollars(name: str, value: str, form: str) -> float:
+    found = _number(name, value, form)
+    if found > _MOST_DOLLARS:
+        raise _bad(name, form)
+    return found
+
+
 def _moment(name: str, value: str) -> float:
     return _number(name, value, "unix seconds, such as 1767225600 or 1767225600.5")
 
 
 def _price(name: str, value: str) -> float:
-    return _number(name, value, "US dollars per million tokens, such as 2.5")
+    return _dollars(name, value, "US dollars per million tokens, at most 1000000, such as 2.5")
 
 
 def _cost(name: str, value: str) -> float:
-    found = _number(name, value, "US dollars for one request, such as 0.01")
+    found = _dollars(name, value, "US dollars for one request, at most 1000000, such as 0.01")
     if found == 0:
         raise _bad(name, "US dollars for one request, more than 0, such as 0.01")
     return found
@@ -143,10 +154,11 @@ def _policy(name: str, value: str) -> str:
 
 def _globs(name: str, value: str) -> tuple[str, ...]:
     globs = tuple(part.strip() for part in value.split(","))
-    if len(globs) > _MOST_GLOBS or not all(glob.removeprefix("!") and len(glob) <= 100 for glob in globs):
+    if len(value) > _LONGEST_GLOBS or len(globs) > _MOST_GLOBS or not all(glob.removeprefix("!") and len(glob) <= 100 for glob in globs):
         raise _bad(
             name,
-            f"at most {_MOST_GLOBS} names with commas between them, * as in file names, ! before what is not wanted",
+            f"at most {_MOST_GLOBS} names of {_LONGEST_GLOBS} characters in all with commas between them, * as in file names, ! before "
+            "what is not wanted",
         )
     return globs
 

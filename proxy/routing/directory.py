@@ -106,6 +106,9 @@ class Directory:
             self._day = day
             self._routes.clear()
             self._others.clear()
+        if len(model) > NAME_LIMIT:
+            # Not even remembered: names are a client's to invent, and may be as long as a body.
+            return None
         try:
             return self._routes[model]
         except KeyError:
@@ -115,7 +118,7 @@ class Directory:
             return found
 
     def _find(self, model: str) -> Route | None:
-        if not model or len(model) > NAME_LIMIT:
+        if not model:
             return None
         route = self._models.get(model)
         if route is not None:
@@ -169,6 +172,8 @@ class Directory:
         globs = principal.models
         if globs == (WILDCARD,):
             return True
+        if len(model) > NAME_LIMIT:
+            return False
         asked = (globs, model)
         known = self._allowed.get(asked)
         if known is None:
@@ -177,7 +182,7 @@ class Directory:
                 pattern = self._patterns[globs] = re.compile("|".join(translate(glob) for glob in globs) or "(?!)")
             if len(self._allowed) >= _CACHE:
                 self._allowed.clear()
-            known = self._allowed[asked] = len(model) <= NAME_LIMIT and pattern.match(model) is not None
+            known = self._allowed[asked] = pattern.match(model) is not None
         return known
 
     def entries(self, principal: Principal) -> list[ModelEntry]:

@@ -102,7 +102,7 @@ class Mock(Process):
 def config_for(upstream: str, **changes: Any) -> dict[str, Any]:
     """The usual test configuration: one provider ``mock``, key ``KEY``, names ``fast`` and ``*``. Sections can be replaced.
 
-    A try is not made again: what most tests look at is one exchange. Those about failover replace ``retry``.
+    A try is not made again and nothing rests: what most tests look at is one exchange. Those about failover replace both.
     """
     config: dict[str, Any] = {
         "server": {"host": "127.0.0.1", "port": free_port()},
@@ -113,6 +113,7 @@ def config_for(upstream: str, **changes: Any) -> dict[str, Any]:
             "fast": {"targets": [{"provider": "mock", "model": "gpt-4o"}]},
         },
         "retry": {"attempts": 1},
+        "health": {"enabled": False},
     }
     for name, value in changes.items():
         if isinstance(value, dict) and isinstance(config.get(name), dict) and name == "server":

@@ -62,6 +62,7 @@ class World:
                 },
             },
             passthrough={"provider": "one"},
+            health={},
             retry={"attempts": 3, "base": 0.01},
             storage={"type": "sqlite", "path": str(folder / "tollway.db")},
         )

@@ -5,7 +5,10 @@ All ways to end are gone once, at the same time, through one gateway; the tests 
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+import time
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,26 +16,33 @@ from typing import Any
 import pytest
 
 from proxy.tokens.estimate import estimate_prompt
-from tests.support.gateways import ADMIN, PROMPT, Books, Load, costed, fleet, kill_all, load, sqlite_in, wait_up
+from tests.support.gateways import PROMPT, Books, costed, kill_all, sqlite_in, wait_up
 from tests.support.observed import access_lines
 from tests.support.processes import KEY, Gateway, Mock, running
-from tests.support.rawhttp import Answer, Client, eventually, request
+from tests.support.rawhttp import Answer, Client, ask, eventually, request
 
 pytestmark = pytest.mark.e2e
 
-PRICES = {"one": (3, 5), "two": (7, 11), "three": (13, 17)}
+PRICES = {"zero": (0, 0), "one": (3, 5), "two": (7, 11), "three": (13, 17)}
 """Micro-dollars for a token of the prompt, and of the answer, by model."""
 
-PATIENCE = 0.6
+PATIENCE = 1.0
 """Seconds of every target's ``first_byte`` and ``idle``."""
 
-AFTER = 0.2
+AFTER = 0.25
 """Seconds after which a hedge starts."""
 
-AT_ONCE = 20
+AT_ONCE = 50
 """Requests that each provider takes at once by a limit of ours."""
 
-BODY: dict[str, Any] = {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": 400}
+CAP = 400
+"""Tokens that every request allows its answer."""
+
+BUDGET = 1_000_000_000
+"""Micro-dollars of the key that most requests are made with."""
+
+FOR_TEN = int(10.5 * (22 * 13 + CAP * 17))
+"""Micro-dollars that pay for ten whole answers of the dearest model."""
 
 NEVER = {"consecutive": 1_000_000, "error_rate": 1.0, "minimum": 1_000_000}
 """Health that nothing spoils."""
@@ -63,9 +73,10 @@ UPSTREAMS: dict[str, dict[str, str]] = {
     "event": {"fault": "sse-error:quiet"},
     "cut": {"fault": "cut:quiet"},
     "slow": {"pace": "500"},
-    "late": {"first_token": "350"},
+    "late": {"first_token": "500"},
     "lame": {"first_token": "5000"},
-    "resting": {"fault": "status:500", "reply_headers": "retry-after=3"},
+    "long": {"first_token": "500", "pace": "5", "tokens": "2000"},
+    "resting": {"fault": "status:500", "reply_headers": "retry-after=7"},
     "breaks": {"fault": "cut-mid-event:9"},
 }
 
@@ -73,7 +84,7 @@ UPSTREAMS: dict[str, dict[str, str]] = {
 def target(place: str, **more: Any) -> dict[str, Any]:
     """``provider/model``."""
     provider, model = place.split("/")
-    return {"provider": provider, "model": model, "timeouts": {"first_byte": PATIENCE, "idle": PATIENCE}, **more}
+    return {"provider": provider, "model": model, **more}
 
 
 def model(*places: str, **more: Any) -> dict[str, Any]:
@@ -116,6 +127,14 @@ def models() -> dict[str, Any]:
         "hedge-first": model("late/one", "hang/two", hedge=HEDGE),
         "hedge-none": model("hang/one", "error/two", hedge=HEDGE, retry={"attempts": 2}),
         "hedge-left": model("hang/one", "hang/two", hedge=HEDGE, retry={"attempts": 2}),
+        "hedge-long": model("long/one", "hang/two", hedge=HEDGE),
+        "then-waits": model("error/one", "good/two"),
+        "free-fails": model("error/zero", "good/three"),
+        "cheap-fails": model("error/one", "good/three"),
+        "narrow-first": model("narrow/one", "good/two"),
+        "to-narrow": model("error/one", fallbacks=["narrow", "standing-in"]),
+        "narrow": model("good/one", limits={"rpm": 1}),
+        "shadowed": model("good/one", shadow={"model": "standing-in", "share": 1.0}),
         "continued": {
             "targets": [target("breaks/one"), target("good/two", continues=True)],
             "continue_streams": True,
@@ -132,15 +151,24 @@ def configured(mock: Mock, folder: Path, **changes: Any) -> dict[str, Any]:
     """All of it, with a ledger in ``folder``."""
     prices = {"standing-in": (100, 200), "alone": (50, 60), "two": (30, 40), "pair": (70, 80)}
     plan = {"prices": {name: {"input": each[0], "output": each[1]} for name, each in prices.items()}}
+    providers = {name: upstream(mock, **controls) for name, controls in UPSTREAMS.items()}
+    providers["narrow"] = {**upstream(mock), "limits": {"rpm": 1}}
     sections: dict[str, Any] = {
         "keys": [
-            {"name": "app", "key": KEY, "limits": {"concurrency": 100, "tpm": 10_000_000}},
-            {"name": "few", "key": "sk-few", "models": ["alone", "pair"], "limits": {"rpm": 1}},
+            {"name": "app", "key": KEY, "limits": {"tpm": 10_000_000}, "budget": {"usd": BUDGET / 1e6, "per": "total"}},
+            {"name": "few", "key": "sk-few", "limits": {"rpm": 1, "concurrency": 1}},
+            {"name": "full", "key": "sk-full", "limits": {"concurrency": AT_ONCE}},
+            {"name": "other", "key": "sk-other"},
+            *(
+                {"name": name, "key": f"sk-{name}", "budget": {"usd": FOR_TEN / 1e6, "per": "total"}}
+                for name in ("ten", "tens")
+            ),
             {"name": "listed", "key": "sk-listed", "account": "listed"},
             {"name": "auto", "key": "sk-auto", "account": "listed", "models": ["auto*", "alone", "pair"]},
         ],
         "accounts": {"listed": {"plan": plan}},
-        "providers": {name: upstream(mock, **controls) for name, controls in UPSTREAMS.items()},
+        "providers": providers,
+        "timeouts": {"first_byte": PATIENCE, "idle": PATIENCE},
         "models": models(),
         "catalogue": catalogue(),
         "health": NEVER,
@@ -256,11 +284,11 @@ CASES: dict[str, Case] = {
         leave=after(0.2),
     ),
     "left-between": Case(
-        model="rests", attempts=1, provider="resting/one", ending="client_left_between", charged="", leave=after(0.3)
+        model="rests", attempts=1, provider="resting/one", ending="client_left_between", charged="", leave=after(0.8)
     ),
     "left-second": Case(
         model="then-hangs", attempts=2, provider="hang/two", ending="client_left_early", charged="prompt", prompts=("two",),
-        leave=after(0.3),
+        leave=after(0.8),
     ),
     "left-late": Case(
         model="then-streams", attempts=2, provider="paced/two", ending="client_left", stream=True, leave=on(b"data: ")
@@ -272,13 +300,13 @@ CASES: dict[str, Case] = {
     ),
     "deadline-second": Case(
         model="then-hangs", attempts=2, provider="hang/two", ending="timeout_early", charged="", prompts=("two",),
-        headers=limit(300), status=504,
+        headers=limit(700), status=504,
     ),
     "deadline-between": Case(
         model="rests", attempts=1, provider="resting/one", ending="upstream_error", charged="", headers=limit(400), status=500
     ),
     "deadline-late": Case(
-        model="then-streams", attempts=2, provider="paced/two", ending="timeout", stream=True, headers=limit(700)
+        model="then-streams", attempts=2, provider="paced/two", ending="timeout", stream=True, headers=limit(1500)
     ),
     # Two targets race.
     "hedge-second": Case(model="hedge-second", attempts=2, provider="good/two", losers=("one",), flags=("hedged",)),
@@ -294,8 +322,8 @@ CASES: dict[str, Case] = {
         flags=("hedged",), status=504,
     ),
     "hedge-left": Case(
-        model="hedge-left", attempts=2, provider="hang/one", ending="client_left_early", charged="prompt", prompts=("one",),
-        losers=("two",), flags=("hedged",), leave=after(0.45),
+        model="hedge-left", attempts=2, provider="hang/one", ending="client_left_early", charged="prompt",
+        losers=("one", "two"), flags=("hedged",), leave=after(0.7),
     ),
     # Prices go by the public name that answers.
     "wildcard": Case(model="two", attempts=2, provider="good/two"),
@@ -306,14 +334,25 @@ CASES: dict[str, Case] = {
 }  # fmt: skip
 
 
-async def gone_through(gateway: Gateway, name: str) -> Told:
-    """One case, to its end."""
-    case = CASES[name]
-    body = {"model": case.model, **BODY, **case.body}
-    if case.stream:
+def body_of(name: str, *, stream: bool = False, **fields: Any) -> bytes:
+    """A chat request."""
+    body = {"model": name, "messages": [{"role": "user", "content": PROMPT}], "max_tokens": CAP, **fields}
+    if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    headers = {"x-request-id": name, **case.headers}
-    asked = request("POST", "/v1/chat/completions", json.dumps(body).encode(), key=case.key, headers=headers)
+    return json.dumps(body).encode()
+
+
+def chat(name: str, key: str, headers: Mapping[str, str], *, stream: bool = False, **fields: Any) -> bytes:
+    """The bytes of one."""
+    body = body_of(name, stream=stream, **fields)
+    return request("POST", "/v1/chat/completions", body, key=key, headers=headers)
+
+
+async def gone_through(gateway: Gateway, name: str, wait: float) -> Told:
+    """One case, to its end. A little after the one before it: a burst would make some late that must not be."""
+    await asyncio.sleep(wait)
+    case = CASES[name]
+    asked = chat(case.model, case.key, {"x-request-id": name, **case.headers}, stream=case.stream, **case.body)
     async with await Client.open(gateway.port) as client:
         await client.send(asked)
         if case.leave is None:
@@ -325,7 +364,8 @@ async def gone_through(gateway: Gateway, name: str) -> Told:
 async def all_gone_through(gateway: Gateway, books: Books) -> dict[str, Told]:
     """Every case at once, and what is left of it when the books have it."""
     names = list(CASES)
-    found = dict(zip(names, await asyncio.gather(*(gone_through(gateway, name) for name in names)), strict=True))
+    told = await asyncio.gather(*(gone_through(gateway, name, place * 0.01) for place, name in enumerate(names)))
+    found = dict(zip(names, told, strict=True))
     lines = await eventually(lambda: len(found := access_lines(gateway)) >= len(names) and found)
     await books.settled(sum(line["attempts"] > 0 for line in lines))
     for ident, entries in (await books.entries()).items():
@@ -357,7 +397,7 @@ def stand(mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stan
 
 def likely(case: Case) -> int:
     """Tokens of the prompt by its bytes: what is known of a try that was outrun."""
-    return estimate_prompt(json.dumps({"model": case.model, **BODY}).encode()).likely
+    return estimate_prompt(body_of(case.model, stream=case.stream, **case.body)).likely
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -373,7 +413,9 @@ def test_each_way_to_end_is_entered_once_and_charged_by_the_answer(stand: Stand,
     inward, outward = case.price or own
     charges = {"answer": prompt * inward + output * outward, "prompt": prompt * inward, "": 0}
     assert entry["charge"] == charges[case.charged]
-    cost = sum(PRICES[each][0] * prompt for each in case.prompts) + sum(PRICES[each][0] * likely(case) for each in case.losers)
+    cost = sum(PRICES[each][0] * prompt for each in case.prompts) + sum(
+        PRICES[each][0] * likely(case) for each in case.losers
+    )
     assert entry["cost"] == cost + (prompt * own[0] + output * own[1] if case.charged == "answer" else 0)
     assert (output > 0) == (case.charged == "answer")
 
@@ -388,3 +430,174 @@ def test_the_client_gets_one_answer(stand: Stand, name: str) -> None:
         assert len({json.loads(data)["id"] for data in answer.data[:-1]}) == 1
     assert answer.header("x-tollway-attempts") == str(case.attempts)
     assert f"{answer.header('x-tollway-provider')}/{answer.header('x-tollway-model')}" == case.provider
+
+
+async def test_the_books_add_up_and_nothing_is_held(stand: Stand) -> None:
+    await stand.books.check()
+    assert await stand.books.holds() == 0
+    assert await stand.books.one("SELECT SUM(amount) AS s FROM balances WHERE book LIKE 'held/%'") == 0
+    transactions = await stand.books.rows("SELECT request, kind FROM transactions WHERE kind = 'capture'")
+    charged = [each.entry["ident"] for each in stand.told.values() if each.entry["charge"]]
+    assert sorted(row["request"] for row in transactions) == sorted(charged)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_headers_and_log_say_what_the_books_say(stand: Stand, name: str) -> None:
+    told = stand.told[name]
+    entry, line, answer = told.entry, told.line, told.answer
+    assert {key: entry[key] for key in ("provider", "model", "attempts", "ending", "outcome", "route")} == {
+        key: line[key] for key in ("provider", "model", "attempts", "ending", "outcome", "route")
+    }
+    assert (round(line["charge_usd"] * 1e6), round(line["cost_usd"] * 1e6)) == (entry["charge"], entry["cost"])
+    said = answer.header("x-tollway-cost-usd") if answer is not None else None
+    if not CASES[name].stream and entry["charge"] and answer is not None:
+        assert said is not None
+    assert said is None or round(float(said) * 1e6) == entry["charge"]
+
+
+async def test_no_place_is_kept_at_a_provider_or_by_a_key(stand: Stand) -> None:
+    """As many as may be under way at once are taken, by the key and by the provider where others failed, hung and were outrun."""
+    asked = [chat("then-waits", "sk-full", {"x-mock-first-token": "300"}) for _ in range(AT_ONCE)]
+    answers = await asyncio.gather(*(ask(stand.gateway.port, each) for each in asked))
+    assert {(each.status, each.header("x-tollway-attempts")) for each in answers} == {(200, "2")}
+    assert not [each for each in answers if "limited_here" in (each.header("x-tollway-reason") or "")]
+
+
+async def told_of(stand: Stand, name: str, key: str, **headers: str) -> tuple[Answer, str]:
+    """One more request, and its id."""
+    ident = f"{name}-{uuid.uuid4().hex}"
+    named = {each.replace("_", "-"): value for each, value in headers.items()}
+    return await ask(stand.gateway.port, chat(name, key, {"x-request-id": ident, **named})), ident
+
+
+async def entries_of(stand: Stand, ident: str, number: int = 1) -> list[dict[str, Any]]:
+    """Its entries, when there are so many."""
+    deadline = time.monotonic() + 5
+    while len(found := (await stand.books.entries()).get(ident, [])) < number:
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.05)
+    return found
+
+
+async def test_what_is_left_of_a_budget_is_what_the_books_leave_of_it(stand: Stand) -> None:
+    """And what the present request may cost at the dearer target that answers it."""
+    answer, ident = await told_of(stand, "after-error", KEY)
+    spent = await stand.books.one(
+        f"SELECT SUM(charge) AS s FROM entries WHERE key_name = 'app' AND request_id <> '{ident}'"
+    )
+    held = estimate_prompt(body_of("after-error")).likely * PRICES["two"][0] + CAP * PRICES["two"][1]
+    left = answer.header("x-tollway-budget-remaining-usd")
+    assert left is not None
+    assert round(float(left) * 1e6) == BUDGET - spent - held
+
+
+@pytest.mark.parametrize(("key", "name", "answered"), [("sk-ten", "free-fails", 10), ("sk-tens", "cheap-fails", None)])
+async def test_a_budget_for_ten_holds_when_fifty_fail_over_to_a_dearer_target(
+    stand: Stand, key: str, name: str, answered: int | None
+) -> None:
+    """A first target that costs nothing leaves all of the money to the second; a cheap one holds a part of it meanwhile."""
+    asked = [
+        chat(name, key, {"x-mock-tokens": str(CAP), "x-mock-first-token": "200"}, stream=each % 2 == 0)
+        for each in range(AT_ONCE)
+    ]
+    answers = await asyncio.gather(*(ask(stand.gateway.port, each) for each in asked))
+    counts = Counter(each.status for each in answers)
+    assert set(counts) <= {200, 429, 500}
+    assert answered is None or counts == {200: answered, 500: AT_ONCE - answered}
+    charges = f"SELECT SUM(charge) AS s FROM entries WHERE key_name = '{key[3:]}'"
+    assert counts[200]
+    await entries_settled(stand, f"key_name = '{key[3:]}'", counts[200] + counts[500])
+    spent = await stand.books.one(charges)
+    assert 0 < spent <= FOR_TEN
+    # Nothing stays held: what is left still pays for one.
+    again = await ask(stand.gateway.port, chat("alone", key, {}, max_tokens=(FOR_TEN - spent) // 5 - 100))
+    assert again.status == 200
+
+
+async def entries_settled(stand: Stand, where: str, number: int) -> None:
+    """Waits until there are so many."""
+    deadline = time.monotonic() + 5
+    while await stand.books.one(f"SELECT COUNT(*) AS n FROM entries WHERE {where}") != number:
+        assert time.monotonic() < deadline, where
+        await asyncio.sleep(0.05)
+
+
+async def test_a_limited_target_is_passed_over_and_costs_nothing(stand: Stand) -> None:
+    """By its provider's limit, and by a fallback model's own."""
+    for name, free, then in (("narrow-first", "narrow/one", "good/two"), ("to-narrow", "good/one", "good/three")):
+        places = []
+        for _ in range(2):
+            answer, ident = await told_of(stand, name, "sk-other")
+            (entry,) = await entries_of(stand, ident)
+            places.append(f"{entry['provider']}/{entry['model']}")
+            inward, outward = PRICES[entry["model"]]
+            assert (answer.status, entry["flags"]) == (200, [])
+            assert entry["charge"] == entry["cost"] == entry["input_tokens"] * inward + entry["output_tokens"] * outward
+        assert places == [free, then]
+        assert f"{free}: limited_here" in (answer.header("x-tollway-reason") or "")
+
+
+async def test_a_dry_run_reserves_counts_and_writes_nothing(stand: Stand) -> None:
+    for _ in range(3):
+        answer, dry = await told_of(stand, "after-error", "sk-few", x_tollway_dry_run="true")
+        assert (answer.status, answer.header("x-ratelimit-limit-requests")) == (200, None)
+    answer, ident = await told_of(stand, "after-error", "sk-few")
+    assert (answer.status, answer.header("x-ratelimit-remaining-requests")) == (200, "0")
+    assert (await told_of(stand, "after-error", "sk-few"))[0].status == 429
+    await entries_of(stand, ident)
+    assert dry not in await stand.books.entries()
+
+
+async def test_a_shadow_charges_nobody_and_costs_once(stand: Stand) -> None:
+    _, ident = await told_of(stand, "shadowed", KEY)
+    own, shadow = sorted(await entries_of(stand, ident, 2), key=lambda entry: "shadow" in entry["flags"])
+    assert (own["model"], own["flags"], own["charge"] > 0, own["cost"]) == ("one", [], True, own["charge"])
+    assert (shadow["account"], shadow["key_name"], shadow["charge"], shadow["flags"]) == ("", "shadow", 0, ["shadow"])
+    inward, outward = PRICES["three"]
+    assert shadow["cost"] == shadow["input_tokens"] * inward + shadow["output_tokens"] * outward > 0
+    await stand.books.check()
+
+
+# ---- a killed process -----------------------------------------------------------------------------------------------
+
+KILLED = {
+    "between": ("rests", False, "resting/one", False),
+    "second": ("then-hangs", False, "hang/two", False),
+    "race": ("hedge-left", False, "hang/two", False),
+    "won-by-the-first": ("hedge-long", True, "long/one", True),
+    "second-streams": ("then-streams", True, "paced/two", True),
+}
+"""Where each request is when the process dies: (model, streamed, whose prices settle it, was something delivered?)."""
+
+
+async def test_a_killed_process_loses_and_doubles_nothing(mock: Mock, tmp_path: Path) -> None:
+    config, books = configured(mock, tmp_path, timeouts={"first_byte": 30, "idle": 30}), Books(tmp_path / "tollway.db")
+    gateway = Gateway(config, wait=False)
+    try:
+        await asyncio.to_thread(wait_up, gateway)
+        clients = [await Client.open(gateway.port) for _ in KILLED]
+        for client, (name, (model_name, stream, _, _)) in zip(clients, KILLED.items(), strict=True):
+            await client.send(chat(model_name, KEY, {"x-request-id": name}, stream=stream, max_tokens=4000))
+        for client, (_, stream, _, _) in zip(clients, KILLED.values(), strict=True):
+            if stream:
+                await client.until(b"data: ")
+        # A checkpoint is due every two seconds.
+        await asyncio.sleep(2.5)
+        await asyncio.to_thread(kill_all, gateway)
+        for client in clients:
+            client.close()
+    finally:
+        gateway.close()
+    with running(config) as again:
+        await asyncio.to_thread(wait_up, again)
+        await books.settled(len(KILLED))
+        found = await books.entries()
+        await books.check()
+    for name, (_, stream, place, delivered) in KILLED.items():
+        (entry,) = found[name]
+        assert (f"{entry['provider']}/{entry['model']}", entry["flags"]) == (place, ["recovered"])
+        inward, outward = PRICES[entry["model"]]
+        cost = entry["input_tokens"] * inward + entry["output_tokens"] * outward
+        assert (entry["charge"], entry["cost"]) == (cost if delivered else 0, cost), name
+        assert (entry["output_tokens"] > 0) == delivered
+        assert (entry["ending"] == "recovered") == stream

@@ -32,6 +32,7 @@ def client(server: Llmock) -> Iterator[httpx.Client]:
             for name, base in bases.items()
         },
         models={name: {"targets": [{"provider": name, "model": "m"}]} for name in bases},
+        health={},
         retry={"attempts": 3, "base": 0.2},
     )
     with running(config) as gateway:

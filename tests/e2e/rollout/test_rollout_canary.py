@@ -40,7 +40,7 @@ def other() -> Iterator[Mock]:
 def stand(mock: Mock) -> Iterator[tuple[Gateway, dict[str, Any]]]:
     """A gateway, and the configuration that it runs with."""
     canary = {"share": SHARE, "seconds": 2.5, "minimum": 30}
-    config = config_for(mock.url, canary=canary, retry={"attempts": 1})
+    config = config_for(mock.url, canary=canary, health={}, retry={"attempts": 1})
     config["keys"].append({"name": "leaver", "key": LEAVER})
     with running(config) as gateway:
         yield gateway, config

@@ -134,7 +134,6 @@ ANSWERS: list[tuple[int, Body, FaultKind]] = [
     (403, amazon("UnrecognizedClientException"), "credentials"),
     (403, amazon("AccessDeniedException", "You don't have access to the model with the specified model ID."), "model_missing"),
     (404, amazon("ResourceNotFoundException", "Could not resolve the foundation model from the model identifier."), "model_missing"),
-    (404, amazon("ResourceNotFoundException", "The session was not found."), "client"),
     (408, amazon("ModelTimeoutException"), "conflict"),
     (424, amazon("ModelErrorException"), "server_error"),
     (429, amazon("ThrottlingException", "Too many tokens, please wait before trying again."), "rate_limited"),

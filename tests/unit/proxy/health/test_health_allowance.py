@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.health.allowance import Allowance, allowance, reset_in
+from proxy.health import allowance as module
+from proxy.health.allowance import Allowance, Glance, allowance, glance, reset_in
 from tests.unit.proxy.health.boards import heads
 
 DATE = "Sun, 01 Nov 2026 12:00:00 GMT"
@@ -90,3 +91,27 @@ def test_resets(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("date", ["", "yesterday", "Sun, 99 Nov 2026 12:00:00 GMT"])
 def test_a_point_in_time_without_a_date_is_unclear(date: str) -> None:
     assert reset_in("2026-11-01T12:00:07Z", date) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("figures", "found"),
+    [
+        ({}, "nothing"),
+        ({"date": DATE, "x_ratelimit_limit_tokens": "100", "x_ratelimit_reset_tokens": "0"}, "nothing"),
+        ({"x_remaining": "0", "my_ratelimit_remaining": "0"}, "nothing"),
+        ({"x_ratelimit_remaining_tokens": "100"}, "plenty"),
+        ({"anthropic_ratelimit_requests_remaining": "49", "anthropic_ratelimit_requests_limit": "0"}, "plenty"),
+        *(({"x_ratelimit_remaining_tokens": "7", "x_ratelimit_remaining": each}, "scarce") for each in ("0", " 0", "+0", "-0", ".0", "")),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("room", [1024, 0])
+def test_a_glance_never_misses_that_nothing_is_left(
+    figures: dict[str, str], found: Glance, room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_NAMES", room)
+    monkeypatch.setattr(module, "_known", set())
+    for _ in range(2):
+        assert glance(heads(**figures)) == found
+    said = allowance(heads(**figures))
+    assert said is None or not said.out or found == "scarce"
+    assert said is None or found != "nothing"

@@ -72,10 +72,21 @@ def test_only_faults_of_the_target_open_it() -> None:
             stand.board.ready((A,))
             lease = stand.board.enter(A)
             if lease is not None:
-                lease.failed(Fault(kind=kind))
+                lease.failed(Fault(kind=kind, status=404))
                 lease.close()
         assert (stand.board.state(A) == "open") is action.counts, kind
         assert stand.board.inflight(A) == 0
+
+
+@pytest.mark.parametrize(("model", "status"), [("m", 0), ("", 404), ("", 403)])
+def test_a_request_for_what_a_target_does_not_have_says_nothing_of_it(model: str, status: int) -> None:
+    """Of an operation that the provider has not nothing was sent; a path without a model misses none."""
+    stand, target = Stand({"a": 1}), candidate("a", model)
+    for _ in range(30):
+        lease = stand.enter(target)
+        lease.failed(Fault(kind="model_missing", status=status))
+        lease.close()
+    assert stand.board.state(target) == "ready"
 
 
 def test_the_clients_mistakes_change_nothing_at_all() -> None:
@@ -160,20 +171,36 @@ def test_what_is_left_for_one_route_is_left_for_that_route_alone() -> None:
     assert stand.board.enter(lone) is None, "ready was asked long ago"
 
 
-@pytest.mark.parametrize(
-    ("kind", "wait", "state"),
-    [("rate_limited", 7.0, "cooling"), ("credentials", None, "no_key"), ("quota", None, "no_key")],
-)
-def test_the_last_one_is_excluded_when_its_provider_asked_or_no_key_is_left(
-    kind: FaultKind, wait: float | None, state: str
-) -> None:
+def test_the_last_one_is_excluded_when_its_provider_asked() -> None:
     stand = Stand()
-    stand.fail(A, kind, wait=wait)
-    assert stand.board.state(A) == state
+    stand.fail(A, "rate_limited", wait=7.0)
+    assert stand.board.state(A) == "cooling"
     assert stand.ready(A) == []
     assert stand.board.enter(A) is None
-    assert stand.board.back_in((A,)) == (wait or 60.0)
+    assert stand.board.back_in((A,)) == 7.0
     assert stand.ready() == ["b", "c"]
+
+
+@pytest.mark.parametrize("kind", ["credentials", "quota"])
+def test_the_last_one_is_left_though_its_only_key_was_refused(kind: FaultKind) -> None:
+    """The next refusal says more than we could; with another target nobody asks it again."""
+    stand = Stand()
+    stand.fail(A, kind)
+    assert stand.board.state(A) == "no_key"
+    assert stand.ready() == ["b", "c"]
+    assert stand.board.enter(A) is None, "ready did not leave it"
+    assert stand.ready(A) == ["a"]
+    assert stand.board.enter(A) is not None
+
+
+def test_where_nothing_rests_nothing_does() -> None:
+    stand = Stand(breaker=Breaker(enabled=False))
+    for _ in range(30):
+        stand.fail(A, "server_error")
+    stand.fail(A, "rate_limited", wait=7.0)
+    stand.fail(A, "credentials")
+    assert stand.ready() == ["a", "b", "c"]
+    assert stand.board.enter(A) is not None
 
 
 def test_faults_and_a_rest_together_leave_the_one_that_has_faults_alone() -> None:

@@ -42,8 +42,8 @@ def test_one_key_or_none() -> None:
     assert stand.enter(A, key=1).key == 1
     assert stand.board.enter(A, key=2) is None
     fail_key(stand, 1, "credentials")
-    assert stand.board.enter(A, key=1) is None
-    assert stand.enter(A, key=0).key == 0
+    assert stand.enter(A, key=1).key == 1, "nobody else can serve it"
+    assert {stand.enter(A).key for _ in range(3)} == {0}
 
 
 def test_a_bound_request_uses_its_key_though_others_would_do_better() -> None:
@@ -245,6 +245,17 @@ def test_a_later_answer_corrects_an_earlier_one() -> None:
     assert stand.board.state(A) == "cooling"
     late.answered(200, heads(x_ratelimit_remaining_requests="3"))
     assert stand.board.state(A) == "ready"
+
+
+def test_what_is_left_of_an_only_key_is_read_when_somebody_asks() -> None:
+    stand = Stand()
+    say(stand, 0, x_ratelimit_limit_tokens="100", x_ratelimit_remaining_tokens="60", x_ratelimit_reset_tokens="9s")
+    stand.clock.advance(5.0)
+    say(stand, 0)
+    shown = stand.board.shown()[0].keys[0]
+    assert (shown.left, shown.usable, shown.reason) == (0.6, True, ""), "the later answer said nothing of limits"
+    stand.clock.advance(4.0)
+    assert stand.board.shown()[0].keys[0].left == 1.0, "it counts from when it was said"
 
 
 # ---- the client's own credentials -----------------------------------------------------------------------------------------

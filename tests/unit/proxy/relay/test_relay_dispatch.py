@@ -91,7 +91,7 @@ async def test_a_target_without_an_answer_is_left(error: TollwayError, kind: str
         (408, b"{}", "conflict"),
         (401, b'{"error":{"message":"key sk-ours"}}', "credentials"),
         (402, b"{}", "quota"),
-        (403, b"{}", "credentials"),
+        (403, b"{}", "model_missing"),
         (404, b'{"error":{"code":"model_not_found"}}', "model_missing"),
         (42, b"{}", "invalid"),
         (407, b"{}", "connect"),
@@ -395,7 +395,7 @@ async def test_refused_credentials_of_ours_are_never_shown() -> None:
     client = await run.go()
     assert client.status == 502
     assert b"sk-ours" not in client.body
-    assert run.kinds == ["credentials", "credentials"]
+    assert run.kinds == ["credentials", "model_missing"]
 
 
 async def test_no_target_at_all() -> None:
