@@ -28,7 +28,12 @@ class OwnershipMiddleware:
         begun = self._clock()
         await self._guard.admit(ctx)
         ctx.timings.append(("ownership", self._clock() - begun))
-        await self.app(scope, receive, send)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            # They hold the request, and the request them: no body is to stay until the collector runs.
+            ctx.answers.clear()
+            ctx.frames = None
 
 
 def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:

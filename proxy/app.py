@@ -88,12 +88,6 @@ class Gateway:
             if config.telemetry.access_log != "off"
             else None
         )
-        self._recorder = Recorder(
-            metrics=self.metrics if config.telemetry.prometheus else None,
-            access_log=self._access_log,
-            wall=time.time,
-            traced=lambda ctx, ended: self._tracing.record(ctx, ended),
-        )
         self._tokens = TokenCounter()
         self._counter = ChainCounter(self._tokens)
         self.tasks = InFlight()
@@ -102,6 +96,12 @@ class Gateway:
         self._stores = Stores(config, self.metrics)
         self._steering = Steering(config, self.metrics, clock=clock, wall=time.time)
         self._tracing = self._traced(config)
+        self._recorder = Recorder(
+            metrics=self.metrics if config.telemetry.prometheus else None,
+            access_log=self._access_log,
+            wall=time.time,
+            traced=self._tracing.record,
+        )
         self._administration: Administration | None = None
         self._shared = self._sharing()
         self._places = Places(self.tasks)

@@ -72,9 +72,9 @@ from .errors import TollwayError
 from .policy.faults import Fault
 from .policy.routes import PriceCeiling, Slo
 from .policy.rules import Reservation, Rule
-from .policy.targets import Limits as Limits
+from .policy.targets import Limits as Limits  # noqa: PLC0414 - named here too
 from .policy.targets import Plan as RoutePlan
-from .policy.targets import Target as Target
+from .policy.targets import Target as Target  # noqa: PLC0414
 from .policy.terms import AT_COST, Plan
 from .wire.chat import EMPTY, RequestView
 from .wire.endpoints import CHAT, Endpoint

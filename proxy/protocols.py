@@ -329,6 +329,9 @@ class Course(Protocol):
     async def after(self, step: Step, fault: Fault) -> Step | None:
         """``step`` failed before any output. What next? ``None``: nothing more; the answer, or the error, is the client's."""
 
+    def anew(self) -> bool:
+        """A connection died unanswered, perhaps of old age: may the same be sent once more on a new one? Once; it is one of the tries."""
+
     def hedge_after(self, step: Step) -> float | None:
         """Seconds to wait for a first output before a second target starts; ``None``: no hedging now."""
 

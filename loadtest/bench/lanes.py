@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import socket
 import sys
@@ -173,10 +174,11 @@ def chat(number: int, *, model: str = ROUTE, stream: bool = False, **headers: st
 
 
 @contextmanager
-def watched(bench: Bench) -> Iterator[None]:
-    """Notes what others used of the cores meanwhile."""
-    cores = bench.cores.pinned or {0}
+def watched(bench: Bench) -> Iterator[list[float]]:
+    """What others used of the cores meanwhile, in cores: there when it is over."""
+    cores = bench.cores.pinned or os.sched_getaffinity(0)
     before, clock = meter.others(), time.monotonic()
-    yield
-    share = meter.used_between(before, meter.others(), cores) / max(0.001, time.monotonic() - clock)
-    bench.worst_foreign = max(bench.worst_foreign, share)
+    shares: list[float] = []
+    yield shares
+    shares.append(meter.used_between(before, meter.others(), cores) / max(0.001, time.monotonic() - clock))
+    bench.worst_foreign = max(bench.worst_foreign, *shares)

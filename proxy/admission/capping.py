@@ -1,7 +1,10 @@
 """Splices an output cap into a request's bytes: the key's own, or what a hard budget can pay for."""
 
+from ..context import RequestContext
 from ..wire.endpoints import Endpoint
 from ..wire.members import members
+from .asking import GENERATING
+from .holding import Holding
 
 _NAMES: dict[str, tuple[bytes, ...]] = {
     "chat": (b"max_completion_tokens", b"max_tokens"),
@@ -10,6 +13,37 @@ _NAMES: dict[str, tuple[bytes, ...]] = {
     "messages": (b"max_tokens",),
 }
 """Dialect to the members that cap its answers; the first is added where none stands."""
+
+
+def put_cap(ctx: RequestContext, holding: Holding | None) -> None:
+    """The key's cap and what a hard budget can pay for, into the request; not where the client, or every target, stays below it."""
+    if ctx.endpoint.dialect not in GENERATING or not ctx.body:
+        return
+    money = holding.money_output if holding is not None and holding.short else None
+    cap = min([bound for bound in (money, ctx.principal.output_cap) if bound is not None], default=None)
+    client, longest = ctx.estimate.output, _longest_answers(ctx)
+    if cap is None or (client and client <= cap) or (not client and all(0 < each <= cap for each in longest)):
+        return
+    if not client:
+        # A model may refuse a cap above what it has.
+        cap = min([cap, *(each for each in longest if each)])
+    choices = ctx.request.n or 1
+    each = max(1, cap // choices)
+    ctx.body, changed = with_output_cap(ctx.body, ctx.endpoint, each)
+    ctx.rewritten.append(changed)
+    if holding is not None:
+        holding.bound = each * choices
+
+
+def _longest_answers(ctx: RequestContext) -> list[int]:
+    """The most tokens that each target has which may be asked; 0: not known, as with fallbacks."""
+    plan = ctx.plan
+    if plan is None:
+        return [ctx.quote.max_output]
+    route = plan.route
+    behind = route.fallbacks or route.on_context_length or route.on_content_policy
+    others = [each.facts.max_output for each in plan.candidates if each is not plan.chosen]
+    return [ctx.quote.max_output, *others, *([0] if behind else [])]
 
 
 def with_output_cap(body: bytes, endpoint: Endpoint, cap: int) -> tuple[bytes, str]:

@@ -95,23 +95,24 @@ class Holding:
         self._cover = later
         return None
 
-    async def requote(self, quote: Quote, *, stream: bool, begun: bool) -> TollwayError | None:
+    async def requote(self, quote: Quote, *, stream: bool, whole: bool, begun: bool) -> TollwayError | None:
         """The same request at another target: its prices, and its longest answer, must be held. The error when a rule refuses.
 
         A ``stream`` can be ended, so that of an answer without a bound less will do; one that has ``begun`` keeps what it was granted.
-        Never gives back: of targets that are tried at once the dearest may answer.
+        ``whole``: an answer that leaves in one piece, so that something must bound it. Never gives back: of targets that are tried at
+        once the dearest may answer.
         """
         asked, longest = self._asked, self._longest(quote)
-        denial = self._unbounded() if longest is None and not stream else None
+        denial = self._unbounded() if longest is None and whole else None
         if denial is None:
             denial = await self._top_up(quote, asked.paid if longest is None else longest, begun=begun)
             if denial is not None and stream and not asked.capped:
-                denial = await self._top_up(quote, min(asked.output, longest or asked.output), begun=begun)
+                denial = await self._top_up(quote, min(asked.least, longest or asked.least), begun=begun)
         if denial is not None:
             return refusal(denial)
         known = self._quote
         if quote.output_price > known.output_price or quote.input_price > known.input_price:
-            self._quote, self._cover = _dearer(known, quote), None
+            self._quote, self._cover = quote, None
         return None
 
     def _longest(self, quote: Quote) -> int | None:

@@ -12,7 +12,7 @@ from ..policy.rules import Charge, Denial, Reservation, Rule
 from ..protocols import Clock, Counter, Directory, Ledger, LimitStore, Pricing, Tasks
 from ..wire.usage import Usage
 from .asking import GENERATING, Asked, Calendar, asked, cost
-from .capping import with_output_cap
+from .capping import put_cap
 from .headers import limit_headers
 from .holding import Holding
 from .leases import LEASE, Leases
@@ -142,7 +142,7 @@ class Limiter:
         program = self._programs.of(principal.rules, route)
         if not program.rules and ledger is None:
             if principal.output_cap is not None:
-                self._cap(ctx, None)
+                put_cap(ctx, None)
             return
         if not self._hands_out:
             refuse_secrets(ctx)
@@ -183,7 +183,7 @@ class Limiter:
                 watch=partial(self._watch, ctx, metered, ledger) if streams and metered is not None else None,
             )
         if principal.output_cap is not None or (holding is not None and program.hard and holding.short):
-            self._cap(ctx, holding)
+            put_cap(ctx, holding)
         if streams:
             if metered is not None or (ledger is not None and ctx.ledger_id):
                 # By estimates the first streams of a process would end at half of what they were granted, and be settled at twice.
@@ -327,26 +327,6 @@ class Limiter:
             return
         ctx.on_dispatch = partial(ledger.dispatched, ctx.ledger_id)
 
-    def _cap(self, ctx: RequestContext, holding: Holding | None) -> None:
-        """The key's cap and what a hard budget can pay for, spliced into the request."""
-        if ctx.endpoint.dialect not in GENERATING or not ctx.body:
-            return
-        money = holding.money_output if holding is not None else None
-        bounds = [bound for bound in (money, ctx.principal.output_cap) if bound is not None]
-        cap = min(bounds, default=None)
-        client, most = ctx.estimate.output, _longest_answers(ctx)
-        if cap is None or (client and client <= cap) or (not client and all(0 < each <= cap for each in most)):
-            return
-        if not client:
-            # More than a model has it may refuse.
-            cap = min([cap, *(each for each in most if each)])
-        n = ctx.request.n or 1
-        each = max(1, cap // n)
-        ctx.body, changed = with_output_cap(ctx.body, ctx.endpoint, each)
-        ctx.rewritten.append(changed)
-        if holding is not None:
-            holding.bound = each * n
-
     def _watch(self, ctx: RequestContext, holding: Holding | None, ledger: Ledger | None) -> None:
         reserved = holding.output if holding is not None else None
         if reserved is None and (ledger is None or not ctx.ledger_id):
@@ -358,8 +338,6 @@ class Limiter:
             def spend(tokens: int) -> None:
                 tasks.spawn(current.spend(tokens))
 
-        if ctx.meter is not None:
-            ctx.meter.close()
         moving = ctx.retarget if ledger is not None and ctx.ledger_id else None
         ctx.meter = self._meter(
             ctx,
@@ -380,17 +358,6 @@ class Limiter:
 def _public(ctx: RequestContext) -> str:
     """The public name that the request is served, and priced, under; what ``auto`` stands for."""
     return ctx.plan.chosen.model if ctx.plan is not None else ctx.request.model or ""
-
-
-def _longest_answers(ctx: RequestContext) -> list[int]:
-    """The most tokens that each target which may be asked has; 0: not known."""
-    plan = ctx.plan
-    if plan is None:
-        return [ctx.quote.max_output]
-    route = plan.route
-    behind = route.fallbacks or route.on_context_length or route.on_content_policy
-    others = [each.facts.max_output for each in plan.candidates if each is not plan.chosen]
-    return [ctx.quote.max_output, *others, *([0] if behind else [])]
 
 
 async def _granted(_: int) -> None:

@@ -1,26 +1,22 @@
 """A request that goes to another target than it was admitted for: its money must do there, and the journal must know where it is."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from ..context import Quote, RequestContext, Target
 from ..errors import PriceUnknown
 from ..protocols import Clock, Ledger, Pricing
+from .asking import GENERATING
 from .headers import limit_headers
 from .holding import Holding
 
-
-class Watch(Protocol):
-    """Puts a meter on a stream of which nothing has left."""
-
-    def __call__(self) -> None:
-        """In the place of the one before."""
+Watch = Callable[[], None]
+"""Puts a meter on a stream of which nothing has left, in the place of the one before."""
 
 
 class Moving:
     """Of one request. Called before each try; ``arrived`` when nothing speaks against it any more."""
 
-    __slots__ = ("_ctx", "_holding", "_ledger", "_place", "_pricing", "_priced", "_wall", "_watch")
+    __slots__ = ("_ctx", "_holding", "_ledger", "_place", "_priced", "_pricing", "_wall", "_watch")
 
     def __init__(
         self,
@@ -56,7 +52,9 @@ class Moving:
         if holding is None or not holding.spends:
             return
         begun = self._ctx.committed
-        refused = await holding.requote(quote, stream=self._watch is not None, begun=begun)
+        stream = self._watch is not None
+        whole = not stream and self._ctx.endpoint.dialect in GENERATING
+        refused = await holding.requote(quote, stream=stream, whole=whole, begun=begun)
         if refused is not None:
             raise refused
         if not begun:

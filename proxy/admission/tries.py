@@ -41,11 +41,16 @@ class Tries:
                 await self._settle(each, attempt, _used_in_vain(ctx, attempt))
 
     async def __call__(self, ctx: RequestContext) -> None:
-        """The request has ended."""
-        for each in [*self._open]:
-            attempt = self._attempt(ctx, each)
-            answered = attempt is not None and attempt is ctx.attempts[-1] and attempt.usage is None
+        """The request has ended. One that cannot be settled must not cost the others their turn."""
+        if not self._open:
+            return
+        each = self._open[-1]
+        attempt = self._attempt(ctx, each)
+        answered = attempt is not None and attempt is ctx.attempts[-1] and attempt.usage is None
+        try:
             await self._settle(each, attempt, ctx.usage if answered else _used_in_vain(ctx, attempt))
+        finally:
+            await self(ctx)
 
     async def _settle(self, each: _Try, attempt: Attempt | None, usage: Usage) -> None:
         self._open.remove(each)

@@ -51,7 +51,8 @@ class Course:
     """See ``protocols.Course``. Made for one request and thrown away with it."""
 
     __slots__ = (
-        "_again", "_charged", "_ctx", "_made", "_plan", "_repeated", "_reserved", "_tried", "_with",
+        "_again", "_charged", "_ctx", "_made", "_plan", "_renewed", "_repeated", "_reserved", "_spent_keys", "_tried",
+        "_with",
         "fallbacks", "hedge", "slow_stream", "stopped",
     )  # fmt: skip
 
@@ -63,6 +64,8 @@ class Course:
         self._again: Again | None = None
         self._made = 0
         self._repeated = 0
+        self._renewed = False
+        self._spent_keys: frozenset[tuple[str, int]] = frozenset()
         self._charged = ""
         self._reserved: Reserved | None = None
         self.fallbacks: list[str] = []
@@ -155,6 +158,17 @@ class Course:
         self._with.followed(fault.kind, found.role)
         return self._begun(found)
 
+    def anew(self) -> bool:
+        """A connection died unanswered: may the same be sent on a new one? Once, as one of the tries; where there is but one try, besides it."""
+        most = self._plan.attempts
+        if self._renewed or (self._made >= most > 1) or self._left() < LEAST:
+            return False
+        if not self._with.budgets.take(self._charged, self._with.retries):
+            return False
+        self._renewed = True
+        self._made = min(self._made + 1, most)
+        return True
+
     def _forbidden(self, fault: Fault) -> Stop | Literal[""]:
         """What speaks against any further try."""
         if final(fault):
@@ -194,7 +208,8 @@ class Course:
         lease = self._with.board.enter(step.candidate)
         if lease is None:
             return None
-        if lease.key == step.lease.key:
+        spent = self._spent_keys = self._spent_keys | {(step.candidate.place, step.lease.key)}
+        if (step.candidate.place, lease.key) in spent:
             lease.close()
             return None
         return Step(candidate=step.candidate, lease=lease, role="retry")

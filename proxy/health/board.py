@@ -69,6 +69,7 @@ class HealthBoard:
 
     def heard(self, change: Change) -> None:
         """Another process found this out: it holds here too. Nobody is told."""
+        self._register.diary.read()
         self._verdicts.heard(change)
 
     # ---- who takes requests -----------------------------------------------------------------------------------------
@@ -78,6 +79,8 @@ class HealthBoard:
         faults or guessed rest are over first is left, and ``enter`` lets it through; never one that its provider asked to leave alone,
         whose keys are all spent, or that is full."""
         register = self._register
+        if register.diary.lines and len(candidates) > 1:
+            register.diary.read()
         if not (register.blocked or register.full or register.spent):
             return candidates
         now = self._now()
@@ -156,10 +159,12 @@ class HealthBoard:
 
     def state(self, candidate: Candidate) -> State:
         """One of the states."""
+        self._register.diary.read()
         return state_of(self._register, candidate, self._now())
 
     def back_in(self, candidates: Sequence[Candidate], *, key: int = -1) -> float:
         """Seconds until the first of them may take requests again; ``key``: with that key."""
+        self._register.diary.read()
         now = self._now()
         return min((back_in(self._register, candidate, now, key=key) for candidate in candidates), default=0.0)
 
@@ -171,18 +176,21 @@ class HealthBoard:
 
     def ttft(self, candidate: Candidate) -> float:
         """Peak EWMA of seconds to the first output; 0: unknown."""
+        self._register.diary.read()
         target = candidate.target
         cell = self._cell((target.provider, target.model))
         return cell.latency.peak(self._now()) if cell is not None else 0.0
 
     def percentile(self, candidate: Candidate, share: float) -> float | None:
         """Of recent seconds to the first output; ``None``: too few."""
+        self._register.diary.read()
         target = candidate.target
         cell = self._cell((target.provider, target.model))
         return cell.latency.percentile(share, self._now()) if cell is not None else None
 
     def percentiles(self, candidates: Sequence[Candidate], share: float) -> list[float | None]:
         """The same of each, in one go."""
+        self._register.diary.read()
         known, now = self._cell, self._now()
         return [
             None
@@ -202,6 +210,7 @@ class HealthBoard:
 
     def shown(self) -> list[TargetHealth]:
         """Everything that is known, for the operator: as many as there are targets, by name."""
+        self._register.diary.read()
         return shown(self._register, self._now())
 
     # ---- inside -----------------------------------------------------------------------------------------------------
@@ -235,6 +244,7 @@ class HealthBoard:
 
     def _enter_with_care(self, cell: Cell, candidate: Candidate, key: int, hint: str) -> Lease | None:
         """Where there is a choice of keys, or something rests."""
+        self._register.diary.read()
         now, breaker = self._now(), cell.breaker
         spared = cell.spared is not None and now - cell.spared_at <= AT_ONCE and cell.spared == candidate
         probes = breaker.until > 0 and breaker.takes(now)

@@ -39,27 +39,37 @@ class Lease:
         if cell.account.forwards or not register.heeds:
             return
         # How long a 429 lasts its own fault says: a retry-after goes before any reset.
-        said = glance(headers) if status != 429 else "nothing"
-        if said == "plenty" and len(cell.pairs) == 1 and not pair.out_until:
-            # It is no question which key is next, nor whether: nobody needs to know how much it is.
-            pair.hear(headers, register.now())
-        elif said != "nothing":
-            self._learn(headers, register.now())
+        if status != 429:
+            register.diary.answered(self, headers, register.now())
         if status < 400 and (pair.rest.until or pair.key.rest.until):
             self._verdicts.well(cell, pair, self._turns, register.now())
 
-    def _learn(self, headers: RawHeaders, now: float) -> None:
-        said = allowance(headers)
-        if said is not None and self._pair.learn(said, now):
-            self._register.refresh(self._cell, now)
+    def learn(self, headers: RawHeaders, now: float) -> None:
+        """See ``diary.Writer``."""
+        pair, cell = self._pair, self._cell
+        told = glance(headers)
+        if told == "plenty" and len(cell.pairs) == 1 and not pair.out_until:
+            # It is no question which key is next, nor whether: nobody needs to know how much it is.
+            pair.hear(headers, now)
+        elif told != "nothing":
+            said = allowance(headers)
+            if said is not None and pair.learn(said, now):
+                self._register.refresh(cell, now)
 
     def first_output(self, seconds: float) -> None:
         """The first real output came. It counts as a success, once."""
         if self._won or self._failed:
             return
         self._won = True
-        cell, pair = self._cell, self._pair
-        now = self._register.now()
+        pair, register = self._pair, self._register
+        register.diary.began(self, seconds, register.now())
+        if self._cell.breaker.until or pair.rest.until or pair.key.rest.until:
+            # Others wait to hear of it.
+            register.diary.read()
+
+    def succeed(self, seconds: float, now: float) -> None:
+        """See ``diary.Writer``."""
+        pair, cell = self._pair, self._cell
         cell.latency.note(seconds, now)
         if cell.breaker.succeeded(self._turn, now):
             self._verdicts.closed(cell, now)
@@ -71,6 +81,7 @@ class Lease:
         if self._failed or not self._register.heeds:
             return
         self._failed = True
+        self._register.diary.read()
         action, cell = fault.action, self._cell
         if action.counts and not self._of_the_request(fault):
             now = self._register.now()

@@ -6,6 +6,7 @@ from random import Random
 from ..policy.routes import Breaker as Settings
 from ..protocols import Clock
 from .cells import Account, Cell, Cells, Place
+from .diary import Diary
 
 LOOK = 1.0
 """Seconds between two looks for what takes requests again; until then its time alone tells."""
@@ -38,6 +39,7 @@ class Register:
         self.spent: dict[str, float] = {}
         self.full: set[Place] = set()
         self.look_at = NEVER
+        self.diary = Diary()
         self.heeds = settings.enabled
         """Does anything rest at all?"""
         self._settings = settings
@@ -58,6 +60,7 @@ class Register:
         changed: Collection[str],
     ) -> None:
         """See ``HealthBoard.use``."""
+        self.diary.read()
         self.heeds = settings.enabled
         self._settings = settings
         self._keys = provider_keys

@@ -220,17 +220,19 @@ def _source(usage: Usage, basis: Basis) -> Source:
 
 def _flags(ctx: RequestContext, ending: Ending, *, unpriced: bool) -> tuple[str, ...]:
     flags = []
+    roles = {attempt.role for attempt in ctx.attempts}
     if ctx.tags.get(TAG) == ABSURD:
         flags.append("usage_absurd")
     elif ending.operator == "used" and ctx.endpoint.name in _TOKENS and ctx.usage.output_source != "reported":
-        flags.append("usage_missing")
+        # Of a continued answer each part reports its own; the whole is counted.
+        if "continuation" not in roles:
+            flags.append("usage_missing")
     if unpriced:
         flags.append("unpriced")
     answer = answering(ctx)
-    others = [attempt for attempt in ctx.attempts if attempt is not answer]
-    if any(attempt.usage is None and _billed(attempt, answer=False, ending=ending) for attempt in others):
+    others = [attempt for attempt in ctx.attempts if attempt is not answer and attempt.usage is None]
+    if any(_billed(attempt, answer=False, ending=ending) for attempt in others):
         flags.append("retried")
-    roles = {attempt.role for attempt in ctx.attempts}
     flags += [flag for role, flag in _ROLES if role in roles]
     return tuple(flags)
 

@@ -78,7 +78,7 @@ ACTIONS: Mapping[FaultKind, Action] = {
 
 
 class Fault(Struct, frozen=True, kw_only=True):
-    """One failed try. ``status`` 0: no answer. ``wait``: seconds that the provider asked for, clamped to 0–300; ``None``: it said nothing."""
+    """One failed try. ``status`` 0: no answer. ``wait``: seconds that the provider asked for, clamped to 0-300; ``None``: it said nothing."""
 
     kind: FaultKind
     status: int = 0

@@ -58,7 +58,7 @@ class Dispatch:
             if fault is None:
                 break
             watchdog.paused = True
-            step = await course.after(opening.step, fault) if self._goes_on(fault) else None
+            step = await course.after(opening.step, fault)
             if step is not None:
                 shown.leave()
                 await self._pause(step)
@@ -100,10 +100,6 @@ class Dispatch:
 
     def _slow(self) -> SlowStream | None:
         return self._course.slow_stream if self._relay.ctx.request.stream else None
-
-    def _goes_on(self, fault: Fault) -> bool:
-        """May anything else be tried? Not what creates something, once a provider may have done so."""
-        return self._left > 0 and (not fault.action.billed or self._relay.ctx.endpoint.replay)
 
     async def _pause(self, step: Step) -> None:
         """What the course wants to pass before the next try. Nobody's limit but the request's runs meanwhile."""

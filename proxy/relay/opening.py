@@ -227,7 +227,8 @@ class Opening(Tally):
         first, request = self.attempt, self.request
         assert first is not None
         assert request is not None
-        if not self.relay.ctx.endpoint.replay or not isinstance(request.body, bytes):
+        replays = self.relay.ctx.endpoint.replay and isinstance(request.body, bytes)
+        if not replays or not self.relay.course.anew():
             raise error
         first.maybe_billed, first.fault, first.ended = True, of_error(error), self.relay.clock()
         return await self._try(fresh=True)

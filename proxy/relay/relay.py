@@ -24,7 +24,6 @@ class Relay:
     """Carries one request; made for it and thrown away with it."""
 
     __slots__ = (
-        "_course",
         "_receive",
         "_settings",
         "_tasks",
@@ -33,6 +32,7 @@ class Relay:
         "beating",
         "clock",
         "continues",
+        "course",
         "ctx",
         "eager",
         "notes",
@@ -62,7 +62,7 @@ class Relay:
         self.ctx = ctx
         self._receive = receive
         self.send = send
-        self._course = course
+        self.course = course
         self.providers = providers
         self.admission = admission
         self._settings = settings
@@ -97,7 +97,7 @@ class Relay:
             left=ctx.deadline - self.clock() if ctx.deadline else None,
         )
         try:
-            dispatch = Dispatch(self, self._course)
+            dispatch = Dispatch(self, self.course)
             opening = self.opening = await dispatch.opening()
             if self.continues:
                 await self._parts(dispatch, opening)

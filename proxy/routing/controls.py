@@ -154,7 +154,11 @@ def _policy(name: str, value: str) -> str:
 
 def _globs(name: str, value: str) -> tuple[str, ...]:
     globs = tuple(part.strip() for part in value.split(","))
-    if len(value) > _LONGEST_GLOBS or len(globs) > _MOST_GLOBS or not all(glob.removeprefix("!") and len(glob) <= 100 for glob in globs):
+    if (
+        len(value) > _LONGEST_GLOBS
+        or len(globs) > _MOST_GLOBS
+        or not all(glob.removeprefix("!") and len(glob) <= 100 for glob in globs)
+    ):
         raise _bad(
             name,
             f"at most {_MOST_GLOBS} names of {_LONGEST_GLOBS} characters in all with commas between them, * as in file names, ! before "

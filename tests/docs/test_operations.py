@@ -9,8 +9,8 @@ import click
 import pytest
 
 from proxy.cli import main
-from proxy.identity.virtual_keys import LENGTH, new_key
 from proxy.health.sharing import CHANNEL, READ, WRITE
+from proxy.identity.virtual_keys import LENGTH, new_key
 from proxy.limits.redis import SCRIPTS, RedisLimitStore
 from proxy.ownership.redis import RedisOwners
 from proxy.policy.rules import Charge, Method, Reservation, Rule

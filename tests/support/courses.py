@@ -63,12 +63,17 @@ class FakeCourse:
         self.taken: list[Step] = []
         self.faults: list[Fault] = []
         self.races: list[tuple[Step, Step | None, int | None]] = []
+        self.renewals = 0
         self.hedge = hedge
         self.slow_stream = slow_stream
         self._allow = allow
         self._hedge_after = hedge_after
         self._seconds = list(seconds)
         self._continuations = list(continuations)
+
+    def anew(self) -> bool:
+        self.renewals += 1
+        return self.renewals == 1
 
     def _next(self) -> Step:
         step = self.steps.pop(0)

@@ -129,7 +129,6 @@ def failing(mock: Mock, hole: int) -> Iterator[Gateway]:
             providers=providers,
             models=models,
             health={"consecutive": 1_000_000, "error_rate": 1.0, "minimum": 1_000_000},
-            health={},
             retry={"per_second": 1000.0},
         )
     ) as found:

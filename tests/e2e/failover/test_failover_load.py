@@ -48,21 +48,19 @@ def seen() -> Iterator[Seen]:
             "two": provider(ports[2]),
             "three": provider(ports[2]),
             "rested": provider(ports[1], fault=f"rate-limit:seconds={REST}", head_delay="100"),
-            # 409 says nothing about a target's health: each request meets it.
-            "busy": provider(ports[3], fault="status:409"),
+            "broken": provider(ports[3], fault="status:500"),
             "apart": provider(ports[3]),
         }
         models = {
             "three": routed(*TARGETS, policy="weighted"),
             "rests": routed("rested", "apart", policy="priority"),
             "straight": routed("apart"),
-            "moves": routed("busy", "apart", policy="priority"),
+            "moves": routed("broken", "apart", policy="priority"),
         }
-        # Of 25 requests a second as many may move on; the other routes keep to the usual budget.
-        gateways = {
-            name: stack.enter_context(running(config_for(good.url, providers=providers, models=models, retry=retry)))
-            for name, retry in (("usual", {}), ("lavish", {"per_second": 100.0}))
-        }
+        usual = config_for(good.url, providers=providers, models=models, retry={}, health={})
+        # Here nothing rests and as many requests as there are may move on, so that each one does.
+        lavish = config_for(good.url, providers=providers, models=models, retry={"per_second": 100.0})
+        gateways = {name: stack.enter_context(running(one)) for name, one in (("usual", usual), ("lavish", lavish))}
         yield Seen(
             asyncio.run(_asked(gateways)),
             failing.stats()["requests"],

@@ -35,7 +35,7 @@ AFTER = 0.25
 AT_ONCE = 50
 """Requests that each provider takes at once by a limit of ours."""
 
-CAP = 400
+CAP = 1000
 """Tokens that every request allows its answer."""
 
 BUDGET = 1_000_000_000
@@ -161,7 +161,7 @@ def configured(mock: Mock, folder: Path, **changes: Any) -> dict[str, Any]:
             {"name": "other", "key": "sk-other"},
             *(
                 {"name": name, "key": f"sk-{name}", "budget": {"usd": FOR_TEN / 1e6, "per": "total"}}
-                for name in ("ten", "tens")
+                for name in ("free-fails", "cheap-fails")
             ),
             {"name": "listed", "key": "sk-listed", "account": "listed"},
             {"name": "auto", "key": "sk-auto", "account": "listed", "models": ["auto*", "alone", "pair"]},
@@ -277,6 +277,13 @@ CASES: dict[str, Case] = {
     "event-alone": Case(
         model="event-alone", attempts=1, provider="event/one", ending="upstream_cut_early", charged="", prompts=("one",),
         stream=True,
+    ),
+    "error-in-200-alone": Case(
+        model="event-alone", attempts=1, provider="event/one", ending="upstream_cut_early", charged="", prompts=("one",)
+    ),
+    "all-reset": Case(
+        model="all-reset", attempts=6, provider="reset/one", ending="upstream_cut_early", charged="",
+        prompts=("one", "one", "two", "two", "one", "one"), flags=("retried",), status=502,
     ),
     # The client leaves.
     "left-first": Case(
@@ -395,9 +402,9 @@ def stand(mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stan
         yield Stand(gateway, books, asyncio.run(all_gone_through(gateway, books)))
 
 
-def likely(case: Case) -> int:
-    """Tokens of the prompt by its bytes: what is known of a try that was outrun."""
-    return estimate_prompt(body_of(case.model, stream=case.stream, **case.body)).likely
+def likely_in(name: str, *, stream: bool = False, **fields: Any) -> int:
+    """Tokens of a prompt by its bytes: what is held for it, and what is known of a try that was outrun."""
+    return estimate_prompt(body_of(name, stream=stream, **fields)).likely
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -408,13 +415,14 @@ def test_each_way_to_end_is_entered_once_and_charged_by_the_answer(stand: Stand,
     assert shown == {
         "provider": provider, "model": answered, "attempts": case.attempts, "ending": case.ending, "flags": list(case.flags),
     }  # fmt: skip
-    prompt, output = entry["input_tokens"] or likely(case), entry["output_tokens"]
+    estimated = likely_in(case.model, stream=case.stream, **case.body)
+    prompt, output = entry["input_tokens"] or estimated, entry["output_tokens"]
     own = PRICES[answered]
     inward, outward = case.price or own
     charges = {"answer": prompt * inward + output * outward, "prompt": prompt * inward, "": 0}
     assert entry["charge"] == charges[case.charged]
     cost = sum(PRICES[each][0] * prompt for each in case.prompts) + sum(
-        PRICES[each][0] * likely(case) for each in case.losers
+        PRICES[each][0] * estimated for each in case.losers
     )
     assert entry["cost"] == cost + (prompt * own[0] + output * own[1] if case.charged == "answer" else 0)
     assert (output > 0) == (case.charged == "answer")
@@ -485,33 +493,35 @@ async def test_what_is_left_of_a_budget_is_what_the_books_leave_of_it(stand: Sta
     spent = await stand.books.one(
         f"SELECT SUM(charge) AS s FROM entries WHERE key_name = 'app' AND request_id <> '{ident}'"
     )
-    held = estimate_prompt(body_of("after-error")).likely * PRICES["two"][0] + CAP * PRICES["two"][1]
+    held = likely_in("after-error") * PRICES["two"][0] + CAP * PRICES["two"][1]
+    assert left_of(answer) == BUDGET - spent - held
+
+
+def left_of(answer: Answer) -> int:
+    """Micro-dollars of a budget that are left, as the client is told."""
     left = answer.header("x-tollway-budget-remaining-usd")
     assert left is not None
-    assert round(float(left) * 1e6) == BUDGET - spent - held
+    return round(float(left) * 1e6)
 
 
-@pytest.mark.parametrize(("key", "name", "answered"), [("sk-ten", "free-fails", 10), ("sk-tens", "cheap-fails", None)])
-async def test_a_budget_for_ten_holds_when_fifty_fail_over_to_a_dearer_target(
-    stand: Stand, key: str, name: str, answered: int | None
-) -> None:
+@pytest.mark.parametrize("name", ["free-fails", "cheap-fails"])
+async def test_a_budget_for_ten_holds_when_fifty_fail_over_to_a_dearer_target(stand: Stand, name: str) -> None:
     """A first target that costs nothing leaves all of the money to the second; a cheap one holds a part of it meanwhile."""
-    asked = [
-        chat(name, key, {"x-mock-tokens": str(CAP), "x-mock-first-token": "200"}, stream=each % 2 == 0)
-        for each in range(AT_ONCE)
-    ]
+    key, controls = f"sk-{name}", {"x-mock-tokens": str(CAP), "x-mock-first-token": "300"}
+    asked = [chat(name, key, controls, stream=each % 2 == 0) for each in range(AT_ONCE)]
     answers = await asyncio.gather(*(ask(stand.gateway.port, each) for each in asked))
     counts = Counter(each.status for each in answers)
+    if name == "free-fails":
+        assert counts == {200: 10, 500: AT_ONCE - 10}
     assert set(counts) <= {200, 429, 500}
-    assert answered is None or counts == {200: answered, 500: AT_ONCE - answered}
-    charges = f"SELECT SUM(charge) AS s FROM entries WHERE key_name = '{key[3:]}'"
-    assert counts[200]
-    await entries_settled(stand, f"key_name = '{key[3:]}'", counts[200] + counts[500])
-    spent = await stand.books.one(charges)
-    assert 0 < spent <= FOR_TEN
-    # Nothing stays held: what is left still pays for one.
-    again = await ask(stand.gateway.port, chat("alone", key, {}, max_tokens=(FOR_TEN - spent) // 5 - 100))
-    assert again.status == 200
+    await entries_settled(stand, f"key_name = '{name}'", counts[200] + counts[500])
+    spent = await stand.books.one(f"SELECT SUM(charge) AS s FROM entries WHERE key_name = '{name}'")
+    assert spent <= FOR_TEN
+    # Nothing stays held: what is left pays for one more answer, and is all there but for that.
+    answer = await ask(stand.gateway.port, chat(name, key, {}, max_tokens=50))
+    held = likely_in(name, max_tokens=50) * PRICES["three"][0] + 50 * PRICES["three"][1]
+    assert (answer.status, answer.header("x-tollway-model")) == (200, "three")
+    assert left_of(answer) == FOR_TEN - spent - held
 
 
 async def entries_settled(stand: Stand, where: str, number: int) -> None:
@@ -556,6 +566,30 @@ async def test_a_shadow_charges_nobody_and_costs_once(stand: Stand) -> None:
     inward, outward = PRICES["three"]
     assert shadow["cost"] == shadow["input_tokens"] * inward + shadow["output_tokens"] * outward > 0
     await stand.books.check()
+
+
+async def test_a_continued_answer_is_one_to_the_customer_and_two_to_the_operator(stand: Stand) -> None:
+    ident = f"continued-{uuid.uuid4().hex}"
+    answer = await ask(stand.gateway.port, chat("continued", KEY, {"x-request-id": ident}, stream=True))
+    first, seam, _ = answer.body.partition(b": tollway-seam good/two\n\n")
+    said = first.count(b'"content":"') - first.count(b'"content":""')
+    usage = json.loads(answer.data[-2])["usage"]
+    (entry,) = await entries_of(stand, ident)
+    assert (bool(seam), said > 0, answer.data.count("[DONE]")) == (True, True, 1)
+    assert (entry["provider"], entry["attempts"], entry["ending"], entry["flags"]) == (
+        "good",
+        2,
+        "complete",
+        ["continued"],
+    )
+    one, two = PRICES["one"], PRICES["two"]
+    assert entry["charge"] == entry["input_tokens"] * two[0] + entry["output_tokens"] * two[1]
+    # To the client the first part is answer; to the second target it was prompt.
+    before = likely_in("continued", stream=True) * one[0] + said * one[1]
+    assert (
+        entry["cost"]
+        == before + (usage["prompt_tokens"] + said) * two[0] + (usage["completion_tokens"] - said) * two[1]
+    )
 
 
 # ---- a killed process -----------------------------------------------------------------------------------------------

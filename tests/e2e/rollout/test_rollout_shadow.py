@@ -53,7 +53,7 @@ def shadowed(mock: Mock, candidate: Mock, silent: int, folder: Path) -> dict[str
     def behind(provider: str) -> dict[str, Any]:
         return {"targets": [{"provider": provider, "model": "gpt-4o-mini"}]}
 
-    config = costed(mock.url, sqlite_in(folder))
+    config = costed(mock.url, sqlite_in(folder), health={})
     config["catalogue"]["models"]["openai/gpt-4o-mini"] = {"prices": SHADOW_PRICES}
     config["providers"] |= {
         "candidate": {"use": "openai", "base_url": candidate.url, "api_key": "sk-of-the-candidate"},

@@ -142,8 +142,8 @@ def test_gateway_headers(gateway: Gateway, body: bytes) -> None:
         "parse",
         "ownership",
         "token_count",
-        "rate_limit",
         "routing",
+        "rate_limit",
         "upstream",
     ]
 

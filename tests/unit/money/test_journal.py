@@ -166,11 +166,14 @@ def test_a_request_tried_elsewhere_is_settled_by_the_last_targets_prices(journal
     journal.hold(first)
     journal.dispatched(first.ident)
     journal.checkpoint(first.ident, 7)
-    journal.retarget(structs.replace(first, provider="dear", model="large", input_price=9, output_price=9, held=0))
+    later = structs.replace(
+        first, provider="dear", model="large", input_price=9, output_price=9, held=0, at=first.at + 60
+    )
+    journal.retarget(later)
     journal.close()
     found = replay_folder(journal.folder).open[first.ident]
     assert (found.hold.provider, found.hold.model, found.hold.output_price) == ("dear", "large", 9)
-    assert (found.hold.held, found.dispatched, found.output) == (first.held, True, 7)
+    assert (found.hold.held, found.hold.at, found.dispatched, found.output) == (first.held, first.at, True, 7)
 
 
 def test_a_request_that_is_over_is_not_retargeted(journal: Journal) -> None:

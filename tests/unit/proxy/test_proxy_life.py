@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from proxy import settlement as settlement_module
-from proxy.context import Attempt, Message, RequestContext, context_of
+from proxy.context import Attempt, Message, RequestContext, Target, context_of
 from proxy.errors import (
     GatewayDraining,
     InternalError,
@@ -189,6 +189,17 @@ def settler_of(counter: FakeCounter, telemetry: FakeTelemetry) -> Settler:
 )
 def test_what_needs_a_count(ctx: RequestContext, expected: bool) -> None:
     assert settler_of(FakeCounter(), FakeTelemetry()).needs_count(ctx) is expected
+
+
+async def test_a_target_that_was_never_asked_is_not_named_in_the_end() -> None:
+    """The client left while limits of the second target were looked at."""
+    ctx = ended(status=500)
+    ctx.target = Target(provider="second", model="large", limits=TARGET.limits)
+    await settler_of(FakeCounter(), FakeTelemetry()).settle(ctx, 5.0)
+    assert ctx.target == TARGET
+    ctx = ended(status=0)
+    await settler_of(FakeCounter(), FakeTelemetry()).settle(ctx, 5.0)
+    assert ctx.target is TARGET
 
 
 async def test_settlers_run_in_reverse_and_the_record_comes_last() -> None:

@@ -23,9 +23,14 @@ UNKNOWN = Quote()
 
 
 class Directory:
+    """``named``: under which ``fast`` is configured."""
+
+    def __init__(self, named: str = "fast") -> None:
+        self._named = named
+
     def resolve(self, model: str) -> tuple[str, Target] | None:
         old = structs.replace(TARGET, model="old")
-        return {"fast": ("fast", TARGET), "old": ("old", old)}.get(model)
+        return {"fast": (self._named, TARGET), "old": ("old", old)}.get(model)
 
     def passthrough(self) -> Target | None:
         return None
@@ -157,6 +162,7 @@ class Made:
     def __init__(
         self, *, quote: Quote = PRICE, ledger: Ledger | None = None, exact: int = 50, usual: int | None = None,
         room: Room | None = None, gateway: Limits = NO_LIMITS, models: Limits = NO_LIMITS, providers: Limits = NO_LIMITS,
+        named: str = "fast",
     ) -> None:  # fmt: skip
         self.clock = FakeClock()
         self.store = MemoryLimitStore(self.clock, lambda: 1_795_392_000.0)
@@ -172,9 +178,9 @@ class Made:
         self.limiter = Limiter(
             shared,
             gateway=rules_of(gateway, "gateway", ""),
-            models={"fast": rules_of(models, "model", "fast")},
+            models={named: rules_of(models, "model", named)},
             providers={"local": rules_of(providers, "provider", "local")},
-            directory=Directory(),  # type: ignore[arg-type]
+            directory=Directory(named),  # type: ignore[arg-type]
             pricing=self.pricing,
             counter=self.counter,  # type: ignore[arg-type]
             meter=self._meter,

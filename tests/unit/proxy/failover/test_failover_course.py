@@ -385,12 +385,39 @@ async def test_a_fallback_stands_in_for_a_route_that_rests() -> None:
 async def test_nobody_is_left() -> None:
     world = World()
     spoil(world, A, "rate_limited", wait=12.5)
-    spoil(world, B, "credentials")
+    spoil(world, B, "rate_limited", wait=20.0)
     course = world.course(A, B)
     with pytest.raises(NoHealthyTarget) as raised:
         await course.first()
-    assert "a/m: cooling for 13 s; b/m: no_key for 60 s" in raised.value.message
+    assert "a/m: cooling for 13 s; b/m: cooling for 20 s" in raised.value.message
     assert dict(raised.value.headers)[b"retry-after"] == b"13"
+
+
+async def test_a_connection_that_died_is_renewed_once_and_counts_as_a_try() -> None:
+    world = World(retries=Retries(per_second=0.2))
+    course = world.course(A)
+    step = await course.first()
+    assert course.anew()
+    assert not course.anew(), "once"
+    step = await course.after(step, fault("dropped"))
+    assert step is not None
+    assert await course.after(step, fault("dropped")) is None
+    assert course.stopped == "attempts"
+    lone = world.course(A, attempts=1)
+    await lone.first()
+    assert lone.anew() is False, "the budget of this upstream is used up"
+
+
+async def test_where_there_is_one_try_a_renewal_is_besides_it() -> None:
+    world = World()
+    course = world.course(A, attempts=1)
+    await course.first()
+    assert course.anew()
+    late = world.course(A, attempts=3, ctx={"deadline": world.clock() + 0.01})
+    world.clock.advance(1.0)
+    with pytest.raises(DeadlineExceeded):
+        await late.first()
+    assert not late.anew()
 
 
 async def test_a_rest_that_is_over_in_a_moment_is_a_second() -> None:

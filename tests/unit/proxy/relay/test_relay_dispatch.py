@@ -489,22 +489,6 @@ async def test_a_fallbacks_own_limits_are_asked() -> None:
 # ---- what creates something -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("first", "moves"),
-    [
-        (UpstreamUnavailable("down"), True),
-        (FakeExchange(b"{}", status=429), True),
-        (UpstreamDropped("gone"), False),
-        (FakeExchange(b'{"a', UpstreamCut("cut")), False),
-    ],
-)
-async def test_what_may_have_been_created_is_not_created_again(first: FakeExchange | Exception, moves: bool) -> None:
-    run = Journey(first, FakeExchange(ANSWER), endpoint=IMAGES, request=PLAIN)
-    client = await run.go()
-    assert (client.status == 200) is moves
-    assert len(run.transports["b"].requests) == int(moves)
-
-
 async def test_a_body_that_is_streamed_through_is_there_once() -> None:
     run = Journey(FakeExchange(b'{"a":1}', status=500), good(), endpoint=IMAGES, request=PLAIN)
     run.upload = Upload()
