@@ -177,7 +177,8 @@ class EdgeMiddleware:
     async def _settle(self, ctx: RequestContext) -> None:
         """Once, after the end, and never inside the request's own task when there is anything to wait for."""
         ended = self._clock()
-        if ctx.settlers or ctx.ledger_id or self._settlement.needs_count(ctx):
+        judged = ctx.plan is not None and ctx.plan.asking.slo is not None
+        if ctx.settlers or ctx.ledger_id or judged or self._settlement.needs_count(ctx):
             work = self._settlement.settle(ctx, ended)
             if self._settlement.immediate(ctx):
                 # Runs to its end without a pause, so no cancellation can come between.

@@ -86,7 +86,10 @@ class Steering:
             )
         )
         explainer = Explainer(
-            board=board, policies=policies(scores, quality=config.routing.auto.quality), scores=scores
+            board=board,
+            policies=policies(scores, quality=config.routing.auto.quality),
+            scores=scores,
+            allows=directory.allows,
         )
         return Steered(router=router, courses=courses, explainer=explainer, board=board)
 

@@ -112,7 +112,7 @@ class Holding:
             return refusal(denial)
         known = self._quote
         if quote.output_price > known.output_price or quote.input_price > known.input_price:
-            self._quote, self._cover = quote, None
+            self._quote, self._cover = _dearer(known, quote), None
         return None
 
     def _longest(self, quote: Quote) -> int | None:

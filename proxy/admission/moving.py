@@ -44,7 +44,7 @@ class Moving:
     async def __call__(self, target: Target, model: str) -> None:
         """Holds what the try may cost. Raises ``BudgetExceeded`` or ``PriceUnknown``."""
         holding = self._holding
-        if (target.provider, target.model, model) == self._place and not self._ctx.attempts:
+        if (target.provider, target.model, model) == self._place:
             return
         quote = self._quote(target, model)
         if self._priced and not quote.known:

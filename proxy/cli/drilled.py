@@ -31,11 +31,10 @@ def run(file: str) -> None:
     from ..accounts import load_checked
     from ..server import end_with_the_launcher, serve
 
+    sys.addaudithook(loopback_only)
     end_with_the_launcher()
     serve(load_checked(file, os.environ), overrides={})
 
-
-sys.addaudithook(loopback_only)
 
 if __name__ == "__main__":
     run(sys.argv[1])

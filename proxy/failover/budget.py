@@ -40,17 +40,14 @@ class Window:
             self._wholes[at] = self._parts[at] = 0
         self._at = cell
 
-    def add(self, now: float, whole: int = 0, part: int = 0) -> None:
+    def add(self, now: float, *, whole: int = 0, part: int = 0) -> None:
         """Counts."""
-        if int(now) != self._at:
-            self.pass_to(now)
+        self.pass_to(now)
         at = self._at % SECONDS
-        if whole:
-            self._wholes[at] += whole
-            self.whole += whole
-        if part:
-            self._parts[at] += part
-            self.part += part
+        self._wholes[at] += whole
+        self._parts[at] += part
+        self.whole += whole
+        self.part += part
 
 
 class Budgets:
@@ -64,15 +61,28 @@ class Budgets:
         self._clock = clock
         self._windows: OrderedDict[str, Window] = OrderedDict()
         self._all = Window()
+        self._second = 0
+        self._begun: dict[str, int] = {}
+        """Requests of this second that are in no window yet: most seconds pass without a retry."""
 
     def requested(self, upstream: str) -> None:
         """A request begins with ``upstream``."""
-        now = self._clock()
-        self._window(upstream).add(now, 1)
-        self._all.add(now, 1)
+        second, begun = int(self._clock()), self._begun
+        if second != self._second or len(begun) >= UPSTREAMS:
+            self._count()
+            self._second = second
+        begun[upstream] = begun[upstream] + 1 if upstream in begun else 1
+
+    def _count(self) -> None:
+        """Into the windows with them."""
+        for upstream, begun in self._begun.items():
+            self._window(upstream).add(self._second, whole=begun)
+            self._all.add(self._second, whole=begun)
+        self._begun.clear()
 
     def allows(self, upstream: str, rule: Retries) -> bool:
         """May one more of its requests be tried again?"""
+        self._count()
         now, window, every = self._clock(), self._window(upstream), self._all
         window.pass_to(now)
         every.pass_to(now)

@@ -68,7 +68,7 @@ _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", re.ASCII)
 _BY_STATUS: Mapping[int, FaultKind] = {
     401: "credentials",
     402: "quota",
-    403: "model_missing",
+    403: "forbidden",
     408: "conflict",
     409: "conflict",
     413: "too_large",
@@ -244,7 +244,7 @@ def _kind(status: int, told: Told) -> FaultKind:
         return "too_large"
     if status < 500 and any(folded(word) in THEIRS for word in told.words):
         return "client"
-    if named == "model_missing" and _of_anything(told) and A_MODEL.search(told.message) is None:
+    if status < 429 and named == "model_missing" and _of_anything(told) and A_MODEL.search(told.message) is None:
         return "client"
     if status == 498:
         # Groq's is capacity, in an envelope; Cohere's a token that it does not know.
@@ -270,13 +270,13 @@ def _by_sentence(told: Told, kind: FaultKind, status: int = 400) -> FaultKind:
             return "context_length"
         if EMPTY_PURSE.search(message) is not None:
             return "quota"
-    if status in (400, 403, 422) and kind in ("client", "error_event", "model_missing"):
+    if status in (400, 403, 422) and kind in ("client", "error_event", "forbidden"):
         if CONTENT_POLICY.search(message) is not None:
             return "content_policy"
         if OTHER_PLACE.search(message) is not None:
             return "model_missing"
     if status in (401, 403) and NOT_PERMITTED.search(message) is not None:
-        return "model_missing"
+        return "forbidden"
     return _forbidden(message) if status == 403 else kind
 
 
@@ -284,7 +284,7 @@ def _forbidden(message: str) -> FaultKind:
     """A 403 whose words say nothing: whose fault it is."""
     if THEIR_OBJECT.search(message) is not None:
         return "client"
-    return "credentials" if REFUSED_KEY.search(message) is not None else "model_missing"
+    return "credentials" if REFUSED_KEY.search(message) is not None else "forbidden"
 
 
 def _named(told: Told, table: Mapping[str, FaultKind]) -> FaultKind | None:

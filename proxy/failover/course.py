@@ -21,7 +21,7 @@ from .again import Again
 from .backoff import LEAST, pause
 from .budget import Budgets
 from .hedging import Hedging, Reserved, expected_cost
-from .stopping import Stop, final, repeatable
+from .stopping import Stop, final, nothing_sent, repeatable
 
 _ELSEWHERE = Fault(kind="overloaded", detail="not_ready")
 """What the router is told where a target takes nothing now, or a second one is to start beside it."""
@@ -79,12 +79,14 @@ class Course:
 
     async def first(self) -> Step:
         """The plan's choice, or what stands in for it by now. Raises ``NoHealthyTarget``, ``DeadlineExceeded``."""
-        step = self._chosen()
-        if step is None:
-            step = self._elsewhere(_ELSEWHERE, [self._plan.chosen], own=True)
-            step = step or await self._queued() or self._elsewhere(_ELSEWHERE, self._own)
-            if step is None:
-                raise self._nobody()
+        plan = self._plan
+        chosen = plan.chosen
+        # The board is asked with all of the route, so that a target which has faults alone is left.
+        lease = self._enter(chosen) or self._spared(chosen)
+        if lease is not None:
+            step = Step(candidate=chosen, lease=lease, role="first" if chosen in plan.candidates else "fallback")
+        else:
+            step = await self._instead()
         if self._ctx.deadline and self._left() <= 0:
             step.lease.close()
             raise DeadlineExceeded("The deadline of this request passed before a target could be asked.")
@@ -95,12 +97,13 @@ class Course:
             self._with.hedging.requested(self._label, self.hedge, cost)
         return self._begun(structs.replace(step, role="first") if step.role == "failover" else step)
 
-    def _chosen(self) -> Step | None:
-        """The plan's choice. The board is asked with all of the route, so that one which has faults alone is left."""
-        chosen = self._plan.chosen
-        lease = self._enter(chosen) or self._spared(chosen)
-        role: Role = "first" if chosen in self._own else "fallback"
-        return Step(candidate=chosen, lease=lease, role=role) if lease is not None else None
+    async def _instead(self) -> Step:
+        """The plan's choice takes nothing now. Raises ``NoHealthyTarget``."""
+        step = self._elsewhere(_ELSEWHERE, [self._plan.chosen], own=True)
+        step = step or await self._queued() or self._elsewhere(_ELSEWHERE, self._own)
+        if step is None:
+            raise self._nobody()
+        return step
 
     async def _queued(self) -> Step | None:
         """A place at a full target, for those who wait; the plan's choice before others."""
@@ -136,7 +139,8 @@ class Course:
         """``step`` failed before any output. What next? ``None``: nothing more; the answer, or the error, is the client's."""
         step.lease.failed(fault)
         step.lease.close()
-        if fault.kind == "limited_here":
+        unasked = nothing_sent(fault)
+        if unasked:
             self._made -= 1
         elif self.hedge is not None and (fault.action.counts or fault.action.cools):
             self._with.hedging.failed(self._label)
@@ -149,7 +153,7 @@ class Course:
             found = self._elsewhere(fault, self._tried, own=True) or self._other_key(step, fault)
             found = found or self._elsewhere(fault, self._tried) or await self._once_more(fault)
             stop = self.stopped
-        if found is not None and fault.kind != "limited_here" and not self._take(found):
+        if found is not None and not unasked and not self._take(found):
             stop, found = "budget", None
         if found is None:
             self.stopped = stop or "nothing_left"
@@ -180,7 +184,7 @@ class Course:
         if self._left() < LEAST:
             return "deadline"
         surroundings = self._with
-        if fault.kind != "limited_here" and not surroundings.budgets.allows(self._charged, surroundings.retries):
+        if not nothing_sent(fault) and not surroundings.budgets.allows(self._charged, surroundings.retries):
             return "budget"
         return ""
 

@@ -28,6 +28,7 @@ NOTHING_CREATED: frozenset[FaultKind] = frozenset(
         "credentials",
         "quota",
         "model_missing",
+        "forbidden",
         "too_large",
         "context_length",
         "content_policy",
@@ -40,6 +41,11 @@ def final(fault: Fault) -> bool:
     """Is nothing to be tried after such a fault?"""
     action = fault.action
     return not (action.again or action.elsewhere or action.named)
+
+
+def nothing_sent(fault: Fault) -> bool:
+    """Was the target not asked at all, for a limit of ours or because it has no such operation? What follows is no second try."""
+    return fault.kind == "limited_here" or (fault.kind == "model_missing" and not fault.status)
 
 
 def repeatable(ctx: RequestContext, fault: Fault) -> bool:

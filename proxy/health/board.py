@@ -5,7 +5,7 @@ that twenty candidates cost twenty look-ups.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from random import Random
 
 from ..policy.routes import Breaker as Settings
@@ -17,7 +17,7 @@ from .keys import choose, least_bad
 from .lease import Lease
 from .register import Register
 from .room import Room
-from .standing import back_in, shown, state_of
+from .standing import back_in, shown, state_of, states
 from .verdicts import Verdicts
 
 LIMIT = 4096
@@ -79,7 +79,7 @@ class HealthBoard:
         faults or guessed rest are over first is left, and ``enter`` lets it through; never one that its provider asked to leave alone,
         whose keys are all spent, or that is full."""
         register = self._register
-        if register.diary.lines and len(candidates) > 1:
+        if len(candidates) > 1:
             register.diary.read()
         if not (register.blocked or register.full or register.spent):
             return candidates
@@ -141,7 +141,7 @@ class HealthBoard:
         if not capacity or cell.taken < capacity:
             return True
         room = cell.room
-        if candidate.queue <= 0 or (room is not None and room.waiting >= candidate.queue_size):
+        if candidate.queue <= 0 or (room is not None and not room.admits(tenant, candidate.queue_size)):
             return False
         if room is None:
             room = cell.room = Room()
@@ -212,6 +212,11 @@ class HealthBoard:
         """Everything that is known, for the operator: as many as there are targets, by name."""
         self._register.diary.read()
         return shown(self._register, self._now())
+
+    def states(self) -> Iterator[tuple[str, str, State]]:
+        """(provider, model, state) of each, in no order."""
+        self._register.diary.read()
+        return states(self._register, self._now())
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 

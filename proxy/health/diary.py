@@ -6,47 +6,46 @@ What it comes to is worked out many lines at a time, which costs a fraction of w
 from typing import Protocol
 
 from ..errors import RawHeaders
+from .keys import Pair
 
 PAGE = 64
-"""Lines that are written at most before somebody reads them."""
+"""Lines of each kind that wait to be read, about."""
 
 
 class Writer(Protocol):
     """A try. ``now``: when it was written, in monotonic seconds."""
 
-    def learn(self, headers: RawHeaders, now: float) -> None:
-        """An answer's head came."""
+    pair: Pair
+
+    def learn(self, headers: RawHeaders, now: float) -> bool:
+        """An answer's head came. Does it say anything?"""
 
     def succeed(self, seconds: float, now: float) -> None:
         """The first output came, after ``seconds``."""
 
 
 class Diary:
-    """Lines in the order in which they were written. Whoever notes bad news, or asks how things stand, reads them first."""
+    """``heads`` and ``outputs`` in the order in which they were written: who, what, and when.
 
-    __slots__ = ("lines",)
+    Whoever notes bad news, or asks how things stand, reads them first; so does a try that ends when the page is full.
+    """
+
+    __slots__ = ("heads", "outputs")
 
     def __init__(self) -> None:
-        self.lines: list[tuple[Writer, RawHeaders | None, float, float]] = []
-
-    def answered(self, writer: Writer, headers: RawHeaders, now: float) -> None:
-        """One line."""
-        self.lines.append((writer, headers, 0.0, now))
-        if len(self.lines) >= PAGE:
-            self.read()
-
-    def began(self, writer: Writer, seconds: float, now: float) -> None:
-        """One line."""
-        self.lines.append((writer, None, seconds, now))
-        if len(self.lines) >= PAGE:
-            self.read()
+        self.heads: list[tuple[Writer, RawHeaders, float]] = []
+        self.outputs: list[tuple[Writer, float, float]] = []
 
     def read(self) -> None:
         """What was written is known now."""
-        if self.lines:
-            lines, self.lines = self.lines, []
-            for writer, headers, seconds, now in lines:
-                if headers is not None:
-                    writer.learn(headers, now)
-                else:
-                    writer.succeed(seconds, now)
+        if self.heads:
+            heads, self.heads = self.heads, []
+            known: set[Pair] = set()
+            # What a provider said last of a key makes nothing of what it said before.
+            for writer, headers, now in reversed(heads):
+                if writer.pair not in known and writer.learn(headers, now):
+                    known.add(writer.pair)
+        if self.outputs:
+            outputs, self.outputs = self.outputs, []
+            for writer, seconds, now in outputs:
+                writer.succeed(seconds, now)

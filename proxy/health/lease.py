@@ -4,6 +4,7 @@ from ..errors import RawHeaders
 from ..policy.faults import Fault
 from .allowance import allowance, glance
 from .cells import Cell
+from .diary import PAGE
 from .keys import Pair
 from .register import Register
 from .verdicts import Verdicts
@@ -13,7 +14,7 @@ class Lease:
     """See ``protocols.Lease``. Made by the board, which has taken the place for it; ``close`` gives it back."""
 
     __slots__ = (
-        "_cell", "_closed", "_failed", "_pair", "_probe", "_proving", "_register", "_turn", "_turns", "_verdicts", "_won", "key",
+        "_cell", "_closed", "_failed", "_probe", "_proving", "_register", "_turn", "_turns", "_verdicts", "_won", "key", "pair",
     )  # fmt: skip
 
     def __init__(
@@ -22,7 +23,7 @@ class Lease:
         self._register = register
         self._verdicts = verdicts
         self._cell = cell
-        self._pair = pair
+        self.pair = pair
         self._probe = probe
         self._proving = proving
         """Of a try that shows whether a key that rested may be used: when another one may begin; else 0."""
@@ -35,41 +36,42 @@ class Lease:
 
     def answered(self, status: int, headers: RawHeaders) -> None:
         """An answer's head came: what the provider says of its own limits is learnt, and that it took the key."""
-        pair, cell, register = self._pair, self._cell, self._register
+        pair, cell, register = self.pair, self._cell, self._register
         if cell.account.forwards or not register.heeds:
             return
         # How long a 429 lasts its own fault says: a retry-after goes before any reset.
         if status != 429:
-            register.diary.answered(self, headers, register.now())
+            register.diary.heads.append((self, headers, register.now()))
         if status < 400 and (pair.rest.until or pair.key.rest.until):
             self._verdicts.well(cell, pair, self._turns, register.now())
 
-    def learn(self, headers: RawHeaders, now: float) -> None:
+    def learn(self, headers: RawHeaders, now: float) -> bool:
         """See ``diary.Writer``."""
-        pair, cell = self._pair, self._cell
+        pair, cell = self.pair, self._cell
         told = glance(headers)
         if told == "plenty" and len(cell.pairs) == 1 and not pair.out_until:
             # It is no question which key is next, nor whether: nobody needs to know how much it is.
             pair.hear(headers, now)
-        elif told != "nothing":
-            said = allowance(headers)
-            if said is not None and pair.learn(said, now):
-                self._register.refresh(cell, now)
+            return True
+        said = allowance(headers) if told != "nothing" else None
+        if said is not None and pair.learn(said, now):
+            self._register.refresh(cell, now)
+        return said is not None
 
     def first_output(self, seconds: float) -> None:
         """The first real output came. It counts as a success, once."""
         if self._won or self._failed:
             return
         self._won = True
-        pair, register = self._pair, self._register
-        register.diary.began(self, seconds, register.now())
+        pair, register = self.pair, self._register
+        register.diary.outputs.append((self, seconds, register.now()))
         if self._cell.breaker.until or pair.rest.until or pair.key.rest.until:
             # Others wait to hear of it.
             register.diary.read()
 
     def succeed(self, seconds: float, now: float) -> None:
         """See ``diary.Writer``."""
-        pair, cell = self._pair, self._cell
+        pair, cell = self.pair, self._cell
         cell.latency.note(seconds, now)
         if cell.breaker.succeeded(self._turn, now):
             self._verdicts.closed(cell, now)
@@ -88,7 +90,7 @@ class Lease:
             if cell.breaker.faulted(self._turn, self._probe, now):
                 self._verdicts.opened(cell, fault.kind, now)
         elif action.cools and not cell.account.forwards:
-            self._verdicts.refused(cell, self._pair, fault, self._register.now())
+            self._verdicts.refused(cell, self.pair, fault, self._register.now())
 
     def _of_the_request(self, fault: Fault) -> bool:
         """Is it what was asked for that is missing: an operation that the provider does not have, or a path without a model?"""
@@ -99,10 +101,12 @@ class Lease:
         if self._closed:
             return
         self._closed = True
-        cell = self._cell
+        cell, diary = self._cell, self._register.diary
         cell.inflight -= 1
+        if len(diary.heads) >= PAGE or len(diary.outputs) >= PAGE:
+            diary.read()
         if self._probe or self._proving:
-            self._verdicts.unproved(cell, self._pair, self._probe, self._proving, self._register.now())
+            self._verdicts.unproved(cell, self.pair, self._probe, self._proving, self._register.now())
         if cell.capacity:
             if cell.room is not None and cell.taken < cell.capacity:
                 cell.room.wake()

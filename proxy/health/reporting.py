@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ..protocols import Clock
 from .board import HealthBoard
-from .changes import STATES, Change, TargetHealth
+from .changes import STATES, Change, State
 
 _log = logging.getLogger("tollway.health")
 
@@ -44,7 +44,7 @@ class Reporter:
 
     def measure(self) -> None:
         """Sets the gauges."""
-        self._metrics.targets_stand(map(_state, self._board.shown()), self._board.waiting)
+        self._metrics.targets_stand(map(_numbered, self._board.states()), self._board.waiting)
 
     def _heed(self, change: Change) -> None:
         if change.kind == "opened":
@@ -83,5 +83,6 @@ def said(change: Change) -> str:
     return f"{key} is used again"
 
 
-def _state(target: TargetHealth) -> tuple[str, str, int]:
-    return target.provider, target.model, STATES.index(target.state)
+def _numbered(target: tuple[str, str, State]) -> tuple[str, str, int]:
+    provider, model, state = target
+    return provider, model, STATES.index(state)

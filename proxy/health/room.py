@@ -1,7 +1,7 @@
 """The waiting room of a target that is full: each waits a bounded time for a place, tenants in turn.
 
-Within a tenant whoever came first is first, and a full room turns the newcomer away: nobody waits longer than ``queue`` anyway, so no
-stale request stands before a fresh one.
+Within a tenant whoever came first is first, and a full room turns the newcomer away, or the newest of a tenant who has more there:
+nobody waits longer than ``queue`` anyway, so no stale request stands before a fresh one.
 """
 
 import asyncio
@@ -22,6 +22,18 @@ class Room:
     def empty(self) -> bool:
         """Does nobody wait, and is nothing promised?"""
         return not self.waiting and not self.promised
+
+    def admits(self, tenant: str, size: int) -> bool:
+        """May one more of ``tenant`` wait where ``size`` may? In a full room the newest of whoever has most there gives way to one who has
+        fewer, so that nobody keeps others out by waiting often."""
+        if self.waiting < size:
+            return True
+        lines = {name: [turn for turn in line if not turn.done()] for name, line in self._tenants.items()}
+        most = max(lines.values(), key=len, default=[])
+        if len(most) <= len(lines.get(tenant, ())) + 1:
+            return False
+        most[-1].set_result(False)
+        return True
 
     async def wait(self, tenant: str, seconds: float) -> bool:
         """Until there is a place: True, and it is to be taken at once. False: the time is over."""

@@ -134,15 +134,19 @@ class Verdicts:
             rest = cell.pairs[change.key].rest
         else:
             rest = register.account(change.provider).keys[change.key].rest
+        before = rest.until, rest.probe_until
         if change.kind == "rested":
             seconds = min(max(self._later(change.seconds), 0.0), LONGEST_ASKED)
             rest.begin(now, seconds, asked=change.asked, reason=change.reason)
         elif change.kind == "freed" and rest.until:
             rest.end(now)
-        elif change.kind == "probing" and rest.until:
+        elif change.kind == "probing" and rest.until and rest.probe_until <= now:
             rest.probe(now)
         elif change.kind == "unproved":
             rest.probe_until = 0.0
+        if before == (rest.until, rest.probe_until):
+            # All of a provider's targets would be looked at for nothing, as often as anybody likes to say it.
+            return
         if cell is not None:
             register.refresh(cell, now)
         else:

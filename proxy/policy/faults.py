@@ -25,6 +25,7 @@ FaultKind = Literal[
     "cut",
     "slow",
     "model_missing",
+    "forbidden",
     "too_large",
     "context_length",
     "content_policy",
@@ -60,7 +61,7 @@ ACTIONS: Mapping[FaultKind, Action] = {
     "rate_limited": Action(when="429.", again=True, cools="key_model"),
     "overloaded": Action(when="503 or 529, or an error that says so.", again=True, counts=True),
     "server_error": Action(when="Any other 5xx.", again=True, counts=True),
-    "credentials": Action(when="401 or 403: our key was refused.", cools="key"),
+    "credentials": Action(when="401, or a 403 that speaks of our key: it was refused.", cools="key"),
     "quota": Action(when="402, or a 429 that says the account's money is used up.", cools="key"),
     "error_event": Action(
         when="An error inside a 200, or as an event before any output.", again=True, counts=True, billed=True
@@ -69,6 +70,7 @@ ACTIONS: Mapping[FaultKind, Action] = {
     "cut": Action(when="The answer broke off before any output.", again=True, counts=True, billed=True),
     "slow": Action(when="The stream began more slowly than slow_stream allows.", billed=True),
     "model_missing": Action(when="404 for a model that the configuration names.", counts=True),
+    "forbidden": Action(when="Any other 403: not permitted there, whoever's fault that is."),
     "too_large": Action(when="429 or 413 because this one request is too large for the account."),
     "context_length": Action(when="The prompt is too long for the model.", elsewhere=False, named="context_length"),
     "content_policy": Action(when="The provider will not answer this prompt.", elsewhere=False, named="content_policy"),

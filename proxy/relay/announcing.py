@@ -44,7 +44,7 @@ def own_headers(
         headers.append((b"x-tollway-dropped", _list_text(ctx.dropped)))
     if ctx.rewritten:
         headers.append((b"x-tollway-rewritten", _list_text(ctx.rewritten)))
-    names = [name for name, _ in upstream]
+    names = dict(upstream)
     if b"x-request-id" not in names:
         headers.append((b"x-request-id", raw_id))
     if ctx.request.stream and b"x-accel-buffering" not in names:
@@ -53,15 +53,23 @@ def own_headers(
         headers.append((b"connection", b"close"))
     if settings.gateway_headers:
         headers += way_headers(ctx)
-        met = slo_header(ctx, now, charge)
-        if met is not None:
-            headers.append((b"x-tollway-slo", met))
-        waited = sum([seconds for name, seconds in ctx.timings if name in PAUSED])
-        headers.append((b"x-tollway-overhead-ms", b"%.3f" % max(0.0, (now - ctx.started - waited) * 1000)))
+        if ctx.plan is not None and ctx.plan.asking.slo is not None:
+            met = slo_header(ctx, now, charge)
+            if met is not None:
+                headers.append((b"x-tollway-slo", met))
+        headers.append((b"x-tollway-overhead-ms", b"%.3f" % max(0.0, (now - ctx.started - _waited(ctx)) * 1000)))
     if settings.server_timing:
         marks = b", ".join([b"%s;dur=%.3f" % (name.encode(), seconds * 1000) for name, seconds in ctx.timings])
         headers.append((b"server-timing", marks))
     return headers
+
+
+def _waited(ctx: RequestContext) -> float:
+    """Seconds of a request that are no overhead."""
+    if len(ctx.attempts) == 1:
+        # Each part is there once.
+        return dict(ctx.timings).get("upstream", 0.0)
+    return sum([seconds for name, seconds in ctx.timings if name in PAUSED])
 
 
 def way_headers(ctx: RequestContext) -> Sequence[tuple[bytes, bytes]]:

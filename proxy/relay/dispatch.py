@@ -36,6 +36,7 @@ class Dispatch:
         watchdog.paused = True
         step: Step | None = await course.first()
         shown: Opening | None = None
+        several = False
         while step is not None:
             self._left -= 1
             ctx.target = step.candidate.target
@@ -54,19 +55,23 @@ class Dispatch:
             if opening.attempt is None:
                 self._left += 1
             if shown is None or opening.attempt is not None:
+                if shown is not None:
+                    shown.forget()
                 shown = opening
             if fault is None:
                 break
             watchdog.paused = True
             step = await course.after(opening.step, fault)
             if step is not None:
+                several = True
                 shown.leave()
                 await self._pause(step)
         assert shown is not None
         if relay.unsent and ctx.attempts:
             ctx.attempts[-1:-1] = relay.unsent
             relay.unsent.clear()
-        shown.adopt()
+        if several or course.hedge is not None or shown.attempt is None:
+            shown.adopt()
         return shown
 
     async def continued(self, opening: Opening) -> Opening | None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from ..errors import UpstreamCut, UpstreamInvalid
 from ..policy.faults import Fault
 from ..protocols import Exchange
-from ..wire.headers import value_of
 from .held import HeldStream
 from .inflate import Inflater
 
@@ -21,7 +20,7 @@ class EventStream(HeldStream):
 
     def __init__(self, opening: "Opening", exchange: Exchange) -> None:
         super().__init__(opening, exchange, opening.relay.ctx.endpoint.dialect if exchange.status < 300 else "opaque")
-        self._inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
+        self._inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
 
     async def read(self) -> None:
         """Whatever one socket read brought."""

@@ -4,7 +4,7 @@ Granian 2.8 aborts the worker on a status outside 100-999 and puts a body of any
 are made impossible here, whatever a link or an upstream does.
 """
 
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Sequence
 
 from ..context import Message, RequestContext, Send
 from ..errors import UpstreamInvalid
@@ -84,18 +84,14 @@ class ResponseGuard:
         headers: list[tuple[bytes, bytes]] = message["headers"]
         check_response(headers)
         self._ctx.status = status
-        length, event_stream = None, False
-        for name, value in headers:
-            if name == b"content-length":
-                if not value.isdigit() or length not in (None, value):
-                    raise UpstreamInvalid("The provider's answer contradicts itself.", detail="content-length headers")
-                length = value
-            elif name == b"content-type":
-                event_stream = value.startswith(b"text/event-stream")
+        by_name = dict(headers)
+        length = by_name.get(b"content-length")
+        if length is not None and not (length.isdigit() and (len(by_name) == len(headers) or _agreed(headers, length))):
+            raise UpstreamInvalid("The provider's answer contradicts itself.", detail="content-length headers")
         self._bodiless = status in _BODILESS or self._method == "HEAD"
         self._left = int(length) if length is not None and not self._bodiless else None
         self._head = message
-        if event_stream:
+        if by_name.get(b"content-type", b"").startswith(b"text/event-stream"):
             self._head = None
             self._ctx.response_started = True
             self._open = self._left is None and not self._bodiless
@@ -121,3 +117,8 @@ class ResponseGuard:
         self._ctx.response_started = True
         await self._send(head)
         await self._send({"type": "http.response.body", "body": b"" if bodiless else body, "more_body": more})
+
+
+def _agreed(headers: Sequence[tuple[bytes, bytes]], length: bytes) -> bool:
+    """Do all of the lengths that are given say the same?"""
+    return all(value == length for name, value in headers if name == b"content-length")

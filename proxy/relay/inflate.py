@@ -43,6 +43,10 @@ class Inflater:
             return None
         return cls(encoding.strip().lower())
 
+    def limit(self, most: int) -> None:
+        """Looks at no more than ``most`` decompressed bytes in all. Before the first are fed."""
+        self._left = min(self._left, most)
+
     def feed(self, data: bytes) -> bytes:
         """What ``data`` adds, decompressed; nothing once blind."""
         if self.blind or not data or self._decompress is None:

@@ -5,10 +5,10 @@ known whether another try follows.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from ..context import Attempt
+from ..context import Attempt, Role
 from ..errors import (
     EndpointUnsupported,
     RateLimited,
@@ -26,7 +26,7 @@ from ..failover.classify import of_answer, of_error
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
 from ..protocols import Exchange, Meter, Step, UpstreamRequest
-from ..wire.headers import TIME_LEFT, check_response, value_of
+from ..wire.headers import TIME_LEFT, check_response
 from ..wire.stream import Withholder
 from ..wire.usage import Usage
 from .announcing import request_id_in
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from .relay import Relay
 
 
+NO_HEAD: Mapping[bytes, bytes] = {}
+
+
 class Pulse(Protocol):
     """Whoever times a try: the request's watchdog, or in a race a timer of its own. Written by the try; loop seconds."""
 
@@ -55,17 +58,17 @@ class Opening(Tally):
 
     __slots__ = (
         "_begun",
-        "_dropped",
         "_headed",
         "_late",
         "_lease",
         "_make_meter",
+        "_noted",
         "_over",
-        "_rewritten",
         "_settled",
         "error",
         "exchange",
         "fault",
+        "head",
         "provider",
         "pulse",
         "request",
@@ -85,6 +88,8 @@ class Opening(Tally):
         self.target = target
         self.provider, self.transport = relay.providers[account_of(target.provider, step.lease.key)]
         self.exchange: Exchange | None = None
+        self.head: Mapping[bytes, bytes] = NO_HEAD
+        """Names of the answer's headers to their (first) values."""
         self.error: TollwayError | None = None
         """What the client is told of it, unless there is an answer."""
         self.fault: Fault | None = None
@@ -92,8 +97,8 @@ class Opening(Tally):
         self.withholder: Withholder | Part | None = None
         self.request: UpstreamRequest | None = None
         self._make_meter: Callable[[RawHeaders], Meter | None] | None = None
-        self._dropped: list[str] = []
-        self._rewritten: list[str] = []
+        self._noted: tuple[list[str], list[str]] = ([], [])
+        """Fields of the request that do not travel to this target, and those that travel changed."""
         self._lease = step.lease
         self._headed = 0.0
         self._begun = self._over = self._settled = False
@@ -110,13 +115,13 @@ class Opening(Tally):
         """
         done = False
         try:
-            await self._send()
-            if hold and self.exchange is not None:
-                check_response(self.exchange.headers)
-            if hold and self.relay.ctx.answers and self.exchange is not None:
-                # What is read is rebuilt, perhaps: those who look at the answer later see it as it came.
-                self.exchange = Kept(self.exchange)
-            self.answer = self._form(hold=hold)
+            exchange = self.exchange = self._headed_by(await self._send())
+            if hold:
+                check_response(exchange.headers)
+                if self.relay.ctx.answers:
+                    # What is read is rebuilt, perhaps: those who look at the answer later see it as it came.
+                    exchange = self.exchange = Kept(exchange)
+            self.answer = self._form(exchange, hold=hold)
             if hold:
                 self.fault = await self.answer.probe(slow)
             done = True
@@ -152,7 +157,7 @@ class Opening(Tally):
                 self.abandon()
                 raise error
             attempt.error = attempt.error or type(error).__name__
-            self.fault = of_error(error, now=relay.wall())
+            self.fault = self._fault_in(error)
         else:
             # What the first target cannot be given is wrong with the request; what only another cannot, with that other.
             if not isinstance(error, RateLimited | EndpointUnsupported) and not relay.ctx.attempts:
@@ -162,6 +167,13 @@ class Opening(Tally):
         # Its traceback would keep every frame below for as long as this try is kept.
         self.error = error.with_traceback(None)
         self.abort()
+
+    def _fault_in(self, error: TollwayError) -> Fault:
+        """A limit that the client itself has set says nothing of the target: such a try is slow for it, and nothing counts."""
+        fault = of_error(error, now=self.relay.wall())
+        if fault.kind == "timeout" and self.exchange is None and self.relay.ctx.controls.first_byte is not None:
+            return Fault(kind="slow", detail="first_byte_timeout")
+        return fault
 
     def _unsent(self, error: TollwayError) -> None:
         """Nothing was sent: the target cannot take such a request, or limits of ours forbid it."""
@@ -180,33 +192,35 @@ class Opening(Tally):
             )
         )
 
-    async def _send(self) -> None:
-        """Prepares, asks for admission, sends; returns at the head."""
-        relay, target = self.relay, self.target
-        ctx = relay.ctx
-        self._prepare()
-        await relay.admission.attempt(ctx, target, self.step.candidate.model)
-        try:
-            exchange = await self._try(fresh=False)
-        except UpstreamDropped as error:
-            exchange = await self._again_anew(error)
-        status = exchange.status
-        self._lease.answered(status, exchange.headers)
-        if self._make_meter is not None and status < 300:
-            meter = self._make_meter(exchange.headers)
-            if meter is not None:
-                self.exchange = self.meter = MeteredExchange(exchange, meter)
-        if not 200 <= status <= 599:
-            raise UpstreamInvalid("The provider answered with a status that is not HTTP's.", detail=f"status {status}")
-        if status == 407:
-            raise UpstreamUnavailable(
-                f"The proxy in front of provider {target.provider!r} wants credentials; check the provider's proxy."
-            )
+    async def _send(self) -> Exchange:
+        """Prepares, asks for admission, sends; returns at the head.
 
-    def _prepare(self) -> None:
+        A connection that died unanswered is tried once more on a new one where that creates nothing.
+        """
+        relay, target, fresh = self.relay, self.target, False
+        request = self._prepared()
+        await relay.admission.attempt(relay.ctx, target, self.step.candidate.model)
+        while True:
+            attempt = self._begin("retry" if fresh else self.step.role)
+            try:
+                return await self.transport.send(request, target.limits, fresh=fresh)
+            except Exception as error:
+                attempt.error = type(error).__name__
+                if fresh or not isinstance(error, UpstreamDropped) or not self._renewed(request):
+                    raise
+                attempt.maybe_billed, attempt.fault, attempt.ended = True, of_error(error), relay.clock()
+                fresh = True
+
+    def _renewed(self, request: UpstreamRequest) -> bool:
+        """May it be sent once more on a new connection?"""
         relay = self.relay
-        ctx, (dropped, rewritten) = relay.ctx, relay.notes
-        if len(ctx.dropped) > dropped or len(ctx.rewritten) > rewritten:
+        return relay.ctx.endpoint.replay and isinstance(request.body, bytes) and relay.course.anew()
+
+    def _prepared(self) -> UpstreamRequest:
+        relay = self.relay
+        ctx = relay.ctx
+        if ctx.dropped or ctx.rewritten:
+            dropped, rewritten = relay.notes
             del ctx.dropped[dropped:], ctx.rewritten[rewritten:]
         if relay.wants_usage:
             self.withholder = Withholder()
@@ -219,24 +233,15 @@ class Opening(Tally):
         if TIME_LEFT in ctx.headers:
             request = with_time_left(request, ctx, relay.clock())
         self.request = request
-        if len(ctx.dropped) > dropped or len(ctx.rewritten) > rewritten:
-            self._dropped, self._rewritten = ctx.dropped[dropped:], ctx.rewritten[rewritten:]
+        if ctx.dropped or ctx.rewritten:
+            dropped, rewritten = relay.notes
+            self._noted = ctx.dropped[dropped:], ctx.rewritten[rewritten:]
+        return request
 
-    async def _again_anew(self, error: UpstreamDropped) -> Exchange:
-        """A connection that died unanswered is tried once more on a new one where that creates nothing."""
-        first, request = self.attempt, self.request
-        assert first is not None
-        assert request is not None
-        replays = self.relay.ctx.endpoint.replay and isinstance(request.body, bytes)
-        if not replays or not self.relay.course.anew():
-            raise error
-        first.maybe_billed, first.fault, first.ended = True, of_error(error), self.relay.clock()
-        return await self._try(fresh=True)
-
-    async def _try(self, *, fresh: bool) -> Exchange:
-        relay, target, request = self.relay, self.target, self.request
-        assert request is not None
-        ctx, clock = relay.ctx, relay.clock
+    def _begin(self, role: Role) -> Attempt:
+        """The request is about to be sent."""
+        relay, target = self.relay, self.target
+        ctx = relay.ctx
         if ctx.on_dispatch is not None:
             ctx.on_dispatch()
         if relay.unsent:
@@ -245,35 +250,46 @@ class Opening(Tally):
         attempt = self.attempt = Attempt(
             provider=target.provider,
             model=target.model,
-            started=clock(),
+            started=relay.clock(),
             key=self._lease.key,
-            role="retry" if fresh else self.step.role,
+            role=role,
             public=self.step.candidate.model,
         )
         ctx.attempts.append(attempt)
-        try:
-            exchange = self.exchange = await self.transport.send(request, target.limits, fresh=fresh)
-        except Exception as error:
-            attempt.error = type(error).__name__
-            raise
-        attempt.status = exchange.status
+        return attempt
+
+    def _headed_by(self, exchange: Exchange) -> Exchange:
+        """The head is there: what it says is noted. The answer, perhaps with what looks at it. Raises ``UpstreamError``."""
+        relay, attempt, pulse, status = self.relay, self.attempt, self.pulse, exchange.status
+        assert attempt is not None
+        self.exchange = exchange
+        ctx, attempt.status = relay.ctx, status
         if ctx.ledger_id:
             attempt.upstream_id = request_id_in(exchange.headers)
-        pulse = self.pulse
         pulse.answered = True
         pulse.touched = asyncio.get_running_loop().time()
-        self._headed = clock()
-        ctx.timings.append(("upstream", self._headed - attempt.started))
+        headed = self._headed = relay.clock()
+        ctx.timings.append(("upstream", headed - attempt.started))
+        self._lease.answered(status, exchange.headers)
+        if self._make_meter is not None and status < 300:
+            meter = self._make_meter(exchange.headers)
+            if meter is not None:
+                exchange = self.exchange = self.meter = MeteredExchange(exchange, meter)
+        if not 200 <= status <= 599:
+            raise UpstreamInvalid("The provider answered with a status that is not HTTP's.", detail=f"status {status}")
+        if status == 407:
+            raise UpstreamUnavailable(
+                f"The proxy in front of provider {self.target.provider!r} wants credentials; check the provider's proxy."
+            )
         return exchange
 
-    def _form(self, *, hold: bool) -> Answer:
+    def _form(self, exchange: Exchange, *, hold: bool) -> Answer:
         """How this answer is read and passed on."""
-        exchange, translation = self.exchange, self.translation
-        assert exchange is not None
-        status = exchange.status
+        translation, status = self.translation, exchange.status
+        head = self.head = dict(reversed(exchange.headers))
         if translation is not None and status >= 300:
             return TranslatedError(self, exchange, translation)
-        kind = (value_of(exchange.headers, b"content-type") or b"").lower()
+        kind = head.get(b"content-type", b"").lower()
         if translation is not None:
             if self.relay.ctx.request.stream and not kind.startswith(b"application/json"):
                 return TranslatedStream(self, exchange, translation)
@@ -324,7 +340,7 @@ class Opening(Tally):
         for look in self.relay.ctx.answers:
             exchange = await look(request, exchange, self._again)
         self.exchange = exchange
-        self.answer = self._form(hold=False)
+        self.answer = self._form(exchange, hold=False)
 
     async def _again(self, request: UpstreamRequest) -> Exchange:
         return await self.transport.send(request, self.target.limits)
@@ -333,7 +349,7 @@ class Opening(Tally):
         """What an ending says about the target. A client that left, a limit of ours or a deadline says nothing."""
         if isinstance(error, asyncio.CancelledError):
             interruption = self.relay.ctx.interruption
-            return of_error(interruption) if isinstance(interruption, UpstreamTimeout) else None
+            return self._fault_in(interruption) if isinstance(interruption, UpstreamTimeout) else None
         if self.answer is not None and self.answer.fault is not None:
             return self.answer.fault
         return of_error(error, now=self.relay.wall()) if isinstance(error, UpstreamError) else None
@@ -342,7 +358,8 @@ class Opening(Tally):
         exchange = self.exchange
         assert exchange is not None
         if exchange.status < 400:
-            self.begun()
+            if not self._begun:
+                self.begun()
             return None
         return of_answer(exchange.status, exchange.headers, b"", now=self.relay.wall())
 
@@ -350,10 +367,7 @@ class Opening(Tally):
         """This is the try whose answer the client gets: the context says so."""
         ctx, attempt, (dropped, rewritten) = self.relay.ctx, self.attempt, self.relay.notes
         ctx.target = self.target
-        if self._dropped or len(ctx.dropped) > dropped:
-            ctx.dropped[dropped:] = self._dropped
-        if self._rewritten or len(ctx.rewritten) > rewritten:
-            ctx.rewritten[rewritten:] = self._rewritten
+        ctx.dropped[dropped:], ctx.rewritten[rewritten:] = self._noted
         if attempt is not None and ctx.attempts[-1] is not attempt:
             ctx.attempts.remove(attempt)
             ctx.attempts.append(attempt)
@@ -380,6 +394,11 @@ class Opening(Tally):
             attempt.maybe_billed = True
             attempt.usage = Usage(input=self.relay.ctx.estimate.likely, output=output)
         self.abandon()
+        self.forget()
+
+    def forget(self) -> None:
+        """Its answer is nobody's: no cycle keeps the request, and its body, until the collector runs."""
+        self.answer = None
 
     def abandon(self) -> None:
         """Ends the try, without a word about the target unless the request ends because of it."""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from ..context import RequestContext
 from ..errors import UpstreamCut, UpstreamInvalid
 from ..failover.classify import of_answer, of_success
+from ..failover.told import LARGEST
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
 from ..protocols import Exchange
-from ..wire.headers import value_of
 from ..wire.reply import text_of
 from ..wire.stream import TEXT_LIMIT, StreamDecoder
 from ..wire.usage import NO_USAGE, excessive, reported_in, visible_output
@@ -25,6 +25,12 @@ HOLD = 1024 * 1024
 
 GENERATED = ("chat", "completions", "responses", "messages")
 """Dialects whose answers are text that can be counted."""
+
+ERROR_PATIENCE = 2.0
+"""Seconds that the body of an error answer may take; then its status, and what has come, tell what to do."""
+
+ERROR_HOLD = 64 * 1024
+"""Bytes of it that are waited for: all that tells one fault from another."""
 
 BYTES_PER_TOKEN = 12
 """Of a whole JSON answer: an answer has hardly fewer tokens than that, which is all that a doubt needs."""
@@ -45,9 +51,16 @@ class PlainAnswer:
 
     async def probe(self, slow: SlowStream | None) -> Fault | None:
         """Reads it, and says what is wrong with it. Raises ``UpstreamError``."""
-        exchange = self._exchange
-        data = await exchange.read()
-        self.data = data = data if exchange.ended else await self._rest(data)
+        exchange, parts = self._exchange, list[bytes]()
+        if exchange.status < 400:
+            await self._read(parts, HOLD)
+        else:
+            try:
+                async with asyncio.timeout(ERROR_PATIENCE):
+                    await self._read(parts, ERROR_HOLD)
+            except TimeoutError:
+                pass
+        self.data = data = parts[0] if len(parts) == 1 else b"".join(parts)
         return self._judge(data)
 
     async def deliver(self) -> None:
@@ -61,31 +74,38 @@ class PlainAnswer:
         if data is None:
             self.fault = await self.probe(None)
             data = self.data or b""
-        if exchange.ended:
+        whole = exchange.ended
+        if whole:
             read_reply(relay.ctx, self._plain, exchange.status)
         if relay.beating is not None:
             await relay.beating
             raise no_stream(exchange)
         await relay.start(exchange, event_stream=False)
         opening.begun()
-        if exchange.ended:
+        if whole:
             await relay.send({"type": "http.response.body", "body": data, "more_body": False})
         else:
             await pump_large(opening, exchange, data)
 
-    async def _rest(self, data: bytes) -> bytes:
-        exchange, pulse, now = self._exchange, self._opening.pulse, asyncio.get_running_loop().time
-        parts, size = [data], len(data)
-        while not exchange.ended and size <= HOLD:
+    async def _read(self, parts: list[bytes], most: int) -> None:
+        """The body into ``parts``, up to its end or about ``most`` bytes."""
+        exchange = self._exchange
+        parts.append(await exchange.read())
+        if exchange.ended:
+            return
+        pulse, now, size = self._opening.pulse, asyncio.get_running_loop().time, len(parts[0])
+        while not exchange.ended and size <= most:
             data = await exchange.read()
             parts.append(data)
             size += len(data)
             pulse.touched = now()
-        return b"".join(parts)
 
     def _judge(self, data: bytes) -> Fault | None:
         exchange, relay = self._exchange, self._opening.relay
-        inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
+        inflater = Inflater.for_encoding(self._opening.head.get(b"content-encoding"))
+        if inflater is not None and exchange.status >= 400:
+            # No error is told in more, and a bomb would hold up everybody.
+            inflater.limit(LARGEST)
         plain = self._plain = data if inflater is None else inflater.feed(data)
         if exchange.status >= 400:
             return of_answer(exchange.status, exchange.headers, plain, now=relay.wall())
@@ -155,7 +175,7 @@ class OpaqueAnswer:
 async def pump_large(opening: "Opening", exchange: Exchange, data: bytes) -> None:
     """A JSON answer of which only a part, ``data``, was held."""
     ctx = opening.relay.ctx
-    answer = LargeAnswer(Inflater.for_encoding(value_of(exchange.headers, b"content-encoding")))
+    answer = LargeAnswer(Inflater.for_encoding(opening.head.get(b"content-encoding")))
     try:
         await pump(opening, exchange, data, answer)
     finally:

@@ -34,7 +34,6 @@ class Relay:
         "continues",
         "course",
         "ctx",
-        "eager",
         "notes",
         "opening",
         "providers",
@@ -73,14 +72,13 @@ class Relay:
         self.beating: asyncio.Task[None] | None = None
         self.opening: Opening | None = None
         """The try whose answer the client gets."""
-        self.eager = bool(ctx.observers) or course.slow_stream is not None
-        """Are all events looked at as they pass?"""
         self.notes = (len(ctx.dropped), len(ctx.rewritten))
         """How much was noted of the request before any target was chosen; the rest is one try's."""
         self.unsent: list[Attempt] = []
         """Tries that ended before anything was sent; they count only beside one that was."""
-        self.wants_usage = self._wants_usage()
-        self.continues = self._continues()
+        stream = ctx.request.stream is True
+        self.wants_usage = stream and self._wants_usage()
+        self.continues = stream and self._continues()
 
     async def run(self) -> None:
         """Relays the request. Raises ``UpstreamError`` or ``ClientError``; before the response start nothing has left."""
@@ -120,7 +118,9 @@ class Relay:
             if ctx.meter is not None:
                 ctx.meter.close()
             if self._watcher is not None:
+                # Its traceback holds on to us, so we let go of it.
                 self._watcher.cancel()
+                self._watcher = None
             if ctx.upload is not None:
                 ctx.upload.close()
             if self.beating is not None and not self.beating.done():
@@ -144,12 +144,12 @@ class Relay:
         if ctx.plan is None or not ctx.plan.route.continues:
             return False
         one = ctx.request.n is None or ctx.request.n == 1
-        return ctx.endpoint.dialect == "chat" and ctx.request.stream is True and one
+        return ctx.endpoint.dialect == "chat" and one
 
     def _wants_usage(self) -> bool:
         """Is the usage chunk to be asked for on the client's behalf, and withheld from it again?"""
         ctx, policy = self.ctx, self._settings.include_usage
-        if ctx.request.stream is not True or policy == "never" or ctx.endpoint.dialect not in ("chat", "completions"):
+        if policy == "never" or ctx.endpoint.dialect not in ("chat", "completions"):
             return False
         if ctx.request.stream_options is not None and ctx.request.stream_options.include_usage:
             return False

@@ -38,12 +38,11 @@ class Answer(Protocol):
 class Tally:
     """The books of one try. ``after``: what the client was given of an answer that broke off, which this one goes on with."""
 
-    __slots__ = ("_before", "after", "answer", "attempt", "meter", "part", "relay", "translation")
+    __slots__ = ("after", "answer", "attempt", "meter", "part", "relay", "translation")
 
     def __init__(self, relay: "Relay", after: Said | None) -> None:
         self.relay = relay
         self.after = after
-        self._before = after.tokens if after is not None else 0
         self.attempt: Attempt | None = None
         """``None``: nothing was sent."""
         self.answer: Answer | None = None
@@ -66,7 +65,8 @@ class Tally:
         )
         return StreamDecoder(
             dialect,
-            eager=relay.eager,
+            # Are all events looked at as they pass?
+            eager=bool(relay.ctx.observers) or relay.course.slow_stream is not None,
             usage_due=asked or dialect == "responses",
             choices=request.n or 1,
         )
@@ -124,7 +124,7 @@ class Tally:
             # Behind a front the figures in the stream are ours: zeros where the provider reported none.
             reported = reported or decoder.usage
         if self.after is not None:
-            self._add_part(decoder, reported)
+            self._add_part(self.after, decoder, reported)
             return
         if reported is not None:
             ctx.usage = reported
@@ -134,11 +134,11 @@ class Tally:
             ctx.output_text.append(decoder.text())
             ctx.output_dropped += decoder.dropped
 
-    def _add_part(self, decoder: StreamDecoder, reported: Usage | None) -> None:
+    def _add_part(self, after: Said, decoder: StreamDecoder, reported: Usage | None) -> None:
         """Of a continued answer each part is billed for itself, and the client pays for one: for its prompt and all of the text."""
         ctx, attempt = self.relay.ctx, self.attempt
         if attempt is not None:
-            attempt.usage = reported or Usage(input=ctx.estimate.likely + self._before, output=decoder.tokens)
+            attempt.usage = reported or Usage(input=ctx.estimate.likely + after.tokens, output=decoder.tokens)
         ctx.usage = NO_USAGE
         ctx.output_text.append(decoder.text())
         ctx.output_dropped += decoder.dropped

@@ -11,12 +11,12 @@ from ..failover.classify import of_answer, of_error
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
 from ..protocols import Exchange, Translation
-from ..wire.headers import moved_aside, value_of
+from ..wire.headers import moved_aside
 from ..wire.reply import text_of
 from ..wire.stream import TEXT_LIMIT, StreamDecoder
 from .held import HeldStream
 from .inflate import Inflater
-from .plain import GENERATED, no_stream
+from .plain import ERROR_PATIENCE, GENERATED, no_stream
 
 if TYPE_CHECKING:
     from .opening import Opening
@@ -37,7 +37,7 @@ class TranslatedStream(HeldStream):
 
     def __init__(self, opening: "Opening", exchange: Exchange, translation: Translation) -> None:
         super().__init__(opening, exchange, opening.relay.ctx.endpoint.dialect)
-        self._inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
+        self._inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
         self._translation = translation
         self._stream = translation.stream()
         self._last = False
@@ -211,7 +211,11 @@ class TranslatedError:
     async def probe(self, slow: SlowStream | None) -> Fault | None:
         """Reads it, and says what is wrong."""
         exchange = self._exchange
-        self.data = await body_of(self._opening, exchange, LARGEST_ERROR)
+        try:
+            async with asyncio.timeout(ERROR_PATIENCE):
+                self.data = await body_of(self._opening, exchange, LARGEST_ERROR)
+        except TimeoutError:
+            self.data = b""
         return of_answer(exchange.status, exchange.headers, self.data, now=self._opening.relay.wall())
 
     async def deliver(self) -> None:
@@ -282,7 +286,7 @@ async def body_of(opening: "Opening", exchange: Exchange, limit: int) -> bytes:
             parts.clear()
             raise UpstreamInvalid("The provider's answer is larger than can be translated.", detail=f"{size} bytes")
     body = b"".join(parts)
-    inflater = Inflater.for_encoding(value_of(exchange.headers, b"content-encoding"))
+    inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
     if inflater is None:
         return body
     plain = inflater.feed(body)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from msgspec import structs
 
 from ..context import Principal, RequestContext
+from ..policy.scopes import EVERYTHING
 from ..wire.members import find
 from ..wire.splice import replace, with_model
 from ..wire.values import Json, JsonObject, object_in
@@ -40,6 +41,9 @@ def comparable(ctx: RequestContext) -> bool:
         or endpoint.operation == "count_tokens"
         or ctx.path in ("/responses/input_tokens", "/responses/compact")
     ):
+        return False
+    if ctx.principal.providers != EVERYTHING or ctx.principal.regions != EVERYTHING:
+        # A copy is the operator's, and knows nothing of where the key's prompts may go.
         return False
     if not ctx.attempts or ctx.upload is not None or not ctx.body or ctx.request.models is not None:
         return False

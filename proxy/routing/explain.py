@@ -1,14 +1,14 @@
 """A decision in words and figures: what was asked, what may answer and in which order, what was left out and why, what happened."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 import msgspec
 
-from ..context import Attempt, Controls, RequestContext
+from ..context import Attempt, Controls, Principal, RequestContext
 from ..policy.attainment import attained
 from ..policy.routes import PolicyName, Slo
-from ..policy.targets import NEEDS, Asking, Candidate, Figures, Plan
+from ..policy.targets import NEEDS, Asking, Candidate, Figures, Plan, Route
 from ..protocols import Board
 from ..wire.values import Json, JsonObject
 from .costs import DOLLAR, UNKNOWN, expected_costs
@@ -19,18 +19,32 @@ from .slo import SHARE
 from .traces import Trace, trace_of
 
 
+def _everything(principal: Principal, model: str) -> bool:
+    return True
+
+
 class Explainer:
     """Explains with the figures of ``board``: those of now, but for what a trace has kept of its own moment."""
 
-    def __init__(self, *, board: Board, policies: Mapping[PolicyName, Policy], scores: Scores | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        board: Board,
+        policies: Mapping[PolicyName, Policy],
+        scores: Scores | None = None,
+        allows: Callable[[Principal, str], bool] = _everything,
+    ) -> None:
+        """``allows``: may a caller name a model? Others it is not told of."""
         self._board = board
+        self._allows = allows
         self._policies: dict[str, Policy] = dict(policies.items())
         self._scores = scores or NO_SCORES
 
     def __call__(self, ctx: RequestContext) -> JsonObject:
         """Of a request that is only planned. It must have its ``plan``."""
         assert ctx.plan is not None
-        return self.explanation(trace_of(ctx, ctx.plan))
+        found, route = self.explanation(trace_of(ctx, ctx.plan)), ctx.plan.route
+        return found | _standing_in(route, lambda name: self._allows(ctx.principal, name))
 
     def explanation(self, trace: Trace) -> JsonObject:
         """The whole object; attempts and outcome only of a request that has ended."""
@@ -156,13 +170,23 @@ def _afterwards(plan: Plan) -> JsonObject:
     route = plan.route
     hedge, slow = route.hedge, route.slow_stream
     return {
-        "fallbacks": [*route.fallbacks],
-        "fallbacks_for": {"context_length": [*route.on_context_length], "content_policy": [*route.on_content_policy]},
+        **_standing_in(route, lambda name: True),
         "retry": {"attempts": plan.attempts, "base_seconds": route.retry.base, "longest_seconds": route.retry.longest},
         "hedge": {"after_seconds": hedge.after, "extra_spend": hedge.extra_spend} if hedge is not None else None,
         "slow_stream": {"tokens_per_second": slow.tokens_per_second, "window_seconds": slow.window}
         if slow is not None
         else None,
+    }
+
+
+def _standing_in(route: Route, may: Callable[[str], bool]) -> JsonObject:
+    """The fallbacks that the caller may know of, which are those that it gets."""
+    return {
+        "fallbacks": [*filter(may, route.fallbacks)],
+        "fallbacks_for": {
+            "context_length": [*filter(may, route.on_context_length)],
+            "content_policy": [*filter(may, route.on_content_policy)],
+        },
     }
 
 

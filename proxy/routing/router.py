@@ -13,6 +13,7 @@ from ..context import NO_CONTROLS, Controls, RequestContext
 from ..errors import DeadlineExceeded, InvalidRequest
 from ..policy.faults import Fault
 from ..policy.routes import PolicyName, Retry
+from ..policy.scopes import EVERYTHING
 from ..policy.targets import Asking, Candidate, Plan, Rejection, Route
 from ..protocols import Board, Clock, Directory
 from .asking import NO_ASKING, asking_of, demand_of, needs_of_request
@@ -32,6 +33,7 @@ _SCORED = ("best", "balanced")
 USUAL_RETRY = Retry()
 
 _LONE = 2048
+_NAMES = 2048
 
 
 class Router:
@@ -70,14 +72,16 @@ class Router:
             retry=retry,
         )
         self._directory = directory
+        self._headers: set[bytes] = set()
+        """Names of request headers that are none of ours."""
         self._lone: dict[int, Plan] = {}
         """Plans of routes with one target, by the identity of its candidates."""
 
     def plan(self, ctx: RequestContext) -> Plan:
         """See ``protocols.Router``. Sets ``ctx.controls`` and ``ctx.deadline``; takes a body list of models that it acts on out of the
         body; adds to the answer's headers. Raises ``DeadlineExceeded``, too."""
-        if PREFIX in b"".join(ctx.headers):
-            self._heed(ctx)
+        if not self._headers.issuperset(ctx.headers):
+            self._look(ctx)
         asked = self._resolver.route(ctx)
         lone = self._lone.get(id(asked.candidates))
         if lone is not None and lone.route is asked and _asks_nothing(ctx) and self._board.ready(lone.candidates):
@@ -125,6 +129,13 @@ class Router:
         return self._fallback(ctx, plan.route, plan.candidates, tried, named, spent)
 
     # ---- what the request asks for ----------------------------------------------------------------------------------
+
+    def _look(self, ctx: RequestContext) -> None:
+        """A header has a name that is new. Is it a control?"""
+        if PREFIX in b"".join(ctx.headers):
+            self._heed(ctx)
+        elif len(self._headers) < _NAMES:
+            self._headers.update(ctx.headers)
 
     def _heed(self, ctx: RequestContext) -> None:
         """Reads the request's controls. Raises ``InvalidRequest`` or ``DeadlineExceeded``."""
@@ -302,7 +313,15 @@ class Router:
 def _asks_nothing(ctx: RequestContext) -> bool:
     """Do neither the request nor its key have wishes about where it goes?"""
     principal = ctx.principal
-    return ctx.controls is NO_CONTROLS and not ctx.bound and principal.slo is None and not restricted(principal)
+    return (
+        ctx.controls is NO_CONTROLS
+        and not ctx.bound
+        and principal.slo is None
+        and principal.providers == EVERYTHING
+        and principal.regions == EVERYTHING
+        and principal.max_price is None
+        and not principal.stable_only
+    )
 
 
 def _identity(each: Candidate) -> tuple[str, str, str]:

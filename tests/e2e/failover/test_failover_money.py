@@ -282,8 +282,8 @@ CASES: dict[str, Case] = {
         model="event-alone", attempts=1, provider="event/one", ending="upstream_cut_early", charged="", prompts=("one",)
     ),
     "all-reset": Case(
-        model="all-reset", attempts=6, provider="reset/one", ending="upstream_cut_early", charged="",
-        prompts=("one", "one", "two", "two", "one", "one"), flags=("retried",), status=502,
+        model="all-reset", attempts=3, provider="reset/two", ending="upstream_cut_early", charged="",
+        prompts=("one", "one", "two"), flags=("retried",), status=502,
     ),
     # The client leaves.
     "left-first": Case(

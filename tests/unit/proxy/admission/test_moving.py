@@ -56,6 +56,19 @@ async def test_what_the_budget_cannot_pay_is_not_tried() -> None:
         await made.limiter.attempt(capped, DEAR)
 
 
+async def test_a_cap_that_was_put_in_bounds_every_target() -> None:
+    """The budget pays for less than the longest answer: what it pays for is asked of the others too, and held at their price."""
+    made, ctx = Made(usual=50), request(budget=of(500), body=BODY)
+    made.pricing.others["dear"] = structs.replace(PRICE, max_output=0)
+    await made.limiter.admit(ctx)
+    assert (b'"max_completion_tokens":200' in ctx.body, await held(made, ctx)) == (True, 500)
+    await made.limiter.attempt(ctx, DEAR)
+    assert await held(made, ctx) == 500
+    made.pricing.others["dear"] = structs.replace(PRICE, max_output=4000)
+    await made.limiter.attempt(ctx, structs.replace(DEAR, model="longer"))
+    assert await held(made, ctx) == 500
+
+
 async def test_a_free_target_in_front_of_a_dear_one_lets_nobody_past_the_budget() -> None:
     """What the first one gives away the second one charges for: the stream has a meter from then on."""
     made, ctx = Made(quote=FREE, usual=50), request(budget=of(250), stream=True, body=BODY)

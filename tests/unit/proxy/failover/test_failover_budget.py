@@ -79,6 +79,8 @@ def test_budgets_are_bounded_in_number() -> None:
     budgets = Budgets(FakeClock())
     for number in range(UPSTREAMS + 50):
         budgets.requested(f"p{number}")
+    assert len(budgets._windows) + len(budgets._begun) <= UPSTREAMS + 50
+    assert budgets.allows(f"p{number}", Retries())
     assert len(budgets._windows) == UPSTREAMS
     assert "p0" not in budgets._windows
 

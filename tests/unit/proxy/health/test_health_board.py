@@ -1,7 +1,10 @@
 """Who takes requests now: targets that are given up, rest, are full or are the last of their route."""
 
 import pytest
+from msgspec import structs
 
+from proxy.health.changes import Change
+from proxy.health.register import Register
 from proxy.policy.faults import ACTIONS, Fault, FaultKind
 from proxy.policy.routes import Breaker
 from proxy.protocols import Board, Lease
@@ -327,3 +330,25 @@ def test_fewer_keys_and_providers_that_are_gone() -> None:
     stand.clock.advance(60.0)
     stand.fail(A)
     assert stand.board.state(A) == "open", "one fault is enough now"
+
+
+def test_words_said_again_and_again_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a whole key each makes every target of its provider be looked at: once for what is new."""
+    stand, looks, refresh = Stand({"a": 1}), list[str](), Register.refresh_provider
+
+    def counted(register: Register, provider: str, now: float) -> None:
+        looks.append(provider)
+        refresh(register, provider, now)
+
+    monkeypatch.setattr(Register, "refresh_provider", counted)
+    rested = Change(kind="rested", provider="a", model="", key=0, seconds=200.0, reason="credentials")
+    for change in (rested, rested, structs.replace(rested, seconds=1.0), structs.replace(rested, kind="unproved")):
+        stand.board.heard(change)
+    assert looks == ["a"]
+    stand.clock.advance(250.0)
+    for _ in range(3):
+        stand.board.heard(structs.replace(rested, kind="probing"))
+    assert looks == ["a", "a"]
+    for _ in range(3):
+        stand.board.heard(structs.replace(rested, kind="freed"))
+    assert looks == ["a", "a", "a"]

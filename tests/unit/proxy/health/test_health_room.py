@@ -57,7 +57,7 @@ async def test_tenants_take_turns_and_within_one_the_first_is_first() -> None:
         await crowd.add(name, tenant)
     assert stand.board.waiting == 3
     assert stand.board.shown()[0].waiting == 3
-    assert not await stand.board.wait(ONE, "z"), "the room is full"
+    assert not await stand.board.wait(ONE, "x"), "the room is full"
     first.close()
     assert stand.board.enter(ONE) is None, "the place is promised"
     await asyncio.gather(*crowd.tasks)
@@ -148,3 +148,17 @@ async def test_places_are_never_more_than_allowed_whatever_happens() -> None:
     )
     assert most == 2
     assert (stand.board.inflight(two), stand.board.waiting, stand.board.state(two)) == (0, 0, "ready")
+
+
+@virtual
+async def test_nobody_keeps_others_out_by_waiting_often() -> None:
+    """In a full room the newest of whoever has most gives way, to one who would not have as many."""
+    crowd = Crowd(Stand())
+    await crowd.add("0", "holder")
+    for name in ("h1", "h2", "h3"):
+        await crowd.add(name, "hog")
+    await crowd.add("h4", "hog")
+    await crowd.add("o1", "other")
+    await crowd.add("o2", "other")
+    await asyncio.gather(*crowd.tasks)
+    assert crowd.served == ["0", "-h4", "-h3", "-o2", "h1", "o1", "h2"]

@@ -21,6 +21,7 @@ from proxy.errors import (
     UpstreamUnavailable,
 )
 from proxy.policy.targets import Limits
+from proxy.relay.plain import ERROR_PATIENCE
 from proxy.wire.endpoints import (
     CHAT,
     COMPLETIONS,
@@ -91,7 +92,7 @@ async def test_a_target_without_an_answer_is_left(error: TollwayError, kind: str
         (408, b"{}", "conflict"),
         (401, b'{"error":{"message":"key sk-ours"}}', "credentials"),
         (402, b"{}", "quota"),
-        (403, b"{}", "model_missing"),
+        (403, b"{}", "forbidden"),
         (404, b'{"error":{"code":"model_not_found"}}', "model_missing"),
         (42, b"{}", "invalid"),
         (407, b"{}", "connect"),
@@ -395,7 +396,7 @@ async def test_refused_credentials_of_ours_are_never_shown() -> None:
     client = await run.go()
     assert client.status == 502
     assert b"sk-ours" not in client.body
-    assert run.kinds == ["credentials", "model_missing"]
+    assert run.kinds == ["credentials", "forbidden"]
 
 
 async def test_no_target_at_all() -> None:
@@ -701,6 +702,17 @@ async def test_when_all_fail_after_a_comment_the_error_is_an_event() -> None:
 # ---- the client leaves ----------------------------------------------------------------------------------------------
 
 
+@virtual
+async def test_an_error_whose_body_drips_is_left_in_time() -> None:
+    """Its status says enough: no upstream holds up a request by telling slowly that it cannot answer."""
+    drips = FakeExchange(*[b"x", 1.0] * 100, status=503)
+    run = Journey(drips, good())
+    assert (await run.go()).body == GOOD
+    assert elapsed() == pytest.approx(ERROR_PATIENCE, abs=0.1)
+    assert run.kinds == ["overloaded", ""]
+    assert drips.aborted == 1
+
+
 def hanging(phase: str) -> Journey:
     """A request that waits for ever, at one place or another."""
     if phase == "before the head":
@@ -708,7 +720,7 @@ def hanging(phase: str) -> Journey:
     if phase == "while output is held":
         return Journey(FakeExchange(ROLE, 3600.0, headers=SSE), good())
     if phase == "in an error's body":
-        return Journey(FakeExchange(b"{", 3600.0, status=500), good())
+        return Journey(FakeExchange(b"{", 3600.0, status=500), (3600.0, good()))
     if phase == "before the second head":
         return Journey(FakeExchange(b"{}", status=500), (3600.0, good()))
     return Journey(FakeExchange(b"{}", status=500), FakeExchange(ROLE, chunk("a"), 3600.0, headers=SSE))
