@@ -204,12 +204,15 @@ class Opening(Tally):
             attempt = self._begin("retry" if fresh else self.step.role)
             try:
                 return await self.transport.send(request, target.limits, fresh=fresh)
-            except Exception as error:
+            except UpstreamDropped as error:
                 attempt.error = type(error).__name__
-                if fresh or not isinstance(error, UpstreamDropped) or not self._renewed(request):
+                if fresh or not self._renewed(request):
                     raise
                 attempt.maybe_billed, attempt.fault, attempt.ended = True, of_error(error), relay.clock()
                 fresh = True
+            except Exception as error:
+                attempt.error = type(error).__name__
+                raise
 
     def _renewed(self, request: UpstreamRequest) -> bool:
         """May it be sent once more on a new connection?"""

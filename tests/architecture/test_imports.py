@@ -12,7 +12,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "proxy.errors": KERNEL,
     "proxy.context": KERNEL,
     "proxy.protocols": KERNEL,
-    "proxy.relay": ("proxy.relay", "proxy.failover.classify", *KERNEL),
+    "proxy.relay": ("proxy.relay", "proxy.failover.classify", "proxy.failover.told", *KERNEL),
     "proxy.providers": ("proxy.providers", "proxy.translation", "proxy.catalogue", *KERNEL),
     "proxy.translation": ("proxy.translation", "proxy.catalogue", "proxy.wire", "proxy.errors", "proxy.protocols"),
     "proxy.upstream": ("proxy.upstream", *KERNEL),
