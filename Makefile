@@ -7,8 +7,12 @@ OUTSIDE := tests/e2e/outside/node
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
+PYTEST = $(BIN)/python -m pytest -rfEs -p tests.support.no_skips
+# What only computes runs on two cores at once; what has real processes and time limits runs alone, after it.
+COMPUTES = tests/contract/providers tests/contract/corpus tests/property tests/simulation tests/unit
+
 .DEFAULT_GOAL := help
-.PHONY: help run test install format lint typecheck e2e soak bench docs lock clean
+.PHONY: help run computes-1 computes-2 test install format lint typecheck e2e soak bench docs lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +21,13 @@ run: $(VENV)/.runtime $(if $(LOCAL),$(VENV)/.local) ## Start the demo on 127.0.0
 	@$(BIN)/tollway serve --demo $(if $(LOCAL),--local) $(ARGS)
 
 test: lint typecheck $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway ## Everything that CI does: lint, format, types, all tests
-	@$(BIN)/python -m pytest -rfEs -p tests.support.no_skips $(ARGS)
+	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) --no-print-directory --output-sync -j2 computes-1 computes-2 && $(PYTEST) $(COMPUTES:%=--ignore %))
+
+computes-1:
+	@$(PYTEST) tests/unit/proxy
+
+computes-2:
+	@$(PYTEST) $(COMPUTES) --ignore tests/unit/proxy
 
 install: $(VENV)/.dev ## Make .venv with everything that development needs
 

@@ -53,14 +53,18 @@ class Window:
 class Budgets:
     """The retry budget of every upstream. One for the process: it outlives reloads.
 
-    Each may retry a share of its own requests, or so many a second where that is more; all together a share of all requests, so that
-    the small allowances of several quiet upstreams do not add up to more than that.
+    Each may be asked again for a share of its own requests, or so many a second where that is more. All tries after the first, also those
+    elsewhere, which cost their own upstream nothing, are a share of all requests: small allowances do not add up to more than that, and
+    what was granted ahead is not forgotten when it leaves the window.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._windows: OrderedDict[str, Window] = OrderedDict()
         self._all = Window()
+        self._ratio = Retries().ratio
+        self._ahead = 0.0
+        """Retries that requests have not paid for yet; below 0: what they have, at most a window's."""
         self._second = 0
         self._begun: dict[str, int] = {}
         """Requests of this second that are in no window yet: most seconds pass without a retry."""
@@ -78,26 +82,30 @@ class Budgets:
         for upstream, begun in self._begun.items():
             self._window(upstream).add(self._second, whole=begun)
             self._all.add(self._second, whole=begun)
+            self._ahead = max(self._ahead - self._ratio * begun, -self._ratio * self._all.whole)
         self._begun.clear()
 
-    def allows(self, upstream: str, rule: Retries) -> bool:
-        """May one more of its requests be tried again?"""
+    def allows(self, upstream: str, rule: Retries, *, elsewhere: bool = False) -> bool:
+        """May one more of its requests be tried again? ``elsewhere``: at another upstream."""
+        self._ratio = rule.ratio
         self._count()
         now, window, every = self._clock(), self._window(upstream), self._all
         window.pass_to(now)
         every.pass_to(now)
         floor = rule.per_second * SECONDS
-        return window.part + 1 <= max(rule.ratio * window.whole, floor) and every.part + 1 <= max(
-            rule.ratio * every.whole, floor * len(self._windows)
-        )
+        if not elsewhere and window.part + 1 > max(rule.ratio * window.whole, floor):
+            return False
+        return self._ahead + 1 <= 0 or every.part + 1 <= floor * len(self._windows)
 
-    def take(self, upstream: str, rule: Retries) -> bool:
+    def take(self, upstream: str, rule: Retries, *, elsewhere: bool = False) -> bool:
         """Takes one retry; false: there is none left, and none is taken."""
-        if not self.allows(upstream, rule):
+        if not self.allows(upstream, rule, elsewhere=elsewhere):
             return False
         now = self._clock()
-        self._window(upstream).add(now, part=1)
+        if not elsewhere:
+            self._window(upstream).add(now, part=1)
         self._all.add(now, part=1)
+        self._ahead += 1
         return True
 
     def _window(self, upstream: str) -> Window:

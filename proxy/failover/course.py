@@ -184,7 +184,8 @@ class Course:
         if self._left() < LEAST:
             return "deadline"
         surroundings = self._with
-        if not nothing_sent(fault) and not surroundings.budgets.allows(self._charged, surroundings.retries):
+        budgets, rule = surroundings.budgets, surroundings.retries
+        if not nothing_sent(fault) and not budgets.allows(self._charged, rule, elsewhere=True):
             return "budget"
         return ""
 
@@ -226,6 +227,9 @@ class Course:
         if soonest is None or not (fault.action.again or fault.action.elsewhere):
             return None
         left, now = self._left(), surroundings.clock()
+        if not surroundings.budgets.allows(self._charged, surroundings.retries):
+            self.stopped = "budget"
+            return None
         drawn = pause(self._plan.route.retry, self._repeated, surroundings.rng, left=left)
         wait = max(drawn, soonest - now)
         if wait > left - LEAST:
@@ -339,7 +343,8 @@ class Course:
 
     def _take(self, step: Step) -> bool:
         """One retry of the budget; without one the place is given back."""
-        if self._with.budgets.take(self._charged, self._with.retries):
+        elsewhere = step.candidate.target.provider != self._charged
+        if self._with.budgets.take(self._charged, self._with.retries, elsewhere=elsewhere):
             return True
         step.lease.close()
         return False

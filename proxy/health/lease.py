@@ -64,10 +64,11 @@ class Lease:
             return
         self._won = True
         pair, register = self.pair, self._register
-        register.diary.outputs.append((self, seconds, register.now()))
-        if self._cell.breaker.until or pair.rest.until or pair.key.rest.until:
-            # Others wait to hear of it.
-            register.diary.read()
+        diary = register.diary
+        diary.outputs.append((self, seconds, register.now()))
+        if len(diary.outputs) >= PAGE or self._cell.breaker.until or pair.rest.until or pair.key.rest.until:
+            # The page is full, or others wait to hear of it.
+            diary.read()
 
     def succeed(self, seconds: float, now: float) -> None:
         """See ``diary.Writer``."""
@@ -101,10 +102,10 @@ class Lease:
         if self._closed:
             return
         self._closed = True
-        cell, diary = self._cell, self._register.diary
+        cell = self._cell
         cell.inflight -= 1
-        if len(diary.heads) >= PAGE or len(diary.outputs) >= PAGE:
-            diary.read()
+        if not self._won and len(self._register.diary.heads) >= PAGE:
+            self._register.diary.read()
         if self._probe or self._proving:
             self._verdicts.unproved(cell, self.pair, self._probe, self._proving, self._register.now())
         if cell.capacity:

@@ -141,6 +141,9 @@ class CataloguePricing:
                 part = _total(ctx, self._tariff(ctx, attempt, target), part_of(attempt.usage or usage, ending.operator))
             elif attempt.usage is not None or _billed(attempt, answer=attempt is answer, ending=ending):
                 billed = attempt.usage or Usage(input=usage.input)
+                if billed.input_source == "estimated" and usage.input_source != "estimated":
+                    # The same prompt: what the answer's provider counted is nearer than its bytes.
+                    billed = structs.replace(billed, input=usage.input)
                 part = _total(ctx, self._tariff(ctx, attempt, target), billed)
             else:
                 continue

@@ -38,15 +38,15 @@ class Dispatch:
         shown: Opening | None = None
         several = False
         while step is not None:
-            self._left -= 1
-            ctx.target = step.candidate.target
-            after = course.hedge_after(step) if course.hedge is not None and self._left > 0 else None
+            target = ctx.target = step.candidate.target
+            left = self._left = self._left - 1
+            after = course.hedge_after(step) if course.hedge is not None and left > 0 else None
             if after is None:
-                watchdog.begin(ctx.target.limits)
+                watchdog.begin(target.limits)
                 opening = Opening(relay, step, watchdog)
-                if self._left > 0:
+                if left > 0:
                     watchdog.expire = opening.expire
-                    fault = await opening.open(hold=True, slow=self._slow())
+                    fault = await opening.open(hold=True, slow=course.slow_stream and self._slow())
                     watchdog.expire = None
                 else:
                     fault = await opening.open(hold=False)

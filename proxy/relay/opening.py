@@ -81,8 +81,10 @@ class Opening(Tally):
 
     def __init__(self, relay: "Relay", step: Step, pulse: Pulse, *, after: Said | None = None) -> None:
         """``after``: what the client was given of an answer that broke off, which this one goes on with."""
-        super().__init__(relay, after)
         target = step.candidate.target
+        self.relay = relay
+        self.after = after
+        self.attempt = self.answer = self.part = self.translation = self.meter = None
         self.step = step
         self.pulse = pulse
         self.target = target
@@ -290,22 +292,23 @@ class Opening(Tally):
         """How this answer is read and passed on."""
         translation, status = self.translation, exchange.status
         head = self.head = dict(reversed(exchange.headers))
-        if translation is not None and status >= 300:
-            return TranslatedError(self, exchange, translation)
         kind = head.get(b"content-type", b"").lower()
         if translation is not None:
+            if status >= 300:
+                return TranslatedError(self, exchange, translation)
             if self.relay.ctx.request.stream and not kind.startswith(b"application/json"):
                 return TranslatedStream(self, exchange, translation)
             return TranslatedAnswer(self, exchange, translation)
-        if status in (401, 403) and not self.provider.forwards:
-            return Refusal(self, exchange)
-        if status >= 400 and hold:
+        if status >= 400:
+            if status in (401, 403) and not self.provider.forwards:
+                return Refusal(self, exchange)
+            if hold:
+                return PlainAnswer(self, exchange)
+        if kind.startswith(b"application/json"):
             return PlainAnswer(self, exchange)
         if kind.startswith(b"text/event-stream"):
             return EventStream(self, exchange)
-        if kind.startswith(b"application/json") or self.relay.ctx.response_started:
-            return PlainAnswer(self, exchange)
-        return OpaqueAnswer(self, exchange)
+        return PlainAnswer(self, exchange) if self.relay.ctx.response_started else OpaqueAnswer(self, exchange)
 
     # ---- after it ---------------------------------------------------------------------------------------------------
 
@@ -330,7 +333,8 @@ class Opening(Tally):
             raise
         else:
             self._end(abort=False)
-            self._settle(answer.fault or self._fault_of_status())
+            fault = answer.fault
+            self._settle(self._fault_of_status() if fault is None else fault)
 
     async def _filter(self) -> None:
         """Those who look at the answer see it from its first byte, and may put another in its place."""

@@ -51,17 +51,24 @@ class PlainAnswer:
 
     async def probe(self, slow: SlowStream | None) -> Fault | None:
         """Reads it, and says what is wrong with it. Raises ``UpstreamError``."""
-        exchange, parts = self._exchange, list[bytes]()
-        if exchange.status < 400:
+        exchange = self._exchange
+        if exchange.status >= 400:
+            return await self._probe_error()
+        data = await exchange.read()
+        if not exchange.ended:
+            parts = [data]
             await self._read(parts, HOLD)
-        else:
-            try:
-                async with asyncio.timeout(ERROR_PATIENCE):
-                    await self._read(parts, ERROR_HOLD)
-            except TimeoutError:
-                pass
-        self.data = data = parts[0] if len(parts) == 1 else b"".join(parts)
-        return self._judge(data)
+            data = b"".join(parts)
+        self.data = data
+        opening, plain = self._opening, data
+        encoding = opening.head.get(b"content-encoding")
+        if encoding is not None:
+            inflater = Inflater.for_encoding(encoding)
+            plain = data if inflater is None else inflater.feed(data)
+        self._plain = plain
+        if not exchange.ended or exchange.status >= 300 or not _makes(opening.relay.ctx) or (data and not plain):
+            return None
+        return of_success(plain)
 
     async def deliver(self) -> None:
         """All of it."""
@@ -88,30 +95,30 @@ class PlainAnswer:
             await pump_large(opening, exchange, data)
 
     async def _read(self, parts: list[bytes], most: int) -> None:
-        """The body into ``parts``, up to its end or about ``most`` bytes."""
-        exchange = self._exchange
-        parts.append(await exchange.read())
-        if exchange.ended:
-            return
-        pulse, now, size = self._opening.pulse, asyncio.get_running_loop().time, len(parts[0])
+        """The body, or the rest of it, into ``parts``, up to its end or about ``most`` bytes."""
+        exchange, size = self._exchange, sum(map(len, parts))
+        pulse, now = self._opening.pulse, asyncio.get_running_loop().time
         while not exchange.ended and size <= most:
             data = await exchange.read()
             parts.append(data)
             size += len(data)
             pulse.touched = now()
 
-    def _judge(self, data: bytes) -> Fault | None:
-        exchange, relay = self._exchange, self._opening.relay
-        inflater = Inflater.for_encoding(self._opening.head.get(b"content-encoding"))
-        if inflater is not None and exchange.status >= 400:
+    async def _probe_error(self) -> Fault | None:
+        exchange, opening, parts = self._exchange, self._opening, list[bytes]()
+        try:
+            async with asyncio.timeout(ERROR_PATIENCE):
+                await self._read(parts, ERROR_HOLD)
+        except TimeoutError:
+            pass
+        self.data = plain = b"".join(parts)
+        inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
+        if inflater is not None:
             # No error is told in more, and a bomb would hold up everybody.
             inflater.limit(LARGEST)
-        plain = self._plain = data if inflater is None else inflater.feed(data)
-        if exchange.status >= 400:
-            return of_answer(exchange.status, exchange.headers, plain, now=relay.wall())
-        if not exchange.ended or exchange.status >= 300 or not _makes(relay.ctx) or (data and not plain):
-            return None
-        return of_success(plain)
+            plain = inflater.feed(plain)
+        self._plain = plain
+        return of_answer(exchange.status, exchange.headers, plain, now=opening.relay.wall())
 
     async def _late(self) -> None:
         """No stream came, but ours has begun: the upstream's error becomes an event, anything else an error of ours."""

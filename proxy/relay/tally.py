@@ -40,17 +40,16 @@ class Tally:
 
     __slots__ = ("after", "answer", "attempt", "meter", "part", "relay", "translation")
 
-    def __init__(self, relay: "Relay", after: Said | None) -> None:
-        self.relay = relay
-        self.after = after
-        self.attempt: Attempt | None = None
-        """``None``: nothing was sent."""
-        self.answer: Answer | None = None
-        self.part: Part | None = None
-        """Where the answer could be continued: what of it has left."""
-        self.translation: Translation | None = None
-        self.meter: MeteredExchange | None = None
-        """What looks at a native answer on its way."""
+    relay: "Relay"
+    after: Said | None
+    attempt: Attempt | None
+    """``None``: nothing was sent."""
+    answer: Answer | None
+    part: Part | None
+    """Where the answer could be continued: what of it has left."""
+    translation: Translation | None
+    meter: MeteredExchange | None
+    """What looks at a native answer on its way."""
 
     def begun(self) -> None:
         """The first real output has come."""

@@ -130,6 +130,8 @@ def _readable(accepted: str) -> str:
 def client_headers(raw: RawHeaders) -> list[tuple[bytes, bytes]]:
     """The upstream's headers as they travel to the client."""
     kept = [pair for pair in raw if pair[0] not in _DROPPED_DOWN]
+    if len(kept) == len(raw):
+        return kept
     for name, value in raw:
         if name == b"connection" and value.lower() not in (b"keep-alive", b"close"):
             options = {option.strip() for option in value.lower().split(b",")}
