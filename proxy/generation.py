@@ -162,6 +162,7 @@ def router(
         board=board,
         policies=policies(scores, quality=config.routing.auto.quality),
         scored=scored,
+        classed=scores is not None and scores.classed,
         admin_paths=config.passthrough.admin,
         providers_use={name: provider.use for name, provider in config.providers.items()},
         clock=clock,

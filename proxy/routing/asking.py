@@ -52,8 +52,8 @@ def demand_of(ctx: RequestContext, prepared: Prepared, needs: int, *, several: b
     return demand if demand != NO_DEMAND else None
 
 
-def asking_of(ctx: RequestContext, route: Route, policy: str, *, needs: int) -> Asking:
-    """For one route and policy; what the policy does not look at is left out."""
+def asking_of(ctx: RequestContext, route: Route, policy: str, *, needs: int, classed: bool) -> Asking:
+    """For one route and policy; what the policy does not look at is left out. ``classed``: are there scores by class of prompt?"""
     prompt, cap = ctx.estimate.likely, ctx.estimate.output
     slo = _slo(ctx, route)
     by_cost = policy in _BY_COST or slo is not None or ctx.controls.dry_run
@@ -63,7 +63,7 @@ def asking_of(ctx: RequestContext, route: Route, policy: str, *, needs: int) -> 
         output=min(cap, USUAL) if cap else USUAL,
         cached=_cached(ctx.body, prompt) if by_cost else 0,
         sticky=shared(ctx, route.sticky_by) if policy == "sticky" else "",
-        kind=kind_of(ctx.body, prompt) if policy in _BY_KIND or ctx.controls.dry_run else "general",
+        kind=kind_of(ctx.body, prompt) if (classed and policy in _BY_KIND) or ctx.controls.dry_run else "general",
         slo=slo,
     )
 

@@ -46,6 +46,7 @@ class Router:
         board: Board,
         policies: Mapping[PolicyName, Choose],
         scored: bool,
+        classed: bool = False,
         admin_paths: bool,
         providers_use: Mapping[str, str],
         clock: Clock,
@@ -54,11 +55,12 @@ class Router:
         autos: Autos | None = None,
         retry: Retry = USUAL_RETRY,
     ) -> None:
-        """``scored``: are there quality scores? ``providers_use``: provider name to its kind; ``clock``: that of ``ctx.started``;
+        """``scored``: are there quality scores, and ``classed``: by class of prompt? ``providers_use``: provider name to its kind; ``clock``: that of ``ctx.started``;
         ``wall``: unix seconds; ``retry``: of requests that name no model."""
         self._board = board
         self._policies: dict[str, Choose] = dict(policies.items())
         self._scored = scored
+        self._classed = classed
         self._clock = clock
         self._wall = wall
         self._rng = rng
@@ -223,7 +225,7 @@ class Router:
             or ctx.principal.slo is not None
             or policy == "sticky"
         ):
-            return asking_of(ctx, route, policy, needs=needs)
+            return asking_of(ctx, route, policy, needs=needs, classed=self._classed)
         return NO_ASKING
 
     def _policy(self, ctx: RequestContext, route: Route) -> str:

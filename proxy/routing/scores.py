@@ -47,6 +47,8 @@ class Scores:
     def __init__(self, scores: Mapping[str, Mapping[str, Score]], *, generated: str = "") -> None:
         self._scores = scores
         self.generated = generated
+        self.classed: bool = any(kind != GENERAL for kinds in scores.values() for kind in kinds)
+        """Does any class of prompt but the general one have scores? Else nobody needs to know a prompt's class."""
 
     def of(self, candidate: Candidate, kind: str) -> float | None:
         """From 0 to 1; ``None``: nothing is known."""
