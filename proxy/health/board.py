@@ -121,7 +121,14 @@ class HealthBoard:
             if cell.taken >= capacity:
                 return None
         pair = cell.pairs[0]
-        if cell.breaker.until or len(cell.pairs) > 1 or key > 0 or not pair.plain:
+        if (
+            len(cell.pairs) > 1
+            or key > 0
+            or cell.breaker.until
+            or pair.rest.until
+            or pair.key.rest.until
+            or pair.out_until
+        ):
             lease = self._enter_with_care(cell, candidate, key, hint)
             if lease is None:
                 return None

@@ -1,6 +1,6 @@
 """Headers of our own: who answered, after how many tries, why, at what cost, and how long each part took."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
@@ -27,12 +27,12 @@ class RelaySettings(Struct, frozen=True, kw_only=True):
 def own_headers(
     ctx: RequestContext,
     settings: RelaySettings,
-    upstream: Sequence[tuple[bytes, bytes]],
+    theirs: Container[bytes],
     *,
     now: float,
     draining: bool,
 ) -> list[tuple[bytes, bytes]]:
-    """What is added to an answer with the headers ``upstream``; ``now`` on the request's clock."""
+    """What is added to an answer with headers of the names ``theirs``; ``now`` on the request's clock."""
     raw_id = ctx.request_id.encode()
     headers = [(b"x-tollway-request-id", raw_id), *ctx.response_headers]
     charge = None
@@ -44,10 +44,9 @@ def own_headers(
         headers.append((b"x-tollway-dropped", _list_text(ctx.dropped)))
     if ctx.rewritten:
         headers.append((b"x-tollway-rewritten", _list_text(ctx.rewritten)))
-    names = dict(upstream)
-    if b"x-request-id" not in names:
+    if b"x-request-id" not in theirs:
         headers.append((b"x-request-id", raw_id))
-    if ctx.request.stream and b"x-accel-buffering" not in names:
+    if ctx.request.stream and b"x-accel-buffering" not in theirs:
         headers.append((b"x-accel-buffering", b"no"))
     if draining:
         headers.append((b"connection", b"close"))
@@ -57,7 +56,8 @@ def own_headers(
             met = slo_header(ctx, now, charge)
             if met is not None:
                 headers.append((b"x-tollway-slo", met))
-        headers.append((b"x-tollway-overhead-ms", b"%.3f" % max(0.0, (now - ctx.started - _waited(ctx)) * 1000)))
+        waited = _waited(ctx)
+        headers.append((b"x-tollway-overhead-ms", b"%.3f" % max(0.0, (now - ctx.started - waited) * 1000)))
     if settings.server_timing:
         marks = b", ".join([b"%s;dur=%.3f" % (name.encode(), seconds * 1000) for name, seconds in ctx.timings])
         headers.append((b"server-timing", marks))
@@ -66,9 +66,11 @@ def own_headers(
 
 def _waited(ctx: RequestContext) -> float:
     """Seconds of a request that are no overhead."""
-    if len(ctx.attempts) == 1:
-        # Each part is there once.
-        return dict(ctx.timings).get("upstream", 0.0)
+    if len(ctx.attempts) == 1 and ctx.timings:
+        name, seconds = ctx.timings[-1]
+        if name == "upstream":
+            # The only such part, and the last.
+            return seconds
     return sum([seconds for name, seconds in ctx.timings if name in PAUSED])
 
 

@@ -88,7 +88,8 @@ class Opening(Tally):
         self.step = step
         self.pulse = pulse
         self.target = target
-        self.provider, self.transport = relay.providers[account_of(target.provider, step.lease.key)]
+        name, key = target.provider, step.lease.key
+        self.provider, self.transport = relay.providers[account_of(name, key) if key else name]
         self.exchange: Exchange | None = None
         self.head: Mapping[bytes, bytes] = NO_HEAD
         """Names of the answer's headers to their (first) values."""
@@ -334,7 +335,14 @@ class Opening(Tally):
         else:
             self._end(abort=False)
             fault = answer.fault
-            self._settle(self._fault_of_status() if fault is None else fault)
+            if fault is None:
+                exchange = self.exchange
+                assert exchange is not None
+                if exchange.status >= 400:
+                    fault = of_answer(exchange.status, exchange.headers, b"", now=relay.wall())
+                elif not self._begun:
+                    self.begun()
+            self._settle(fault)
 
     async def _filter(self) -> None:
         """Those who look at the answer see it from its first byte, and may put another in its place."""
@@ -360,15 +368,6 @@ class Opening(Tally):
         if self.answer is not None and self.answer.fault is not None:
             return self.answer.fault
         return of_error(error, now=self.relay.wall()) if isinstance(error, UpstreamError) else None
-
-    def _fault_of_status(self) -> Fault | None:
-        exchange = self.exchange
-        assert exchange is not None
-        if exchange.status < 400:
-            if not self._begun:
-                self.begun()
-            return None
-        return of_answer(exchange.status, exchange.headers, b"", now=self.relay.wall())
 
     def adopt(self) -> None:
         """This is the try whose answer the client gets: the context says so."""

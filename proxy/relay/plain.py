@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 HOLD = 1024 * 1024
 """Bytes of a JSON answer that are held back so that a cut one becomes a clean 502 and a whole one leaves in one send."""
 
+MAKING = ("required", "optional")
+"""Where a request names a model, its answer is its own result."""
+
 GENERATED = ("chat", "completions", "responses", "messages")
 """Dialects whose answers are text that can be counted."""
 
@@ -66,9 +69,11 @@ class PlainAnswer:
             inflater = Inflater.for_encoding(encoding)
             plain = data if inflater is None else inflater.feed(data)
         self._plain = plain
-        if not exchange.ended or exchange.status >= 300 or not _makes(opening.relay.ctx) or (data and not plain):
+        if not exchange.ended or exchange.status >= 300 or (data and not plain):
             return None
-        return of_success(plain)
+        # A job that is looked up may have failed without anything being wrong now.
+        ctx = opening.relay.ctx
+        return of_success(plain) if ctx.method == "POST" and ctx.endpoint.model in MAKING else None
 
     async def deliver(self) -> None:
         """All of it."""
@@ -228,8 +233,3 @@ def read_reply(ctx: RequestContext, body: bytes, status: int) -> None:
 def no_stream(exchange: Exchange) -> UpstreamInvalid:
     """A stream has begun, and this answer is none."""
     return UpstreamInvalid("The provider did not answer with a stream.", detail=f"status {exchange.status}")
-
-
-def _makes(ctx: RequestContext) -> bool:
-    """Is the answer the result of this request? A job that is looked up may have failed without anything being wrong now."""
-    return ctx.method == "POST" and ctx.endpoint.model in ("required", "optional")

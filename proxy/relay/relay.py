@@ -5,7 +5,7 @@ generating. Whatever happens to single tries, there is one watchdog, one watcher
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container
 
 from ..context import Attempt, Message, Receive, RequestContext, Send
 from ..errors import ClientGone, InternalError, UpstreamCut
@@ -204,12 +204,13 @@ class Relay:
 
     async def start(self, exchange: Exchange, *, event_stream: bool) -> None:
         """The head of an answer that passes as it came."""
-        ctx = self.ctx
+        ctx, opening = self.ctx, self.opening
+        assert opening is not None
         ctx.committed = True
         headers = client_headers(exchange.headers)
         if ctx.response_headers:
             headers = moved_aside(headers, ctx.response_headers)
-        headers += self.own_headers(exchange.headers)
+        headers += own_headers(ctx, self._settings, opening.head, now=self.clock(), draining=self._tasks.draining)
         if exchange.status >= 400:
             headers.append((b"x-tollway-error-source", b"upstream"))
         if event_stream:
@@ -217,6 +218,6 @@ class Relay:
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         await self.send({"type": "http.response.start", "status": exchange.status, "headers": headers})
 
-    def own_headers(self, upstream: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """What we add to an answer with these headers."""
-        return own_headers(self.ctx, self._settings, upstream, now=self.clock(), draining=self._tasks.draining)
+    def own_headers(self, theirs: Container[bytes]) -> list[tuple[bytes, bytes]]:
+        """What we add to an answer that has headers of these names."""
+        return own_headers(self.ctx, self._settings, theirs, now=self.clock(), draining=self._tasks.draining)

@@ -266,7 +266,7 @@ async def start(
     theirs = moved_aside(translation.headers(exchange.headers), relay.ctx.response_headers)
     if kind is EVENTS:
         theirs = [pair for pair in theirs if pair[0] != b"content-type" or pair[1].lower().startswith(EVENTS[:17])]
-    headers = [*theirs, *relay.own_headers(theirs)]
+    headers = [*theirs, *relay.own_headers(dict(theirs))]
     if all(name != b"content-type" for name, _ in theirs):
         headers.append((b"content-type", kind))
     if size is not None:

@@ -57,7 +57,11 @@ class Resolver:
         if need == "hint" and (not ctx.principal.passthrough or administers(ctx.path)):
             return self._carried(ctx)
         if model is not None:
-            route = self.named(ctx, model)
+            directory = self._directory
+            if model.startswith("auto"):
+                route = self.named(ctx, model)
+            else:
+                route = directory.route(model) if directory.allows(ctx.principal, model) else None
             if route is not None:
                 return self._bound(ctx, route) if ctx.bound else route
             if need != "hint":

@@ -62,10 +62,10 @@ def line_of(ctx: RequestContext, ended: float, now: float) -> Line:
         "cost_usd": _dollars(ctx.settled.cost) if ctx.settled is not None else None,
         "ending": ctx.settled.ending if ctx.settled is not None else None,
         "limits": ctx.reservation.degraded if ctx.reservation is not None else None,
-        "ttft_ms": round((ctx.first_token_at - ctx.started) * 1000, 3) if ctx.first_token_at else None,
-        "duration_ms": round((ended - ctx.started) * 1000, 3),
-        "upstream_ms": round(waited * 1000, 3),
-        "overhead_ms": round((ctx.attempts[0].started - ctx.started) * 1000, 3) if ctx.attempts else None,
+        "ttft_ms": _ms(ctx.first_token_at - ctx.started) if ctx.first_token_at else None,
+        "duration_ms": _ms(ended - ctx.started),
+        "upstream_ms": _ms(waited),
+        "overhead_ms": _ms(ctx.attempts[0].started - ctx.started) if ctx.attempts else None,
     }
 
 
@@ -80,10 +80,15 @@ def tried(attempts: Sequence[Attempt]) -> list[dict[str, object]]:
             "status": attempt.status or None,
             "fault": attempt.fault.kind if attempt.fault is not None else None,
             "detail": (attempt.fault.detail or None) if attempt.fault is not None else None,
-            "ms": round((attempt.ended - attempt.started) * 1000, 3) if attempt.ended else None,
+            "ms": _ms(attempt.ended - attempt.started) if attempt.ended else None,
         }
         for attempt in attempts
     ]
+
+
+def _ms(seconds: float) -> float:
+    """Milliseconds with three decimals; ``round`` takes twice as long."""
+    return int(seconds * 1_000_000 + 0.5) / 1000
 
 
 def _dollars(micro_usd: int | None) -> float | None:

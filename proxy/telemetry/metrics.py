@@ -348,8 +348,9 @@ class Metrics:
         self._count_request((ctx.endpoint.name, route, provider, model, str(ctx.status), stream, ctx.outcome))
         if b"x-stainless-retry-count" in ctx.headers and ctx.headers[b"x-stainless-retry-count"] != b"0":
             self.client_retries.labels(ctx.endpoint.name).inc()
-        for objective, result in judged(ctx).items():
-            self.slo.labels(route, objective, result).inc()
+        if ctx.plan is not None and ctx.plan.asking.slo is not None:
+            for objective, result in judged(ctx).items():
+                self.slo.labels(route, objective, result).inc()
         if target is None:
             return
         duration, upstream, overhead, first, between = self._of_target(route, provider, model)
@@ -368,7 +369,10 @@ class Metrics:
                 between.observe((ctx.last_token_at - ctx.first_token_at) / (ctx.token_events - 1))
         for attempt in ctx.attempts:
             outcome = attempt.error or ("ok" if attempt.status < 400 else f"{attempt.status // 100}xx")
-            known = attempt.model if self._known_models(attempt.model) else OTHER
+            if attempt.model == target.model:
+                known = model
+            else:
+                known = attempt.model if self._known_models(attempt.model) else OTHER
             self._count_attempt((attempt.provider, known, outcome))
         if ctx.dropped:
             self.changed.labels(provider, "dropped").inc()
@@ -449,24 +453,28 @@ class Metrics:
             )
         return children
 
+    def _add_tokens(self, amount: int, labels: tuple[str, str, str, str]) -> None:
+        child = self._tokens.get(labels)
+        if child is None:
+            child = self._tokens[labels] = self.tokens.labels(*labels)
+        child.inc(amount)
+
     def _count_tokens(self, ctx: RequestContext, provider: str, model: str) -> None:
         usage = ctx.usage
-        figures = (
-            ("input", usage.input, usage.input_source),
-            ("output", usage.output, usage.output_source),
-            ("cached", usage.cached, usage.input_source),
-            ("cache_write", usage.cache_write, usage.input_source),
-            ("audio_input", usage.audio_input, usage.input_source),
-            ("reasoning", usage.reasoning, usage.output_source),
-            ("audio_output", usage.audio_output, usage.output_source),
-        )
-        for direction, amount, source in figures:
-            if amount > 0:
-                labels = (direction, provider, model, source)
-                child = self._tokens.get(labels)
-                if child is None:
-                    child = self._tokens[labels] = self.tokens.labels(*labels)
-                child.inc(amount)
+        if usage.input > 0:
+            self._add_tokens(usage.input, ("input", provider, model, usage.input_source))
+        if usage.output > 0:
+            self._add_tokens(usage.output, ("output", provider, model, usage.output_source))
+        if usage.cached > 0:
+            self._add_tokens(usage.cached, ("cached", provider, model, usage.input_source))
+        if usage.cache_write > 0:
+            self._add_tokens(usage.cache_write, ("cache_write", provider, model, usage.input_source))
+        if usage.audio_input > 0:
+            self._add_tokens(usage.audio_input, ("audio_input", provider, model, usage.input_source))
+        if usage.reasoning > 0:
+            self._add_tokens(usage.reasoning, ("reasoning", provider, model, usage.output_source))
+        if usage.audio_output > 0:
+            self._add_tokens(usage.audio_output, ("audio_output", provider, model, usage.output_source))
         if usage.input and usage.input_source == "reported" and ctx.estimate.likely:
             error = self._estimates.get(provider)
             if error is None:

@@ -80,7 +80,8 @@ _REMEMBERED = 2048
 """Header names whose fate is kept in a table; clients send few different ones."""
 
 _passed: tuple[dict[bytes, str | None], dict[bytes, str | None]] = ({}, {})
-"""Name to its text, or ``None`` for one that is dropped; without and with the client's own credentials."""
+"""Name to its text, or ``None`` for one that is dropped; without and with the client's own credentials. Names whose values are looked
+at are not in it."""
 
 _sound: set[bytes] = set()
 """Response header names that were found valid."""
@@ -99,16 +100,22 @@ def _fate(name: bytes, *, forwards: bool) -> str | None:
 
 def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, forwards: bool) -> list[tuple[str, str]]:
     """The client's headers as they travel upstream, credentials left out. Raises ``InvalidRequest`` on bytes no client library can carry."""
-    table = _passed[forwards]
+    fate = _passed[forwards].get
     kept: list[tuple[str, str]] = []
     options = b""
     try:
         for name, value in headers:
-            text = table[name] if name in table else _fate(name, forwards=forwards)
-            if text is not None:
-                kept.append((text, value.decode() if name != b"accept-encoding" else _readable(value.decode())))
+            text = fate(name, "")
+            if text:
+                kept.append((text, value.decode()))
             elif name == b"connection":
                 options = value
+            elif name == b"accept-encoding":
+                kept.append(("accept-encoding", _readable(value.decode())))
+            elif text is not None:
+                text = _fate(name, forwards=forwards)
+                if text is not None:
+                    kept.append((text, value.decode()))
     except UnicodeDecodeError as error:
         raise InvalidRequest(
             "A request header is not valid UTF-8; send ASCII header values.", code="invalid_header"
