@@ -127,6 +127,8 @@ class Limiter:
         self._models = dict(models)
         self._limits = dict(providers)
         self._tried: dict[tuple[str, str], Program] = {}
+        self._binds_tries = any(providers.values()) or any(models.values())
+        """Are there limits that a single try may meet?"""
         self._directory = directory
         self._pricing = pricing
         self._counter = counter
@@ -195,7 +197,10 @@ class Limiter:
 
     async def attempt(self, ctx: RequestContext, target: Target, model: str = "") -> None:
         """Before one try at one target. Raises ``RateLimited`` and its kin, or ``PriceUnknown``."""
-        moving, public = ctx.retarget, model or _public(ctx)
+        moving = ctx.retarget
+        if moving is None and not self._binds_tries:
+            return
+        public = model or _public(ctx)
         if moving is not None:
             await moving(target, public)
         program = self._program(ctx, target, model)

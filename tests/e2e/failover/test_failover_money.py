@@ -422,7 +422,9 @@ def test_each_way_to_end_is_entered_once_and_charged_by_the_answer(stand: Stand,
     charges = {"answer": prompt * inward + output * outward, "prompt": prompt * inward, "": 0}
     assert entry["charge"] == charges[case.charged]
     cost = sum(PRICES[each][0] * prompt for each in case.prompts) + sum(
-        PRICES[each][0] * estimated for each in case.losers
+        # A loser read the same prompt: where the answer says how long it was, that holds.
+        PRICES[each][0] * (prompt if case.charged == "answer" else estimated)
+        for each in case.losers
     )
     assert entry["cost"] == cost + (prompt * own[0] + output * own[1] if case.charged == "answer" else 0)
     assert (output > 0) == (case.charged == "answer")
