@@ -8,7 +8,8 @@ LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-emit-find-links
 
 PYTEST = $(BIN)/python -m pytest -rfEs -p tests.support.no_skips
-# What only computes runs on two cores at once; what has real processes and time limits runs alone, after it.
+# What only computes, and SDKs that only talk, run on two cores at once; what has time limits runs alone, after it.
+TALKS = tests/unit/proxy tests/e2e/dialects
 COMPUTES = tests/contract/providers tests/contract/corpus tests/property tests/simulation tests/unit
 
 .DEFAULT_GOAL := help
@@ -21,10 +22,10 @@ run: $(VENV)/.runtime $(if $(LOCAL),$(VENV)/.local) ## Start the demo on 127.0.0
 	@$(BIN)/tollway serve --demo $(if $(LOCAL),--local) $(ARGS)
 
 test: lint typecheck $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway ## Everything that CI does: lint, format, types, all tests
-	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) --no-print-directory --output-sync -j2 computes-1 computes-2 && $(PYTEST) $(COMPUTES:%=--ignore %))
+	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) --no-print-directory --output-sync -j2 computes-1 computes-2 && $(PYTEST) $(COMPUTES:%=--ignore %) $(TALKS:%=--ignore %))
 
 computes-1:
-	@$(PYTEST) tests/unit/proxy
+	@$(PYTEST) $(TALKS)
 
 computes-2:
 	@$(PYTEST) $(COMPUTES) --ignore tests/unit/proxy
