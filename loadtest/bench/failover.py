@@ -17,6 +17,7 @@ from .hedging import hedged
 from .lanes import (
     ROUTE,
     TARGETS,
+    WARMED,
     Config,
     Lane,
     Lanes,
@@ -154,7 +155,8 @@ def all_fail(lanes: Lanes, seconds: float) -> list[Row]:
             what = f"3 of 3 {names[name][0]}, weighted, {RATE}/s for {seconds:g} s: tries"
             seen = ", ".join(f"{count:,} x {status}" for status, count in Counter(r.status for r in replies).items())
             detail = f"{tries:,} tries; clients saw {seen}"
-            rows.append(Row("failover", what, MOST_TRIES, "x", [tries / len(replies)], gateway=detail))
+            ratio = (tries + WARMED) / (len(replies) + WARMED)
+            rows.append(Row("failover", what, MOST_TRIES, "x", [ratio], gateway=detail))
     return rows
 
 

@@ -19,6 +19,9 @@ from .scenarios import Bench
 from .servers import API_KEY, BenchError, Cores, Server, free_port, gateway, get
 
 ROUTE, WARM = "route", "warm"
+
+WARMED = 40
+"""Requests of a second, each answered at once, before anything counts. They earn retries like any others."""
 MODEL = "gpt-4o"
 TARGETS = ("one", "two", "three")
 """Providers; the first is the one that fails where one does."""
@@ -138,7 +141,7 @@ class Lanes:
 
 async def _warm(lanes: Mapping[str, Lane]) -> None:
     """What is slow once, such as reading the tables of tokens, is over before anything counts."""
-    await together(lanes, lambda _, number: chat(number, model=WARM, stream=number % 2 == 0), rate=40, seconds=1)
+    await together(lanes, lambda _, number: chat(number, model=WARM, stream=number % 2 == 0), rate=WARMED, seconds=1)
 
 
 async def together(
