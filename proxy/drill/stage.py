@@ -103,10 +103,10 @@ async def _batch(
         order = sorted(batch, key=lambda case: -longest(case, patience))
         futures = {case.number: loop.run_in_executor(pool, one, case) for case in order}
         calls = _Calls(mock)
-        received: dict[int, Received] = {}
-        for number, future in futures.items():
-            received[number] = await future
-            calls.note()
+        for future in futures.values():
+            # As each ends: what is awaited first may be the last to end, and the mock forgets.
+            future.add_done_callback(lambda _: calls.note())
+        received = {number: await future for number, future in futures.items()}
     finally:
         gateway.stop()
         pool.shutdown(cancel_futures=True)
