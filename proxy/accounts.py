@@ -9,6 +9,8 @@ from msgspec import structs
 from .config import Config, ConfigError, Loaded
 from .config.load import load
 from .config.problems import Problem
+from .policy.accounts import account_name as account_name  # noqa: PLC0414 - asked for here by the composition root
+from .policy.accounts import keys_of
 from .protocols import Authorizer, Provider, Providers, Transport
 from .providers import PROVIDERS
 from .providers.base import AuthSpec, OptionError, Settings
@@ -28,11 +30,6 @@ class Factory(Protocol):
 
     def __call__(self, settings: Settings) -> Account:
         """Raises ``OptionError``."""
-
-
-def account_name(provider: str, key: int) -> str:
-    """What the account of a provider's key is called: the provider's name for the first, then ``name#2``, ``name#3`` …"""
-    return provider if key == 0 else f"{provider}#{key + 1}"
 
 
 def account(config: Config, name: str, environ: Mapping[str, str], key: int = 0) -> Account:
@@ -133,8 +130,3 @@ def providers(config: Config, transports: Mapping[str, Transport], environ: Mapp
                 transport = AuthorizedTransport(transport, authorizer(found.auth))
             built[account_name(name, key)] = (found, transport)
     return built
-
-
-def keys_of(config: Config) -> dict[str, int]:
-    """How many keys each provider has; one where it needs none."""
-    return {name: max(1, len(provider.api_keys)) for name, provider in config.providers.items()}

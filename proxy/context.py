@@ -54,6 +54,10 @@ interruption        TollwayError | None     interrupt()            edge, streami
 response_headers    list                    any link               streaming (before commit)
 timings             list                    any link               streaming (server-timing)
 tags                dict[str, str]          any link               telemetry
+uncapped            bytes                   rate_limit             cache (the body before a cap of ours was put in; b"": none was)
+cached              Cached | None           cache                  settlement, telemetry, whoever starts the response
+keep_usage          bool                    cache                  streaming (the usage chunk is wanted, whoever asked for it)
+withheld            bytes                   streaming              cache (the usage chunk that the client did not get)
 observers           list                    any link               streaming (sees every read's events)
 answers             list[AnswerFilter]      any link               streaming (sees the answer before it leaves)
 frames              FrameWatch | None       ownership              streaming (sees the frames of a WebSocket)
@@ -69,6 +73,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from msgspec import Struct, field
 
 from .errors import TollwayError
+from .policy.caching import AS_THE_OTHER_KEYS, KeyCache
 from .policy.faults import Fault
 from .policy.routes import PriceCeiling, Slo
 from .policy.rules import Reservation, Rule
@@ -132,6 +137,7 @@ class Principal(Struct, frozen=True, kw_only=True):
     """Globs over the regions of providers and targets."""
     max_price: PriceCeiling | None = None
     slo: Slo | None = None
+    cache: KeyCache = AS_THE_OTHER_KEYS
 
 
 ANONYMOUS = Principal(name="anonymous", tenant="", models=(), passthrough=False)
@@ -231,6 +237,35 @@ class Controls(Struct, frozen=True, kw_only=True):
 
 
 NO_CONTROLS = Controls()
+
+
+CacheStatus = Literal["hit", "semantic-hit", "miss", "bypass", "refresh", "disabled"]
+
+
+class Cached(Struct, frozen=True, kw_only=True):
+    """What the cache had to say of a request. ``usage``: of the answer it gave, tokens that nobody had to generate again."""
+
+    status: CacheStatus
+    reason: str = ""
+    """Why it was no hit, or why the answer was not looked for; ``shared``: it was still being made for another."""
+    key: str = ""
+    """64 hexadecimal digits, for ``purge``."""
+    age: float | None = None
+    """Seconds since the answer was stored."""
+    similarity: float | None = None
+    """Cosine to the nearest question; ``None``: none was compared."""
+    guard: str = ""
+    """Which guard refused the nearest."""
+    usage: Usage = NO_USAGE
+    provider: str = ""
+    """Who made the answer, as the configuration names it."""
+    model: str = ""
+    """The model there."""
+
+    @property
+    def served(self) -> bool:
+        """Did the answer come from here?"""
+        return self.status == "hit" or self.status == "semantic-hit"
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -335,6 +370,10 @@ class RequestContext(Struct, kw_only=True):
     response_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     timings: list[tuple[str, float]] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
+    uncapped: bytes = b""
+    cached: Cached | None = None
+    keep_usage: bool = False
+    withheld: bytes = b""
     observers: list[Observer] = field(default_factory=list)
     answers: list[AnswerFilter] = field(default_factory=list)
     frames: FrameWatch | None = None

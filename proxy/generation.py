@@ -84,6 +84,7 @@ def _record(key: Key) -> KeyRecord:
             regions=key.regions,
             max_price=key.max_price,
             slo=key.slo,
+            cache=key.cache,
         ),
         limits=key.limits,
         budgets=_budgets(key.budget, key.budgets),

@@ -13,11 +13,14 @@ from .policy.routes import Hedge, SlowStream
 from .policy.rules import Charge, Denial, Level, Reservation, Rule
 from .policy.targets import Candidate, Figures, Plan, Route
 from .wire.endpoints import Endpoint
-from .wire.usage import Usage
+from .wire.usage import NO_USAGE, Usage
 from .wire.values import Json
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
+
+Vector = Any
+"""A numpy array of float32, one dimension; numpy is an optional package."""
 
 
 # ---- upstream I/O ---------------------------------------------------------------------------------------------------
@@ -329,8 +332,14 @@ class Course(Protocol):
     async def after(self, step: Step, fault: Fault) -> Step | None:
         """``step`` failed before any output. What next? ``None``: nothing more; the answer, or the error, is the client's."""
 
+    def failed(self, step: Step, fault: Fault) -> None:
+        """``step`` failed while the other of its race is under way: nothing is asked yet."""
+
+    def notices(self, target: Target) -> RawHeaders:
+        """Headers that say how far the target's model can be relied on, where it is not simply stable."""
+
     def anew(self) -> bool:
-        """A connection died unanswered, perhaps of old age: may the same be sent once more on a new one? Once; it is one of the tries."""
+        """A connection died unanswered, perhaps of old age: may the same be sent once more on a new one? Once, besides the tries."""
 
     def hedge_after(self, step: Step) -> float | None:
         """Seconds to wait for a first output before a second target starts; ``None``: no hedging now."""
@@ -544,6 +553,169 @@ class Owners(Protocol):
 
     async def forget(self, idents: Sequence[str]) -> None:
         """They were deleted."""
+
+
+# ---- cache ----------------------------------------------------------------------------------------------------------
+CACHE_VERSION = 1
+"""Of ``CacheEntry``'s shape; entries of another are misses."""
+
+
+class CacheEntry(Struct, frozen=True, array_like=True, kw_only=True):
+    """One stored answer, complete and successful, in the client's dialect. ``body``: as it left, without comments: JSON, or every event of a stream in order.
+
+    ``usage_event``: the usage chunk of a chat or completions stream that the client had not asked for and did not get, b"" where there
+    is none or ``body`` has it. ``usage``: as the provider reported it. Times in unix seconds.
+    """
+
+    endpoint: str
+    """Name of the endpoint, which is its dialect."""
+    form: Literal["json", "events", "vector"]
+    """``vector``: one input of an embeddings request; ``body`` is the JSON value of its ``embedding``."""
+    body: bytes
+    stored_at: float
+    expires: float
+    content_type: str = "application/json"
+    usage_event: bytes = b""
+    usage: Usage = NO_USAGE
+    provider: str = ""
+    """Who answered, as the configuration names it."""
+    model: str = ""
+    """The model there."""
+    public: str = ""
+    """The public name that was asked for: what ``purge`` by model goes by."""
+    tenant: str = ""
+    """The account that asked: what ``purge`` by account goes by."""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the answer, without what keeps it."""
+        return len(self.body) + len(self.usage_event)
+
+
+class Purge(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be forgotten: everything that agrees with all that is given; with nothing given, all. ``key``: 64 hexadecimal digits."""
+
+    key: str = ""
+    account: str = ""
+    model: str = ""
+    tag: str = ""
+
+
+class CacheStore(Protocol):
+    """Stored answers by key (32 bytes). Methods never raise: a store that is down is a miss, and is counted."""
+
+    async def get(self, key: bytes) -> CacheEntry | None:
+        """The answer, if there is one that is whole, of this version, and neither expired nor purged. One round trip."""
+
+    async def get_many(self, keys: Sequence[bytes]) -> Sequence[CacheEntry | None]:
+        """The same of each, in one round trip."""
+
+    async def put(self, key: bytes, entry: CacheEntry) -> None:
+        """Keeps it until ``entry.expires``; what it replaces is gone."""
+
+    async def purge(self, what: Purge) -> int | None:
+        """Forgets, here and everywhere, before it returns. How many; ``None``: not known (they are forgotten when they are met)."""
+
+    def figures(self) -> tuple[int, int]:
+        """(entries, bytes) in this process; (0, 0) where they are elsewhere."""
+
+    async def close(self) -> None:
+        """Lets go of connections and tasks."""
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What may be like another. ``partition`` (32 bytes): an HMAC of whose it is and of everything that shapes the answer but ``text``,
+    which is the last user turn. Only within one partition anything is ever compared."""
+
+    partition: bytes
+    text: str
+    route: str
+    """Label, for metrics and the record of pairs."""
+    threshold: float
+    """Cosine below which nothing is the same, for this request."""
+    tenant: str = ""
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What was found for a question. ``hit``: serve the entry ``key``; ``explore`` and ``shadow``: ask the provider, and tell ``learn``
+    what it said beside the entry ``key``; ``none``: nothing, and ``reason`` says why."""
+
+    kind: Literal["hit", "explore", "shadow", "none"]
+    key: bytes = b""
+    similarity: float | None = None
+    """Cosine to the nearest that was compared; ``None``: nothing was."""
+    reason: str = ""
+    """``empty``, ``no_neighbour``, ``guard``, ``below_threshold``, ``prompt_too_long``, ``embedder_timeout``, ``embedder_failed`` …"""
+    guard: str = ""
+    """Which guard refused the nearest."""
+
+
+class Similar(Protocol):
+    """The semantic layer. Nothing here raises or outlasts ``semantic.timeout``."""
+
+    async def find(self, question: Question) -> Verdict:
+        """The nearest that passes every guard and its own threshold."""
+
+    def remember(self, question: Question, key: bytes, expires: float) -> None:
+        """A fresh answer to ``question`` was stored under ``key``. What that costs happens later, and only if it is needed."""
+
+    def learn(self, question: Question, verdict: Verdict, cached: str, fresh: str) -> None:
+        """The texts of the entry that was near and of the fresh answer, after ``explore`` or ``shadow``."""
+
+    def forget(self, question: Question, key: bytes) -> None:
+        """The store no longer has ``key``."""
+
+    async def purge(self, what: Purge) -> None:
+        """Forgets what it knows of those entries."""
+
+
+class Embedder(Protocol):
+    """Texts to vectors. ``name`` and version are stored with each vector: those of another are never compared."""
+
+    name: str
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        """One unit vector each, all of one size. Raises ``EmbedderFailed``."""
+
+    async def close(self) -> None:
+        """Ends its threads."""
+
+
+class EmbedderFailed(Exception):
+    """No vectors. ``kind``: ``timeout``, ``error``, ``dimensions``, ``not_finite``, ``busy``."""
+
+    def __init__(self, kind: str, detail: str = "") -> None:
+        super().__init__(kind, detail)
+        self.kind = kind
+
+
+class CacheRecords(Protocol):
+    """Is told what the cache does, for metrics. Never blocks, never raises."""
+
+    def looked_up(self, kind: Literal["exact", "semantic", "input"], result: str) -> None:
+        """One lookup: ``hit``, ``shared``, ``miss``, ``refresh``, ``bypass``, ``disabled``; for ``semantic`` also ``explore`` and ``shadow``."""
+
+    def bypassed(self, reason: str) -> None:
+        """Why a request was not looked up."""
+
+    def kept(self, result: str) -> None:
+        """An answer was ``stored``, or why it was not."""
+
+    def guarded(self, guard: str) -> None:
+        """A guard refused what an embedding would have served, or was not even asked about."""
+
+    def embedded(self, result: str, seconds: float) -> None:
+        """A call of the embedder: ``ok`` or the kind of failure."""
+
+    def observed(self, route: str, result: Literal["same", "different"]) -> None:
+        """A fresh answer was compared with what would have been served."""
+
+    def failed(self, kind: str) -> None:
+        """A store could not be used, or gave what could not be read: ``down``, ``corrupt``, ``version`` …"""
+
+    def evicted(self, count: int) -> None:
+        """Answers made room for others."""
 
 
 # ---- tokens ---------------------------------------------------------------------------------------------------------

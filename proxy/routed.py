@@ -54,6 +54,7 @@ def _route(name: str, model: Model, timeouts: Timeouts, usual: Retry) -> Route:
         fallbacks=model.fallbacks,
         on_context_length=model.fallbacks_for.context_length,
         on_content_policy=model.fallbacks_for.content_policy,
+        cache=model.cache,
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Coroutine
+from functools import partial
 from random import Random
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from . import generation
-from .accounts import keys_of
 from .affinity.hints import prompt_hint
 from .config import Config
 from .failover.budget import Budgets
@@ -18,9 +18,11 @@ from .failover.course import Courses, Surroundings
 from .failover.hedging import Hedging
 from .health.board import HealthBoard
 from .health.reporting import Reporter
+from .policy.accounts import keys_of
 from .protocols import Board, Clock
 from .routing.directory import Directory
 from .routing.explain import Explainer
+from .routing.lifecycle import notices
 from .routing.policies import policies
 from .routing.router import Router
 from .routing.scores import load_scores
@@ -82,6 +84,7 @@ class Steering:
                 sleep=asyncio.sleep,
                 followed=self._metrics.followed,
                 stopped=self._metrics.failover_stopped,
+                notices=partial(notices, directory),
                 **({"hint": prompt_hint} if any(keys > 1 for keys in keys_of(config).values()) else {}),
             )
         )

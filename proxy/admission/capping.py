@@ -29,6 +29,7 @@ def put_cap(ctx: RequestContext, holding: Holding | None) -> None:
         cap = min([cap, *(each for each in longest if each)])
     choices = ctx.request.n or 1
     each = max(1, cap // choices)
+    ctx.uncapped = ctx.body
     ctx.body, changed = with_output_cap(ctx.body, ctx.endpoint, each)
     ctx.rewritten.append(changed)
     if holding is not None:

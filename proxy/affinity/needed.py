@@ -1,6 +1,6 @@
 """Is there more than one place that an object could have been made at? Else nothing needs to be remembered for affinity's sake."""
 
-from ..ownership.reach import Configured, keys_of
+from ..policy.accounts import Configured, keys_of
 
 
 def needed(config: Configured) -> bool:

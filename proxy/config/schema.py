@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from ..policy.caching import NO_CACHE, Cache
 from ..policy.routes import Breaker, Canary, Retries, Routing
 from .catalogue import Catalogue
 from .server import Server, Telemetry
@@ -29,6 +30,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     health: Breaker = Breaker()
     routing: Routing = Routing()
     canary: Canary | None = None
+    cache: Cache = NO_CACHE
     timeouts: Timeouts = Timeouts(connect=5.0, idle=120.0, total=1800.0)
     streaming: Streaming = Streaming()
     storage: Storage = Storage()

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from ..policy.caching import AS_THE_OTHER_KEYS, AS_THE_OTHERS, KeyCache, ModelCache
 from ..policy.routes import (
     FallbacksFor,
     Hedge,
@@ -88,6 +89,7 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     regions: tuple[str, ...] = ("*",)
     max_price: PriceCeiling | None = None
     slo: Slo | None = None
+    cache: KeyCache = AS_THE_OTHER_KEYS
     limits: Limits = NO_LIMITS
     budget: Budget | None = None
     budgets: tuple[Budget, ...] = ()
@@ -174,7 +176,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
 
     ``policy`` chooses among them (docs/routing.md); ``sticky_by``: what requests share that belong to one target. ``fallbacks`` are
     other public names, tried when every target has failed; ``fallbacks_for`` those for one kind of fault. ``continue_streams``: an
-    answer that breaks off goes on at another target that ``continues``.
+    answer that breaks off goes on at another target that ``continues``. ``cache``: what it does otherwise than the others.
     """
 
     targets: Annotated[tuple[Target, ...], Meta(min_length=1, max_length=100)]
@@ -188,6 +190,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
     slo: Slo | None = None
     shadow: Shadow | None = None
     continue_streams: bool = False
+    cache: ModelCache = AS_THE_OTHERS
     limits: Limits = NO_LIMITS
 
 

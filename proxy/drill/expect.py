@@ -13,6 +13,13 @@ SLACK = 2.5
 """Seconds for a gateway on a busy machine."""
 
 
+DROPS = ("reset", "close", "reset-head")
+"""Faults by which a connection dies unanswered."""
+
+KEYED = ("credentials", "rate limit")
+"""Groups of faults after which each of a target's keys is tried."""
+
+
 class Patience(Struct, frozen=True, kw_only=True):
     """The shortened time limits of the drill, in seconds."""
 
@@ -39,7 +46,8 @@ def expected(case: Case, patience: Patience) -> Expected:
     effect = fault.effect(stream=case.stream)
     outcome: Outcome
     statuses: tuple[int, ...] = ()
-    calls = shape.attempts + shape.hedged
+    # A connection that died unanswered is renewed once, besides the tries.
+    calls = shape.attempts + shape.hedged + (case.fault.name in DROPS)
     if effect in ("harmless", "odd"):
         outcome, why = ("answer", "the fault takes nothing away") if effect == "harmless" else ("anything", "")
     elif effect == "breaks":
@@ -83,7 +91,7 @@ def spent(case: Case) -> int:
             if index not in faulty:
                 break
             before = [*before, index]
-    return sum(shape.places[index].keys if case.fault.group == "credentials" else 1 for index in before)
+    return sum(shape.places[index].keys if case.fault.group in KEYED else 1 for index in before)
 
 
 def longest(case: Case, patience: Patience) -> float:

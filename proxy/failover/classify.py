@@ -139,12 +139,38 @@ def of_answer(status: int, headers: RawHeaders, body: bytes, *, now: float = 0.0
     return _fault(status, told, headers, now)
 
 
+def nothing_sent(fault: Fault) -> bool:
+    """Was the target not asked at all, for a limit of ours or because it has no such operation? Such a try is none."""
+    return fault.kind == "limited_here" or (fault.kind == "model_missing" and not fault.status)
+
+
 def of_success(body: bytes) -> Fault | None:
     """The error inside a JSON body that came with 2xx: ``{"error": …}``, ``null``, nothing."""
     whole = body[:1] == b"{"
     if whole and body.find(b'"error"', 0, _HEAD) < 0 and (len(body) > _SHORT or b'"base_resp"' not in body):
         return None
     return _of_doubtful(body) if not whole or _SUSPECT.search(body, 0, _LOOKED_AT) is not None else None
+
+
+def of_shape(body: bytes, *, whole: bool, lists: bool = False) -> Fault | None:
+    """Is the body of a 2xx none, where JSON is due? Told from its first and last bytes alone.
+
+    ``whole``: is its end there, too? ``lists``: may it be an array?
+    """
+    if body[:1] == b"{" and (body[-1:] == b"}" or not whole):
+        return None
+    bare = body.strip(_BLANK)
+    first = bare[:1]
+    if first == b"{" or (lists and first == b"["):
+        cut = whole and bare[-1:] != _CLOSING[first]
+        return Fault(kind="invalid", status=200, detail="cut") if cut else None
+    return Fault(kind="invalid", status=200, detail="not_json") if bare or whole else None
+
+
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+"""Around JSON: white space, and the mark with which some files begin."""
+
+_CLOSING = {b"{": b"}", b"[": b"]"}
 
 
 _HEAD = 192

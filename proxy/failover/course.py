@@ -11,8 +11,8 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from ..context import RequestContext, Role
-from ..errors import DeadlineExceeded, NoHealthyTarget, retry_after
+from ..context import RequestContext, Role, Target
+from ..errors import DeadlineExceeded, NoHealthyTarget, RawHeaders, retry_after
 from ..policy.faults import Fault, FaultKind
 from ..policy.routes import Hedge, Retries, SlowStream
 from ..policy.targets import Candidate, Plan
@@ -20,14 +20,19 @@ from ..protocols import Board, Clock, Lease, Router, Step
 from .again import Again
 from .backoff import LEAST, pause
 from .budget import Budgets
+from .classify import nothing_sent
 from .hedging import Hedging, Reserved, expected_cost
-from .stopping import Stop, final, nothing_sent, repeatable
+from .stopping import Stop, final, repeatable
 
 _ELSEWHERE = Fault(kind="overloaded", detail="not_ready")
 """What the router is told where a target takes nothing now, or a second one is to start beside it."""
 
 _LISTED = 20
 """Targets that an error names."""
+
+
+def _silent(target: Target) -> RawHeaders:
+    return ()
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
@@ -43,6 +48,8 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     sleep: Callable[[float], Awaitable[None]]
     followed: Callable[[FaultKind, Role], None]
     stopped: Callable[[Stop], None]
+    notices: Callable[[Target], RawHeaders] = _silent
+    """What is said of a target's model in headers."""
     hint: Callable[[RequestContext], str] | None = None
     """What requests share that are best sent with the same key, for the sake of prompt caches; ``None``: nobody has several."""
 
@@ -71,8 +78,9 @@ class Course:
         self.fallbacks: list[str] = []
         """Fallback models that were used, in order."""
         self.stopped: Stop | Literal[""] = ""
-        route, wanted = plan.route, ctx.controls.hedge
-        self.hedge: Hedge | None = route.hedge if wanted is None else (route.hedge or Hedge()) if wanted else None
+        route = plan.route
+        # A client may do without; what a second target costs only the configuration allows.
+        self.hedge: Hedge | None = None if ctx.controls.hedge is False else route.hedge
         self.slow_stream: SlowStream | None = route.slow_stream
 
     # ---- where it begins --------------------------------------------------------------------------------------------
@@ -137,17 +145,8 @@ class Course:
 
     async def after(self, step: Step, fault: Fault) -> Step | None:
         """``step`` failed before any output. What next? ``None``: nothing more; the answer, or the error, is the client's."""
-        step.lease.failed(fault)
-        step.lease.close()
+        self.failed(step, fault)
         unasked = nothing_sent(fault)
-        if unasked:
-            self._made -= 1
-        elif self.hedge is not None and (fault.action.counts or fault.action.cools):
-            self._with.hedging.failed(self._label)
-        longest = self._plan.route.retry.longest
-        if self._again is None:
-            self._again = Again()
-        self._again.note(step.candidate, fault, now=self._with.clock(), longest=longest)
         stop, found = self._forbidden(fault), None
         if not stop:
             found = self._elsewhere(fault, self._tried, own=True) or self._other_key(step, fault)
@@ -162,15 +161,26 @@ class Course:
         self._with.followed(fault.kind, found.role)
         return self._begun(found)
 
+    def failed(self, step: Step, fault: Fault) -> None:
+        """``step`` failed before any output, and perhaps nobody asks what next: in a race the other is under way."""
+        step.lease.failed(fault)
+        step.lease.close()
+        if nothing_sent(fault):
+            self._made -= 1
+        elif self.hedge is not None and (fault.action.counts or fault.action.cools):
+            self._with.hedging.failed(self._label)
+        longest = self._plan.route.retry.longest
+        if self._again is None:
+            self._again = Again()
+        self._again.note(step.candidate, fault, now=self._with.clock(), longest=longest)
+
     def anew(self) -> bool:
-        """A connection died unanswered: may the same be sent on a new one? Once, as one of the tries; where there is but one try, besides it."""
-        most = self._plan.attempts
-        if self._renewed or (self._made >= most > 1) or self._left() < LEAST:
+        """A connection died unanswered: may the same be sent on a new one? Once, besides the tries, so that no target loses its own."""
+        if self._renewed or self._left() < LEAST:
             return False
         if not self._with.budgets.take(self._charged, self._with.retries):
             return False
         self._renewed = True
-        self._made = min(self._made + 1, most)
         return True
 
     def _forbidden(self, fault: Fault) -> Stop | Literal[""]:
@@ -284,6 +294,10 @@ class Course:
             return None
         self._reserved = surroundings.hedging.reserve(self._label, expected_cost(candidate, self._plan.asking))
         return self._begun(Step(candidate=candidate, lease=lease, role="hedge"))
+
+    def notices(self, target: Target) -> RawHeaders:
+        """What an answer from there has to say of its model."""
+        return self._with.notices(target)
 
     def raced(self, winner: Step, loser: Step | None, spent: int | None) -> None:
         """A hedge ended; ``spent``: the loser's micro-dollars, ``None``: unknown."""

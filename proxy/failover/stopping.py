@@ -43,11 +43,6 @@ def final(fault: Fault) -> bool:
     return not (action.again or action.elsewhere or action.named)
 
 
-def nothing_sent(fault: Fault) -> bool:
-    """Was the target not asked at all, for a limit of ours or because it has no such operation? What follows is no second try."""
-    return fault.kind == "limited_here" or (fault.kind == "model_missing" and not fault.status)
-
-
 def repeatable(ctx: RequestContext, fault: Fault) -> bool:
     """May the request be sent once more, after this fault?"""
     return ctx.upload is None and (ctx.endpoint.replay or fault.kind in NOTHING_CREATED)

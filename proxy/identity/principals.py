@@ -100,6 +100,7 @@ def principal_of(key: KeyRecord, account: AccountRecord, terms: Terms) -> Princi
         regions=scopes.regions,
         max_price=scopes.max_price,
         slo=scopes.slo,
+        cache=scopes.cache,
     )
 
 

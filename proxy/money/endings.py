@@ -180,7 +180,7 @@ def ending_of(ctx: RequestContext) -> Ending:
     over = answer.fault is not None or answer.status >= 400
     if name == "client_left" and over and not ctx.first_token_at:
         return ENDINGS["client_left_between"]
-    if name == "complete" and answer.fault is not None:
+    if name == "upstream_error" and ctx.error is None and answer.fault is not None and answer.status < 400:
         # An error inside a 200, which reached the client for want of anything better.
         return ENDINGS["upstream_cut_early"]
     return ENDINGS[name if name not in _SPLIT or delivered(ctx) else f"{name}_early"]

@@ -5,6 +5,7 @@ from functools import partial
 
 from ..context import RequestContext
 from ..errors import InvalidRequest, NotFound, UnsupportedMedia
+from ..policy.accounts import keys_of
 from ..protocols import Owners
 from ..wire.endpoints import NATIVE, REALTIME, Endpoint
 from .answering import AnswerWatch
@@ -16,7 +17,7 @@ from .held import Inflate
 from .naming import Named
 from .paths import Reading, segments_of
 from .places import Placed, bound_to, gone, place_of, provider_of
-from .reach import Configured, Names, Reach, keys_of
+from .reach import Configured, Names, Reach
 from .requests import keeps, named_by, plain, read, reading_of, refuse_all
 from .sealed import carries, sealed_in
 from .sealing import SealWatch

@@ -1,11 +1,12 @@
 """At how many places a request may end: only where there are several does it matter which one made what it carries."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
 
 from ..context import RequestContext, Target
+from ..policy.accounts import Configured as Accounts
 from ..policy.targets import Route
 from ..wire.endpoints import NATIVE
 from .paths import provider_named
@@ -16,20 +17,8 @@ _LONGEST = 256
 """Characters of a name that is remembered: a client may send one as long as a body."""
 
 
-class Account(Protocol):
-    """A configured provider, as far as it matters here."""
-
-    @property
-    def api_keys(self) -> Sequence[object]:
-        """Several keys, or none of them."""
-
-
-class Configured(Protocol):
+class Configured(Accounts, Protocol):
     """A configuration, as far as it matters here."""
-
-    @property
-    def providers(self) -> Mapping[str, Account]:
-        """By name."""
 
     @property
     def models(self) -> Mapping[str, object]:
@@ -44,11 +33,6 @@ class Names(Protocol):
 
     def passthrough(self) -> Target | None:
         """Who gets paths that carry no model."""
-
-
-def keys_of(config: Configured) -> dict[str, int]:
-    """Each provider's number of keys; every one has a first."""
-    return {name: max(1, len(provider.api_keys)) for name, provider in config.providers.items()}
 
 
 class Ways(Struct, frozen=True):

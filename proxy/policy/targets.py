@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from .caching import AS_THE_OTHERS, ModelCache
 from .routes import Hedge, PolicyName, Retry, Shadow, Slo, SlowStream
 
 Tier = Literal["preview", "stable", "deprecated", "retired"]
@@ -107,6 +108,7 @@ class Route(Struct, frozen=True, kw_only=True):
     fallbacks: tuple[str, ...] = ()
     on_context_length: tuple[str, ...] = ()
     on_content_policy: tuple[str, ...] = ()
+    cache: ModelCache = AS_THE_OTHERS
 
 
 class Asking(Struct, frozen=True, kw_only=True):

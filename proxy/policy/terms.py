@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from .caching import AS_THE_OTHER_KEYS, KeyCache
 from .routes import PriceCeiling, Slo
 
 Amount = Annotated[int, Meta(ge=1, le=1_000_000_000_000)]
@@ -75,20 +76,22 @@ class ListPrice(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, o
 class Plan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What an account pays: the provider's price plus ``markup`` percent, or ``prices`` by globs over public model names (first match).
 
-    ``included_usd`` is free each calendar month (UTC); ``prepaid`` accounts spend credits and stop without them.
+    ``included_usd`` is free each calendar month (UTC); ``prepaid`` accounts spend credits and stop without them. ``cached``: percent
+    of the usual price that an answer from the cache costs.
     """
 
     markup: Markup = 0.0
     prices: dict[str, ListPrice] = {}
     included_usd: Annotated[float, Meta(ge=0, le=1_000_000_000)] = 0.0
     prepaid: bool = False
+    cached: Annotated[float, Meta(ge=0, le=100)] = 0.0
 
 
 class Scopes(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What a key may reach. Globs; ``networks`` are CIDR ranges of client addresses; ``passthrough`` unset: follows from ``models: ["*"]``.
 
     ``controls`` are globs over the names of ``x-tollway-`` request headers that are heeded, ``regions`` over those of targets;
-    ``max_price`` is a ceiling, ``slo`` what its requests aim at.
+    ``max_price`` is a ceiling, ``slo`` what its requests aim at; ``cache`` what its requests may be answered from.
     """
 
     models: tuple[str, ...] = ("*",)
@@ -101,6 +104,7 @@ class Scopes(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit
     regions: tuple[str, ...] = ("*",)
     max_price: PriceCeiling | None = None
     slo: Slo | None = None
+    cache: KeyCache = AS_THE_OTHER_KEYS
 
 
 NO_LIMITS = Limits()

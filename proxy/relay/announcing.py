@@ -8,7 +8,7 @@ from msgspec import Struct
 from ..context import RequestContext, Target
 from ..errors import RawHeaders
 from ..wire.headers import value_of
-from .reasons import fallbacks, reason_header, slo_header
+from .reasons import fallbacks, reason_header, slo_header, tries
 
 PAUSED = ("upstream", "backoff")
 """Parts of a request's time that are no overhead of the gateway: it waited for a provider, or because one asked it to."""
@@ -77,13 +77,15 @@ def _waited(ctx: RequestContext) -> float:
 def way_headers(ctx: RequestContext) -> Sequence[tuple[bytes, bytes]]:
     """Which way the request went: its route, who was tried last, how many tries it took, and why."""
     plan, target, attempts = ctx.plan, ctx.target, ctx.attempts
-    if plan is not None and target is not None and len(attempts) == 1 and attempts[0].fault is None and not plan.bound:
-        # The usual case: the first try answers, and says the same as the one before it.
-        return _straight(ctx.route, target, plan.policy)
+    if plan is not None and target is not None and len(attempts) == 1 and not plan.bound:
+        only = attempts[0]
+        if only.fault is None and only.role == "first":
+            # The usual case: the first try answers, and says the same as the one before it.
+            return _straight(ctx.route, target, plan.policy)
     headers: list[tuple[bytes, bytes]] = []
     if target is not None:
         headers += _of_target(ctx.route, target)
-    headers.append((b"x-tollway-attempts", b"%d" % len(attempts)))
+    headers.append((b"x-tollway-attempts", b"%d" % tries(ctx)))
     if plan is not None:
         headers.append((b"x-tollway-fallbacks", b"%d" % fallbacks(ctx)))
         headers.append((b"x-tollway-reason", reason_header(ctx)))
@@ -107,6 +109,15 @@ def _of_target(route: str, target: Target) -> tuple[tuple[bytes, bytes], ...]:
     if target.model:
         pairs.append((b"x-tollway-model", _header_text(target.model)))
     return tuple(pairs)
+
+
+_NOTICES = (b"x-tollway-model-tier", b"deprecation", b"sunset")
+
+
+def renotice(ctx: RequestContext, notices: RawHeaders) -> None:
+    """Another target answers than was planned: its model's standing takes the place of the first one's."""
+    ctx.response_headers[:] = [pair for pair in ctx.response_headers if pair[0] not in _NOTICES]
+    ctx.response_headers += notices
 
 
 _REQUEST_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-request-id", b"x-goog-request-id")

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from ..context import Attempt, RequestContext
 from ..errors import EndpointUnsupported, RateLimited, TollwayError, UpstreamError
 from ..failover.classify import of_error
+from ..policy.accounts import account_name
 from ..policy.faults import Fault
 from ..protocols import Admission, Clock, Course, Provider, Providers, Step, Transport, UpstreamSocket
-from .preparing import account_of, with_time_left
+from .preparing import with_time_left
 
 
 class Line:
@@ -90,7 +91,7 @@ async def dialled(
     while True:
         assert step is not None
         del ctx.dropped[notes[0] :], ctx.rewritten[notes[1] :]
-        provider, transport = providers[account_of(step.candidate.target.provider, step.lease.key)]
+        provider, transport = providers[account_name(step.candidate.target.provider, step.lease.key)]
         line, error = Line(step, provider), None
         try:
             await line.dial(ctx, transport, admission, clock, wall, offered)

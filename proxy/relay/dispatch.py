@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
 from ..protocols import Course, Step
+from .announcing import renotice
 from .continuation import continued, resumable
 from .opening import Opening
 from .race import Race
@@ -72,6 +73,9 @@ class Dispatch:
             relay.unsent.clear()
         if several or course.hedge is not None or shown.attempt is None:
             shown.adopt()
+        planned = ctx.plan.chosen.target if ctx.plan is not None else shown.target
+        if shown.target is not planned and shown.target != planned:
+            renotice(ctx, course.notices(shown.target))
         return shown
 
     async def continued(self, opening: Opening) -> Opening | None:

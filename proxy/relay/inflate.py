@@ -27,14 +27,18 @@ def _decompress(encoding: bytes) -> Decompress | None:
 
 
 class Inflater:
-    """Decompresses gzip, deflate and, with the extra, brotli; ``blind`` once the text cannot be known."""
+    """Decompresses gzip, deflate and, with the extra, brotli; ``blind`` once the text cannot be known.
 
-    __slots__ = ("_decompress", "_left", "blind")
+    ``broken``: that is for what came: bad data, or more of it than is looked at.
+    """
+
+    __slots__ = ("_decompress", "_left", "blind", "broken")
 
     def __init__(self, encoding: bytes) -> None:
         self._decompress = _decompress(encoding)
         self._left = LIMIT
         self.blind = self._decompress is None
+        self.broken = False
 
     @classmethod
     def for_encoding(cls, encoding: bytes | None) -> "Inflater | None":
@@ -54,11 +58,11 @@ class Inflater:
         try:
             plain = self._decompress(data, self._left)
         except _BAD_DATA:
-            self.blind = True
+            self.blind = self.broken = True
             return b""
         self._left -= len(plain)
         if self._left <= 0:
-            self.blind = True
+            self.blind = self.broken = True
         return plain
 
 

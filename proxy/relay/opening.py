@@ -23,6 +23,7 @@ from ..errors import (
     UpstreamUnavailable,
 )
 from ..failover.classify import of_answer, of_error
+from ..policy.accounts import account_name
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
 from ..protocols import Exchange, Meter, Step, UpstreamRequest
@@ -33,8 +34,8 @@ from .announcing import request_id_in
 from .continuation import Part, Said
 from .events import EventStream
 from .metered import MeteredExchange
-from .plain import OpaqueAnswer, PlainAnswer, Refusal
-from .preparing import account_of, new_part, prepared_as_part, with_time_left
+from .plain import OpaqueAnswer, PlainAnswer, Refusal, json_due
+from .preparing import new_part, prepared_as_part, with_time_left
 from .replayed import Kept, Replayed
 from .tally import Answer, Tally
 from .translated import TranslatedAnswer, TranslatedError, TranslatedStream
@@ -65,6 +66,7 @@ class Opening(Tally):
         "_noted",
         "_over",
         "_settled",
+        "checked",
         "error",
         "exchange",
         "fault",
@@ -89,10 +91,12 @@ class Opening(Tally):
         self.pulse = pulse
         self.target = target
         name, key = target.provider, step.lease.key
-        self.provider, self.transport = relay.providers[account_of(name, key) if key else name]
+        self.provider, self.transport = relay.providers[account_name(name, key) if key else name]
         self.exchange: Exchange | None = None
         self.head: Mapping[bytes, bytes] = NO_HEAD
         """Names of the answer's headers to their (first) values."""
+        self.checked = False
+        """Are the answer's headers known to be sound?"""
         self.error: TollwayError | None = None
         """What the client is told of it, unless there is an answer."""
         self.fault: Fault | None = None
@@ -121,6 +125,7 @@ class Opening(Tally):
             exchange = self.exchange = self._headed_by(await self._send())
             if hold:
                 check_response(exchange.headers)
+                self.checked = True
                 if self.relay.ctx.answers:
                     # What is read is rebuilt, perhaps: those who look at the answer later see it as it came.
                     exchange = self.exchange = Kept(exchange)
@@ -307,9 +312,12 @@ class Opening(Tally):
                 return PlainAnswer(self, exchange)
         if kind.startswith(b"application/json"):
             return PlainAnswer(self, exchange)
-        if kind.startswith(b"text/event-stream"):
+        ctx = self.relay.ctx
+        # Whatever a whole answer is called, it is judged as JSON while somebody else could be asked.
+        judged = hold and json_due(ctx) and (status >= 300 or not ctx.request.stream)
+        if kind.startswith(b"text/event-stream") and not (judged and status >= 300):
             return EventStream(self, exchange)
-        return PlainAnswer(self, exchange) if self.relay.ctx.response_started else OpaqueAnswer(self, exchange)
+        return PlainAnswer(self, exchange) if judged or ctx.response_started else OpaqueAnswer(self, exchange)
 
     # ---- after it ---------------------------------------------------------------------------------------------------
 
@@ -334,7 +342,7 @@ class Opening(Tally):
             raise
         else:
             self._end(abort=False)
-            fault = answer.fault
+            fault = answer.fault or self.fault
             if fault is None:
                 exchange = self.exchange
                 assert exchange is not None
@@ -342,6 +350,9 @@ class Opening(Tally):
                     fault = of_answer(exchange.status, exchange.headers, b"", now=relay.wall())
                 elif not self._begun:
                     self.begun()
+            elif fault.kind != "slow":
+                # Under a 200, too, for want of anything better.
+                ctx.outcome = "upstream_error"
             self._settle(fault)
 
     async def _filter(self) -> None:
@@ -354,6 +365,7 @@ class Opening(Tally):
             exchange = Replayed(exchange.inner, b"".join(exchange.parts)) if exchange.parts else exchange.inner
         for look in self.relay.ctx.answers:
             exchange = await look(request, exchange, self._again)
+        self.checked = False
         self.exchange = exchange
         self.answer = self._form(exchange, hold=False)
 

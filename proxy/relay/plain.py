@@ -1,15 +1,17 @@
 """Answers that are no streams, in the client's own dialect: JSON leaves whole in one send, anything else as it comes."""
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 from ..context import RequestContext
 from ..errors import UpstreamCut, UpstreamInvalid
-from ..failover.classify import of_answer, of_success
+from ..failover.classify import of_answer, of_shape, of_success
 from ..failover.told import LARGEST
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
 from ..protocols import Exchange
+from ..wire.endpoints import Endpoint
 from ..wire.reply import text_of
 from ..wire.stream import TEXT_LIMIT, StreamDecoder
 from ..wire.usage import NO_USAGE, excessive, reported_in, visible_output
@@ -28,6 +30,12 @@ MAKING = ("required", "optional")
 
 GENERATED = ("chat", "completions", "responses", "messages")
 """Dialects whose answers are text that can be counted."""
+
+JSON_DUE = frozenset((*GENERATED, "embeddings", "moderations", "rerank", "decisions", "count_tokens"))
+"""Endpoints (by name) that are answered by JSON, or by a stream where one was asked for: whatever else comes is no answer."""
+
+_EVENTS = re.compile(rb"\s*(?:data|event|id|retry)?:")
+"""How a stream of events begins, under whatever name."""
 
 ERROR_PATIENCE = 2.0
 """Seconds that the body of an error answer may take; then its status, and what has come, tell what to do."""
@@ -60,20 +68,32 @@ class PlainAnswer:
         data = await exchange.read()
         if not exchange.ended:
             parts = [data]
-            await self._read(parts, HOLD)
+            await read_on(self._opening, exchange, parts, HOLD)
             data = b"".join(parts)
-        self.data = data
-        opening, plain = self._opening, data
-        encoding = opening.head.get(b"content-encoding")
-        if encoding is not None:
-            inflater = Inflater.for_encoding(encoding)
-            plain = data if inflater is None else inflater.feed(data)
-        self._plain = plain
-        if not exchange.ended or exchange.status >= 300 or (data and not plain):
-            return None
-        # A job that is looked up may have failed without anything being wrong now.
+        self.data = plain = data
+        opening = self._opening
         ctx = opening.relay.ctx
-        return of_success(plain) if ctx.method == "POST" and ctx.endpoint.model in MAKING else None
+        inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
+        if inflater is not None:
+            plain = inflater.feed(data)
+            if inflater.broken and exchange.ended:
+                # Of a bomb nothing is kept.
+                return Fault(kind="invalid", status=exchange.status, detail="compressed") if json_due(ctx) else None
+        self._plain = plain
+        if exchange.status >= 300:
+            return redirected(exchange.status) if json_due(ctx) else None
+        # A job that is looked up may have failed without anything being wrong now.
+        if ctx.method != "POST" or ctx.endpoint.model not in MAKING or (data and not plain):
+            return None
+        return self._judged(ctx.endpoint, plain)
+
+    def _judged(self, endpoint: Endpoint, plain: bytes) -> Fault | None:
+        """What is wrong with a 2xx whose body, or the beginning of it, is ``plain``."""
+        whole = self._exchange.ended
+        fault = of_success(plain) if whole else None
+        if fault is None and endpoint.name in JSON_DUE:
+            return of_shape(plain, whole=whole, lists=endpoint.dialect not in GENERATED)
+        return fault
 
     async def deliver(self) -> None:
         """All of it."""
@@ -93,30 +113,16 @@ class PlainAnswer:
             await relay.beating
             raise no_stream(exchange)
         await relay.start(exchange, event_stream=False)
-        opening.begun()
+        if self.fault is None:
+            opening.begun()
         if whole:
             await relay.send({"type": "http.response.body", "body": data, "more_body": False})
         else:
             await pump_large(opening, exchange, data)
 
-    async def _read(self, parts: list[bytes], most: int) -> None:
-        """The body, or the rest of it, into ``parts``, up to its end or about ``most`` bytes."""
-        exchange, size = self._exchange, sum(map(len, parts))
-        pulse, now = self._opening.pulse, asyncio.get_running_loop().time
-        while not exchange.ended and size <= most:
-            data = await exchange.read()
-            parts.append(data)
-            size += len(data)
-            pulse.touched = now()
-
     async def _probe_error(self) -> Fault | None:
-        exchange, opening, parts = self._exchange, self._opening, list[bytes]()
-        try:
-            async with asyncio.timeout(ERROR_PATIENCE):
-                await self._read(parts, ERROR_HOLD)
-        except TimeoutError:
-            pass
-        self.data = plain = b"".join(parts)
+        exchange, opening = self._exchange, self._opening
+        self.data = plain = await read_in_time(opening, exchange, [])
         inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
         if inflater is not None:
             # No error is told in more, and a bomb would hold up everybody.
@@ -161,9 +167,28 @@ class OpaqueAnswer:
         self.fault: Fault | None = None
 
     async def probe(self, slow: SlowStream | None) -> Fault | None:
-        """The first read. Raises ``UpstreamError``."""
-        self.data = await self._exchange.read()
-        return None
+        """The first read; of what is no answer more, so that it can be shown if nobody answers. Raises ``UpstreamError``."""
+        exchange = self._exchange
+        self.data = await exchange.read()
+        fault = self._judged(self.data)
+        if fault is not None:
+            self.data = await read_in_time(self._opening, exchange, [self.data])
+        return fault
+
+    def _judged(self, data: bytes) -> Fault | None:
+        """Where JSON or a stream is due: is it that, under a false name? ``data``: its beginning."""
+        opening, exchange = self._opening, self._exchange
+        if exchange.status >= 400 or not json_due(opening.relay.ctx):
+            return None
+        if exchange.status >= 300:
+            return redirected(exchange.status)
+        inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
+        if inflater is not None:
+            inflater.limit(LARGEST)
+            data = inflater.feed(data)
+            if not data:
+                return None
+        return None if _EVENTS.match(data) is not None else of_shape(data, whole=exchange.ended)
 
     async def deliver(self) -> None:
         """All of it, read by read."""
@@ -171,17 +196,52 @@ class OpaqueAnswer:
         relay = opening.relay
         if relay.ctx.response_started:
             raise no_stream(exchange)
-        data = self.data if self.data is not None else await exchange.read()
+        data = self.data
+        if data is None:
+            data = await exchange.read()
+            self.fault = self._judged(data)
         if relay.beating is not None:
             await relay.beating
             raise no_stream(exchange)
         await relay.start(exchange, event_stream=False)
-        opening.begun()
+        if self.fault is None:
+            opening.begun()
         if relay.ctx.endpoint.dialect in GENERATED and exchange.status < 300:
             # An answer under a false name is an answer.
             await pump_large(opening, exchange, data)
         else:
             await pump(opening, exchange, data)
+
+
+async def read_on(opening: "Opening", exchange: Exchange, parts: list[bytes], most: int) -> None:
+    """The body, or the rest of it, into ``parts``, up to its end or about ``most`` bytes."""
+    size = sum(map(len, parts))
+    pulse, now = opening.pulse, asyncio.get_running_loop().time
+    while not exchange.ended and size <= most:
+        data = await exchange.read()
+        parts.append(data)
+        size += len(data)
+        pulse.touched = now()
+
+
+async def read_in_time(opening: "Opening", exchange: Exchange, parts: list[bytes]) -> bytes:
+    """As much of an answer that is none as tells what it is, within ``ERROR_PATIENCE``; ``parts`` were read before."""
+    try:
+        async with asyncio.timeout(ERROR_PATIENCE):
+            await read_on(opening, exchange, parts, ERROR_HOLD)
+    except TimeoutError:
+        pass
+    return b"".join(parts)
+
+
+def json_due(ctx: RequestContext) -> bool:
+    """Is the request answered by JSON, or by a stream, and by nothing else?"""
+    return ctx.method == "POST" and ctx.endpoint.name in JSON_DUE
+
+
+def redirected(status: int) -> Fault:
+    """Of a 3xx to a request that is not to be sent anywhere else."""
+    return Fault(kind="invalid", status=status, detail="redirect")
 
 
 async def pump_large(opening: "Opening", exchange: Exchange, data: bytes) -> None:

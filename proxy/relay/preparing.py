@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from .relay import Relay
 
 
-def account_of(provider: str, key: int) -> str:
-    """The name under which a provider's account with its ``key``-th key is kept."""
-    return provider if key == 0 else f"{provider}#{key + 1}"
-
-
 def with_time_left(request: UpstreamRequest, ctx: RequestContext, now: float) -> UpstreamRequest:
     """``request`` with what is left of the client's own limit; without it where the client may not set one, or set none that can be read."""
     name = TIME_LEFT.decode()

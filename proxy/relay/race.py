@@ -136,6 +136,12 @@ class Race:
                 return ended
             ended.opening.leave()
             self._failed = ended.opening
+            fault = ended.fault
+            assert fault is not None
+            self._course.failed(ended.opening.step, fault)
+            if ended.opening.attempt is None:
+                # Nothing was sent: it was no try.
+                self.tries -= 1
 
 
 def spent(opening: Opening) -> int | None:

@@ -1,6 +1,7 @@
 """Why this provider: the values of the headers that say how a request was routed. Configured names and our own words only."""
 
 from ..context import Attempt, RequestContext
+from ..failover.classify import nothing_sent
 
 LONGEST = 1024
 """Bytes of ``x-tollway-reason``."""
@@ -26,10 +27,17 @@ def reason_header(ctx: RequestContext) -> bytes:
 
 
 def fallbacks(ctx: RequestContext) -> int:
-    """How many fallback models were tried."""
-    if len(ctx.attempts) < 2:
-        return 0
-    return len({(each.provider, each.model) for each in ctx.attempts if each.role == "fallback"})
+    """How many fallback models were asked, each by its public name."""
+    return len({each.public for each in ctx.attempts if each.role == "fallback" and _sent(each)})
+
+
+def tries(ctx: RequestContext) -> int:
+    """How many tries were made. One that a limit of ours forbade was none."""
+    return sum([_sent(each) for each in ctx.attempts])
+
+
+def _sent(attempt: Attempt) -> bool:
+    return attempt.fault is None or not nothing_sent(attempt.fault)
 
 
 def slo_header(ctx: RequestContext, now: float, charge: int | None = None) -> bytes | None:

@@ -12,6 +12,7 @@ from ..errors import ClientGone, InternalError, UpstreamCut
 from ..protocols import Admission, Clock, Course, Exchange, Providers, Tasks
 from ..wire.headers import client_headers, moved_aside
 from ..wire.sse import COMMENT
+from ..wire.stream import Withholder
 from .announcing import RelaySettings, own_headers, way_headers
 from .dispatch import Dispatch
 from .opening import Opening
@@ -113,6 +114,8 @@ class Relay:
         finally:
             self.watchdog.stop()
             if self.opening is not None:
+                if ctx.keep_usage and isinstance(self.opening.withholder, Withholder):
+                    ctx.withheld = self.opening.withholder.withheld
                 self.opening.conclude()
                 self.opening = None
             if ctx.meter is not None:
@@ -153,7 +156,7 @@ class Relay:
             return False
         if ctx.request.stream_options is not None and ctx.request.stream_options.include_usage:
             return False
-        return policy == "always" or ctx.principal.exact_usage
+        return policy == "always" or ctx.principal.exact_usage or ctx.keep_usage
 
     # ---- while it waits ---------------------------------------------------------------------------------------------
 
@@ -207,16 +210,21 @@ class Relay:
         ctx, opening = self.ctx, self.opening
         assert opening is not None
         ctx.committed = True
-        headers = client_headers(exchange.headers)
+        theirs = client_headers(exchange.headers)
         if ctx.response_headers:
-            headers = moved_aside(headers, ctx.response_headers)
-        headers += own_headers(ctx, self._settings, opening.head, now=self.clock(), draining=self._tasks.draining)
-        if exchange.status >= 400:
-            headers.append((b"x-tollway-error-source", b"upstream"))
+            theirs = moved_aside(theirs, ctx.response_headers)
         if event_stream:
             # Comments, an error event or a withheld chunk change the length; a stream ends by its framing.
-            headers = [pair for pair in headers if pair[0] != b"content-length"]
-        await self.send({"type": "http.response.start", "status": exchange.status, "headers": headers})
+            theirs = [pair for pair in theirs if pair[0] != b"content-length"]
+        headers = theirs + own_headers(
+            ctx, self._settings, opening.head, now=self.clock(), draining=self._tasks.draining
+        )
+        if exchange.status >= 400:
+            headers.append((b"x-tollway-error-source", b"upstream"))
+        message: Message = {"type": "http.response.start", "status": exchange.status, "headers": headers}
+        if opening.checked:
+            message["checked"] = theirs
+        await self.send(message)
 
     def own_headers(self, theirs: Container[bytes]) -> list[tuple[bytes, bytes]]:
         """What we add to an answer that has headers of these names."""

@@ -16,7 +16,7 @@ from ..wire.reply import text_of
 from ..wire.stream import TEXT_LIMIT, StreamDecoder
 from .held import HeldStream
 from .inflate import Inflater
-from .plain import ERROR_PATIENCE, GENERATED, no_stream
+from .plain import ERROR_PATIENCE, GENERATED, no_stream, redirected
 
 if TYPE_CHECKING:
     from .opening import Opening
@@ -216,6 +216,8 @@ class TranslatedError:
                 self.data = await body_of(self._opening, exchange, LARGEST_ERROR)
         except TimeoutError:
             self.data = b""
+        if exchange.status < 400:
+            return redirected(exchange.status)
         return of_answer(exchange.status, exchange.headers, self.data, now=self._opening.relay.wall())
 
     async def deliver(self) -> None:

@@ -1,4 +1,4 @@
-"""What a shadow costs goes into the books of the operator: an entry with its cost and no charge, under nobody's account."""
+"""What a shadow, or an embedding, costs goes into the books of the operator: an entry with its cost and no charge, under nobody's account."""
 
 from collections.abc import Callable
 
@@ -13,12 +13,20 @@ FLAG = "shadow"
 
 
 class Expenses:
-    """Books the copies of one generation. Without a ledger it only says what they cost."""
+    """Books what one generation asks for on its own account. Without a ledger it only says what they cost."""
 
     def __init__(
-        self, *, pricing: Pricing, ledger: Ledger | None, ident: Callable[[], str], clock: Clock, wall: Clock
+        self,
+        *,
+        pricing: Pricing,
+        ledger: Ledger | None,
+        ident: Callable[[], str],
+        clock: Clock,
+        wall: Clock,
+        flag: str = FLAG,
     ) -> None:
-        """``ident``: a new name for a ledger's entry; ``wall``: unix seconds."""
+        """``ident``: a new name for a ledger's entry; ``wall``: unix seconds; ``flag``: what marks the entries."""
+        self._flag = flag
         self._pricing = pricing
         self._ledger = ledger
         self._ident = ident
@@ -64,5 +72,5 @@ class Expenses:
         if self._ledger is not None and copy.ledger_id:
             at = self._wall() - (self._clock() - copy.started)
             entry = self._pricing.entry(copy, free, at, at + ended - copy.started)
-            self._ledger.settle(structs.replace(entry, flags=(*entry.flags, FLAG)))
+            self._ledger.settle(structs.replace(entry, flags=(*entry.flags, self._flag)))
         return settled.cost

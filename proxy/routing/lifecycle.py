@@ -3,7 +3,9 @@
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from ..protocols import Standing
+from ..errors import RawHeaders
+from ..policy.targets import Target
+from ..protocols import Directory, Standing
 
 
 def said(standing: Standing) -> str:
@@ -13,6 +15,12 @@ def said(standing: Standing) -> str:
     return (
         standing.tier if standing.shutdown is None else f"{standing.tier} (last day: {standing.shutdown.isoformat()})"
     )
+
+
+def notices(directory: Directory, target: Target) -> RawHeaders:
+    """What an answer from ``target`` says of its model; nothing where that is stable, unknown, or not named."""
+    standing = directory.standing(target) if target.model else None
+    return tuple(lifecycle_headers(standing)) if standing is not None else ()
 
 
 def lifecycle_headers(standing: Standing) -> list[tuple[bytes, bytes]]:

@@ -21,7 +21,7 @@ from .auto import Autos, is_auto
 from .controls import PREFIX, read_controls, warning
 from .fallbacks import Named, fallbacks
 from .filters import Sifted, able, restricted
-from .lifecycle import lifecycle_headers
+from .lifecycle import notices
 from .prepared import Preparations, Prepared
 from .refusals import nobody_ready, nothing_left
 from .resolving import Resolver
@@ -289,10 +289,7 @@ class Router:
         asking: Asking,
         rejected: tuple[Rejection, ...],
     ) -> Plan:
-        if chosen.target.model:
-            standing = self._directory.standing(chosen.target)
-            if standing is not None:
-                ctx.response_headers += lifecycle_headers(standing)
+        ctx.response_headers += notices(self._directory, chosen.target)
         if is_auto(route):
             own = self._directory.route(chosen.model)
             route = structs.replace(route, label=own.label if own is not None else chosen.model)

@@ -421,9 +421,11 @@ class StreamDecoder:
 class Withholder:
     """Takes the usage chunk out of a stream whose client did not ask for it; every other byte leaves as it came."""
 
-    __slots__ = ("_edge", "_passing", "_tail")
+    __slots__ = ("_edge", "_passing", "_tail", "withheld")
 
     def __init__(self) -> None:
+        self.withheld = b""
+        """The event that was taken out last."""
         self._tail = b""
         self._edge = b""
         self._passing = False
@@ -442,7 +444,7 @@ class Withholder:
         end = _last_boundary(data)
         whole, self._tail = data[:end], data[end:]
         if b'"usage"' in whole:
-            whole = b"".join([block for block in _blocks(whole) if not _is_bare_usage(block)])
+            whole = b"".join([block for block in _blocks(whole) if not self._takes(block)])
         if len(self._tail) > LARGEST_USAGE:
             whole += self._tail
             self._edge, self._tail, self._passing = self._tail[-3:], b"", True
@@ -451,7 +453,13 @@ class Withholder:
     def close(self) -> bytes:
         """What an unfinished last event leaves behind."""
         rest, self._tail = self._tail, b""
-        return b"" if _is_bare_usage(rest) else rest
+        return b"" if self._takes(rest) else rest
+
+    def _takes(self, block: bytes) -> bool:
+        if not _is_bare_usage(block):
+            return False
+        self.withheld = block
+        return True
 
 
 def _first_boundary(data: bytes) -> int:

@@ -36,12 +36,15 @@ ONLY: dict[str, tuple[str, ...]] = {
     "proxy.admin": ("proxy.admin", "proxy.identity", "proxy.storage", "proxy.money", *KERNEL),
     "proxy.mock": ("proxy.mock", "proxy.wire"),
     "proxy.admission": ("proxy.admission", *KERNEL),
+    "proxy.cache": ("proxy.cache", "proxy.state", "proxy.relay.inflate", "proxy.translation.completion", *KERNEL),
+    "proxy.semantic": ("proxy.semantic", "proxy.state", *KERNEL),
     "middleware": (
         "middleware",
         "proxy.services",
         "proxy.relay",
         "proxy.local",
         "proxy.ownership.guarding",
+        "proxy.cache",
         *KERNEL,
     ),
 }
@@ -55,6 +58,8 @@ NEVER: dict[str, tuple[str, ...]] = {
     "proxy.routing": ("aiohttp", "asyncio", "time"),
     "proxy.health": ("aiohttp", "time"),
     "proxy.failover": ("aiohttp", "asyncio", "time"),
+    "proxy.cache": ("aiohttp", "granian", "time", "numpy"),
+    "proxy.semantic": ("aiohttp", "granian", "starlette"),
     "proxy.config": ("aiohttp", "starlette", "granian"),
     "middleware": ("aiohttp", "granian", "prometheus_client", "time"),
 }

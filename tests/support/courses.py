@@ -58,12 +58,16 @@ class FakeCourse:
         seconds: Sequence[Step] = (),
         continuations: Sequence[Step] = (),
         slow_stream: SlowStream | None = None,
+        ageing: bool = False,
     ) -> None:
+        """``ageing``: are there notices about every model?"""
         self.steps = list(steps or (step_to(),))
         self.taken: list[Step] = []
         self.faults: list[Fault] = []
         self.races: list[tuple[Step, Step | None, int | None]] = []
+        self.failures: list[tuple[Step, Fault]] = []
         self.renewals = 0
+        self.ageing = ageing
         self.hedge = hedge
         self.slow_stream = slow_stream
         self._allow = allow
@@ -89,6 +93,12 @@ class FakeCourse:
         assert step in self.taken
         self.faults.append(fault)
         return self._next() if self.steps and self._allow(fault) else None
+
+    def failed(self, step: Step, fault: Fault) -> None:
+        self.failures.append((step, fault))
+
+    def notices(self, target: Target) -> RawHeaders:
+        return ((b"x-tollway-model-tier", b"deprecated"), (b"sunset", target.model.encode())) if self.ageing else ()
 
     def hedge_after(self, step: Step) -> float | None:
         return self._hedge_after

@@ -38,6 +38,11 @@ KINDS = {
     "status:042": "invalid",
     "null-body": "invalid",
     "empty": "invalid",
+    "html:200": "invalid",
+    "not-json": "invalid",
+    "redirect": "invalid",
+    "gzip-bomb": "invalid",
+    "eof:8": "invalid",
     "json-200-error": "error_event",
 }
 """Faults before any answer, or of a whole one, and what each is called."""
@@ -53,7 +58,7 @@ STREAMED = {
 }
 """Faults of a stream after its head, before its first real output."""
 
-NOT_STREAMED = ("null-body", "empty", "json-200-error")
+NOT_STREAMED = ("null-body", "empty", "json-200-error", "eof:8")
 """What only a whole answer can be."""
 
 

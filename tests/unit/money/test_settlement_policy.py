@@ -87,13 +87,20 @@ def between(kind: FaultKind, error: TollwayError | None = None, *, outcome: str 
 
 
 def error_in_200(ctx: RequestContext) -> None:
+    ctx.outcome = "upstream_error"
     ctx.attempts[-1].fault = Fault(kind="error_event", status=200)
     ctx.usage = structs.replace(ctx.usage, output=0)
+
+
+def slow(ctx: RequestContext) -> None:
+    """Slower than another target might have been, and delivered whole because there was none."""
+    ctx.attempts[-1].fault = Fault(kind="slow", status=200)
 
 
 GONE = ClientGone("x")
 ROWS: list[tuple[How, str, int, int, str]] = [
     (whole, "complete", PROMPT + ANSWER, PROMPT + ANSWER, "reported"),
+    (slow, "complete", PROMPT + ANSWER, PROMPT + ANSWER, "reported"),
     (counted, "complete", PROMPT + CUT, PROMPT + CUT, "counted"),
     (failed(GONE, outcome="client_closed"), "client_left_early", ESTIMATED, ESTIMATED, "estimated"),
     (failed(GONE, outcome="client_closed", tokens=True), "client_left", PROMPT + CUT, PROMPT + CUT, "counted"),

@@ -199,7 +199,7 @@ def test_a_reference_to_a_file(load_text: LoadText, tmp_path: Path) -> None:
         ("server: {port: '${PORT}'}", "server.port: environment variable PORT is not set: export it"),
         ("server: {host: '${'}", "server.host: a reference looks like"),
         ("server: {host: 'file:/no/such'}", "server.host: file /no/such does not exist"),
-        ("cache: {exact: {ttl: 1h}}", "cache: not in this version: remove the key"),
+        ("middleware: []", "middleware: not in this version: remove the key"),
         ("limits: {default: {rpm: 0}}", "limits.default.rpm: must be at least 1"),
         ("limits: {default: {rpm: -5}}", "limits.default.rpm: must be at least 1"),
         ("limits: {default: {tpm: .nan}}", "limits.default.tpm: expected a whole number"),
@@ -229,7 +229,7 @@ def test_a_reference_to_a_file(load_text: LoadText, tmp_path: Path) -> None:
         ),
         ("accounts: {a: {plan: {prepaid: true}}}", "accounts.a.plan.prepaid: needs a database"),
         ("accounts: {a: {plan: {markup: -200}}}", "accounts.a.plan.markup: must be at least -100"),
-        ("models: {a: {cache: {}, targets: [{provider: openai}]}}", "models.a.cache: not in this version"),
+        ("models: {a: {targets: [{provider: openai, price: 1}]}}", "models.a.targets[0].price: not in this version"),
         ("telemetry: {otlp: http://x}", "telemetry.otlp: not in this version"),
         ("server: {admin_port: 1}", "server.admin_port: not in this version"),
         ("keys: [{name: a, key: b, budget: {usd: 0}}]", "keys[0].budget.usd: must be more than 0"),
@@ -277,7 +277,7 @@ providers:
   openai: {use: opnai, base_url: "ftp://x"}
 models:
   fast: {targets: [{provider: opena}]}
-cache: {}
+middleware: {}
 """,
         {},
     )
@@ -290,7 +290,7 @@ cache: {}
         ':8: providers.openai.use: unknown provider "opnai"; an OpenAI-speaking server works with use: openai and its base_url (did you mean "openai"?)',
         ":8: providers.openai.base_url",
         ':10: models.fast.targets[0].provider: unknown provider "opena" (known: openai) (did you mean "openai"?)',
-        ":11: cache",
+        ":11: middleware",
     )
     assert len(found) == len(wanted), found
     for part in wanted:

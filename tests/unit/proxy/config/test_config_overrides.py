@@ -98,7 +98,7 @@ def test_flags_are_dotted_paths(load_text: LoadText) -> None:
         ("TOLLWAY_KEYS__1__NAME", "a", "expected a position from 0 to 0"),
         ("TOLLWAY_KEYS__X__NAME", "a", "expected a position from 0 to 0"),
         ("TOLLWAY_SERVER", "{", "not valid JSON"),
-        ("TOLLWAY_CACHE__TTL", "1h", "cache: not in this version"),
+        ("TOLLWAY_MIDDLEWARE__A", "1h", "middleware: not in this version"),
         ("TOLLWAY_PROVIDERS__X__USE", "${NO_SUCH}", "environment variable NO_SUCH is not set"),
     ],
 )

@@ -143,7 +143,7 @@ def test_the_schema_takes_what_the_loader_takes(document: object) -> None:
         {"models": {"a": {"targets": []}}},
         {"limits": {"default": {"rpm": 0}}},
         {"limits": {"rpm": 5}},
-        {"cache": {}},
+        {"cache": {"exact": {"ttl": 0}}},
     ],
 )
 def test_the_schema_refuses_what_the_loader_refuses(document: object) -> None:

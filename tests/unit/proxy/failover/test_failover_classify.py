@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy import errors
 from proxy.failover import classify
 from proxy.failover.told import LARGEST
-from proxy.policy.faults import ACTIONS, FaultKind
+from proxy.policy.faults import ACTIONS, Fault, FaultKind
 from proxy.providers.bedrock.errors import error_of as bedrock_error
 from proxy.providers.cohere.errors import error_of as cohere_error
 from proxy.providers.gemini.errors import error_answer as gemini_error
@@ -435,6 +435,35 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
+
+
+@pytest.mark.parametrize(
+    ("body", "whole", "lists", "detail"),
+    [
+        (b"{}", True, False, ""),
+        (b' \r\n{"a":[1]}\n\n', True, False, ""),
+        (b'\xef\xbb\xbf{"a":1}', True, False, ""),
+        (b'{"a":', False, False, ""),
+        (b"", False, False, ""),
+        (b" \n", False, False, ""),
+        (b"[1]", True, True, ""),
+        (b"[1", False, True, ""),
+        (b'{"a":', True, False, "cut"),
+        (b'{"a":[1]', True, True, "cut"),
+        (b"[1", True, True, "cut"),
+        (b"[1}", True, True, "cut"),
+        (b"[1]", True, False, "not_json"),
+        (b"[1", False, False, "not_json"),
+        (b"<html>}", True, False, "not_json"),
+        (b"<html>", False, False, "not_json"),
+        (b'"text"', True, True, "not_json"),
+        (b"}", True, False, "not_json"),
+        (b" ", True, False, "not_json"),
+    ],
+)
+def test_what_is_no_json_by_its_first_and_last_bytes(body: bytes, whole: bool, lists: bool, detail: str) -> None:
+    fault = classify.of_shape(body, whole=whole, lists=lists)
+    assert fault == (Fault(kind="invalid", status=200, detail=detail) if detail else None)
 
 
 @given(st.integers(-5, 700), JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200))

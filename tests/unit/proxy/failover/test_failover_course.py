@@ -393,13 +393,15 @@ async def test_nobody_is_left() -> None:
     assert dict(raised.value.headers)[b"retry-after"] == b"13"
 
 
-async def test_a_connection_that_died_is_renewed_once_and_counts_as_a_try() -> None:
-    world = World(retries=Retries(per_second=0.2))
+async def test_a_connection_that_died_is_renewed_once_besides_the_tries_and_from_their_budget() -> None:
+    world = World(retries=Retries(per_second=0.3))
     course = world.course(A)
-    step = await course.first()
+    step: Step | None = await course.first()
     assert course.anew()
     assert not course.anew(), "once"
-    step = await course.after(step, fault("dropped"))
+    for _ in range(2):
+        assert step is not None
+        step = await course.after(step, fault("dropped"))
     assert step is not None
     assert await course.after(step, fault("dropped")) is None
     assert course.stopped == "attempts"
@@ -497,6 +499,7 @@ async def test_the_live_percentile_decides_where_no_delay_is_set() -> None:
         ((A, B), {"ctx": {"controls": Controls(hedge=False)}}),
         ((A, B), {"ctx": {"deadline": 1000.9}}),
         ((A, B), {"hedge": None}),
+        ((A, B), {"hedge": None, "ctx": {"controls": Controls(hedge=True)}}),
         ((A, B), {"plan": lambda plan: structs.replace(plan, bound="a file")}),
     ],
 )
@@ -514,6 +517,45 @@ async def test_a_lone_target_is_hedged_by_its_fallback() -> None:
     second = await course.second(step)
     assert second is not None
     assert second.candidate == SPARE
+
+
+async def test_a_client_can_do_without_hedging_and_not_ask_for_it() -> None:
+    for wanted, configured, found in (
+        (None, HEDGE, HEDGE),
+        (True, HEDGE, HEDGE),
+        (True, None, None),
+        (False, HEDGE, None),
+    ):
+        course = World().course(A, B, hedge=configured, ctx={"controls": Controls(hedge=wanted)})
+        assert course.hedge == found
+
+
+async def test_whichever_of_a_race_fails_counts_against_hedging() -> None:
+    """Both of every race, so that more than half of all tries failed."""
+    told: list[str] = []
+    world = World()
+    world.surroundings.hedging.failed = told.append  # type: ignore[method-assign]
+    course = world.course(A, B, hedge=HEDGE, attempts=2)
+    step = await course.first()
+    second = await course.second(step)
+    assert second is not None
+    course.failed(step, fault("timeout"))
+    assert await course.after(second, fault("server_error")) is None
+    assert course.stopped == "attempts"
+    assert told == ["fast", "fast"]
+    assert idle(world, A, B)
+
+
+async def test_one_of_a_race_that_was_not_sent_is_no_try() -> None:
+    world = World()
+    course = world.course(A, B, C, hedge=HEDGE, attempts=2)
+    step = await course.first()
+    second = await course.second(step)
+    assert second is not None
+    course.failed(second, fault("limited_here"))
+    found = await course.after(step, fault("timeout"))
+    assert found is not None
+    assert found.candidate == C
 
 
 async def test_others_that_are_as_slow_are_no_hedge() -> None:

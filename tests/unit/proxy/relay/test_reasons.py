@@ -8,7 +8,7 @@ from proxy.context import Attempt, RequestContext
 from proxy.policy.faults import Fault, FaultKind
 from proxy.policy.routes import Slo
 from proxy.policy.targets import Asking, Candidate, Plan, Route
-from proxy.relay.reasons import LONGEST, fallbacks, reason_header, slo_header
+from proxy.relay.reasons import LONGEST, fallbacks, reason_header, slo_header, tries
 from tests.support.fakes import TARGET
 
 CANDIDATE = Candidate(target=TARGET, model="fast")
@@ -63,15 +63,25 @@ def test_it_is_bounded_printable_and_holds_no_providers_words() -> None:
 
 
 def test_fallback_models_are_counted_once() -> None:
-    tries = [
-        failed("timeout", role="first"),
-        failed("timeout", model="a", role="fallback"),
-        failed("timeout", model="a", role="fallback"),
+    """However many places each of them was asked at."""
+    made = [
+        failed("timeout", role="first", public="fast"),
+        failed("timeout", model="a", role="fallback", public="small"),
+        failed("timeout", model="b", role="fallback", public="small"),
     ]
-    assert fallbacks(request(*tries, ANSWER)) == 1
-    last = Attempt(provider="local", model="b", started=1.0, role="fallback")
-    assert fallbacks(request(*tries, last)) == 2
+    assert fallbacks(request(*made, ANSWER)) == 1
+    last = Attempt(provider="local", model="b", started=1.0, role="fallback", public="other")
+    assert fallbacks(request(*made, last)) == 2
     assert fallbacks(request(ANSWER)) == 0
+    assert fallbacks(request(last)) == 1, "it stood in at once, because no other took requests"
+
+
+def test_what_was_not_sent_is_no_try() -> None:
+    """For a limit of ours, or because the target has no such operation; a model that its provider did not find was asked for."""
+    unsent = [failed(kind, role="fallback", public="small") for kind in ("limited_here", "model_missing")]
+    ctx = request(*unsent, failed("model_missing", 404), ANSWER)
+    assert (tries(ctx), fallbacks(ctx)) == (2, 0)
+    assert reason_header(ctx).count(b"limited_here") == 1
 
 
 @pytest.mark.parametrize(

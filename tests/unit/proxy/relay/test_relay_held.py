@@ -61,6 +61,7 @@ FAILURES: list[tuple[Callable[[], FakeExchange], set[str]]] = [
     (lambda: FakeExchange(FIRST, UpstreamCut("cut"), headers=SSE), {"cut"}),
     (lambda: FakeExchange(headers=SSE), {"cut", "invalid"}),
     (lambda: FakeExchange(b"<html>", headers=((b"content-type", b"text/html"),)), {"cut", "invalid"}),
+    (lambda: FakeExchange(b"{}", status=307), {"invalid"}),
 ]
 
 

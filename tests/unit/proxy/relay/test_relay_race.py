@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from proxy.errors import UpstreamCut, UpstreamDropped, UpstreamUnavailable
+from proxy.errors import RateLimited, UpstreamCut, UpstreamDropped, UpstreamUnavailable
 from proxy.policy.routes import Hedge
 from proxy.policy.targets import Facts, Limits
 from proxy.wire.sse import COMMENT
 from tests.support.clock import elapsed, turns, virtual
 from tests.support.courses import FakeCourse, step_to
-from tests.support.fakes import SSE, FakeExchange, FakeProvider
+from tests.support.fakes import SSE, FakeExchange, FakeProvider, FakeTransport
 from tests.support.journeys import ANSWER, BEATING, DONE, END, GOOD, PLAIN, ROLE, Journey, Script, chunk, good, target
 
 QUICK = Limits(connect=1.0, first_byte=5.0, idle=8.0, total=600.0)
@@ -106,6 +106,7 @@ def test_a_second_that_fails_leaves_the_first_running(b: Script) -> None:
         assert run.tried == ["b", "a"]
         assert run.course.faults == [], "nobody asks what next while the first is under way"
         assert len(run.course.races) == 1
+        assert [step.candidate.target.provider for step, _ in run.course.failures] == ["b"]
 
     test()
 
@@ -135,6 +136,8 @@ async def test_when_both_fail_the_last_is_told_and_others_are_tried() -> None:
     assert (client.status, client.body) == (503, b'{"b":1}')
     assert (run.tried, run.kinds) == (["a", "b"], ["server_error", "overloaded"])
     assert [fault.kind for fault in run.course.faults] == ["overloaded"]
+    told = [(step.candidate.target.provider, fault.kind) for step, fault in run.course.failures]
+    assert told == [("a", "server_error")], "of the one that failed before the other, too"
     course = FakeCourse(
         step_to(target("a")),
         step_to(target("c")),
@@ -148,6 +151,24 @@ async def test_when_both_fail_the_last_is_told_and_others_are_tried() -> None:
     course._hedge_after = 1.0
     assert (await run.go()).body == GOOD
     assert run.tried == ["a", "b", "c"]
+
+
+@virtual
+async def test_a_second_that_a_limit_of_ours_forbade_uses_up_no_try() -> None:
+    course = FakeCourse(
+        step_to(target("a")),
+        step_to(target("c")),
+        hedge=Hedge(),
+        hedge_after=1.0,
+        seconds=[step_to(target("b"), role="hedge")],
+    )
+    down, held = (2.0, UpstreamUnavailable("down")), FakeExchange(ROLE, 5.0, UpstreamCut("cut"), headers=SSE)
+    run = Journey(down, good(), held, course=course, attempts=3, refused={"b": RateLimited("full")})
+    run.course.steps.append(step_to(target("d"), role="failover"))
+    run.transports["d"] = FakeTransport(good())
+    run.providers["d"] = FakeProvider()
+    assert (await run.go()).body == GOOD
+    assert run.tried[-1] == "d"
 
 
 @virtual

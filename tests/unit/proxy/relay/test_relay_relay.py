@@ -232,11 +232,23 @@ async def test_the_text_is_kept_where_no_usage_is_reported() -> None:
     assert run.context.output_text == ["hello"]
 
 
-@pytest.mark.parametrize("body", [b"[]", b"null", b"{", b'{"usage":5}', b'{"usage":{"prompt_tokens":-1}}', b"\xff"])
-async def test_answers_of_any_shape_pass(body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        (b'{"usage":5}', "ok"),
+        (b'\xef\xbb\xbf {"usage":{"prompt_tokens":-1}}\r\n', "ok"),
+        (b"[]", "upstream_error"),
+        (b"null", "upstream_error"),
+        (b"{", "upstream_error"),
+        (b"\xff", "upstream_error"),
+        (b'{"error":{"message":"no"}}', "upstream_error"),
+    ],
+)
+async def test_answers_of_any_shape_pass_for_want_of_better_ones(body: bytes, outcome: str) -> None:
     run = Run(FakeExchange(body), request=RequestView(model="small"))
     assert (await run.go()).body == body
-    assert run.context.outcome == "ok"
+    assert run.context.outcome == outcome
+    assert (run.context.attempts[0].fault is None) == (outcome == "ok")
 
 
 # ---- streams --------------------------------------------------------------------------------------------------------
