@@ -8,12 +8,17 @@ LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-emit-find-links
 
 PYTEST = $(BIN)/python -m pytest -rfEs -p tests.support.no_skips
-# What only computes, and SDKs that only talk, run on two cores at once; what has time limits runs alone, after it.
-TALKS = tests/unit/proxy tests/e2e/dialects
-COMPUTES = tests/contract/providers tests/contract/corpus tests/property tests/simulation tests/unit
+# The parts of `make test`: what computes, and what waits more than it works, runs two at once, cut so that both take about as
+# long; what has narrow time limits runs alone after them, and so does whatever is in no list.
+COMPUTES_1 = tests/unit/proxy tests/e2e/dialects
+COMPUTES_2 = $(addprefix tests/,contract/providers contract/corpus property simulation unit)
+WAITS_1 = $(addprefix tests/,contract/limits contract/storage docs fuzz) $(addprefix tests/e2e/,surface keys local theft stack)
+WAITS_2 = $(addprefix tests/e2e/,money outside lifecycle affinity ownership sdk hostile admin drill) tests/architecture
+NARROW = tests/contract/storage/test_sqlite_faults.py tests/e2e/money/test_money_outages.py tests/e2e/local/test_local_start.py
+PARTS = computes-1 computes-2 waits-1 waits-2
 
 .DEFAULT_GOAL := help
-.PHONY: help run computes-1 computes-2 test install format lint typecheck e2e soak bench docs lock clean
+.PHONY: help run test $(PARTS) alone install format lint typecheck e2e soak bench docs lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,13 +27,23 @@ run: $(VENV)/.runtime $(if $(LOCAL),$(VENV)/.local) ## Start the demo on 127.0.0
 	@$(BIN)/tollway serve --demo $(if $(LOCAL),--local) $(ARGS)
 
 test: lint typecheck $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway ## Everything that CI does: lint, format, types, all tests
-	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) --no-print-directory --output-sync -j2 computes-1 computes-2 && $(PYTEST) $(COMPUTES:%=--ignore %) $(TALKS:%=--ignore %))
+	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) --no-print-directory --output-sync -j2 $(PARTS) && $(MAKE) --no-print-directory alone)
 
 computes-1:
-	@$(PYTEST) $(TALKS)
+	@$(PYTEST) $(COMPUTES_1)
 
 computes-2:
-	@$(PYTEST) $(COMPUTES) --ignore tests/unit/proxy
+	@$(PYTEST) $(COMPUTES_2) --ignore tests/unit/proxy
+
+waits-1:
+	@$(PYTEST) $(WAITS_1) $(NARROW:%=--ignore %)
+
+waits-2:
+	@$(PYTEST) $(WAITS_2) $(NARROW:%=--ignore %)
+
+alone:
+	@$(PYTEST) $(NARROW)
+	@$(PYTEST) $(patsubst %,--ignore %,$(COMPUTES_1) $(COMPUTES_2) $(WAITS_1) $(WAITS_2))
 
 install: $(VENV)/.dev ## Make .venv with everything that development needs
 

@@ -1,6 +1,6 @@
 """The request path. Read the files in the order of ``CHAIN``: that is the order in which a request meets them.
 
-edge → auth → parse → ownership → token_count → routing → rate_limit → streaming
+edge → auth → parse → ownership → token_count → routing → rate_limit → cache → streaming
 """
 
 from starlette.types import ASGIApp
@@ -11,6 +11,7 @@ from proxy.wire.endpoints import COUNT_TOKENS, MODELS, NATIVE, REALTIME, TOKENS,
 
 from . import (
     auth,
+    cache,
     canary,
     edge,
     models,
@@ -32,6 +33,7 @@ CHAIN: tuple[edge.Link, ...] = (
     token_count.link,
     routing.link,
     rate_limit.link,
+    cache.link,
 )
 """The core links, outermost first; ``streaming`` is the application inside them."""
 
@@ -58,6 +60,8 @@ def build_chain(endpoint: Endpoint, path: str | None, services: Services) -> ASG
         links = (links[0], canary.link, *links[1:])
     if services.owners is None:
         links = tuple(each for each in links if each is not ownership.link)
+    if services.cache is None or not cache.answers(endpoint, path):
+        links = tuple(each for each in links if each is not cache.link)
     if endpoint is TOKENS:
         app = tokens.app(services.counter)
     elif endpoint is COUNT_TOKENS:

@@ -178,7 +178,7 @@ class EdgeMiddleware:
         """Once, after the end, and never inside the request's own task when there is anything to wait for."""
         ended = self._clock()
         judged = ctx.plan is not None and ctx.plan.asking.slo is not None
-        if ctx.settlers or ctx.ledger_id or judged or self._settlement.needs_count(ctx):
+        if ctx.settlers or ctx.ledger_id or judged or ctx.from_cache or self._settlement.needs_count(ctx):
             work = self._settlement.settle(ctx, ended)
             if self._settlement.immediate(ctx):
                 # Runs to its end without a pause, so no cancellation can come between.

@@ -11,6 +11,7 @@ from .admin import answers
 from .admin.access import Access, AdminKey, Closed
 from .admin.app import admin_app
 from .admin.desk import Desk
+from .cached import AnswerCache
 from .config import Config
 from .generation import terms_of
 from .health.changes import KeyHealth, TargetHealth
@@ -31,8 +32,9 @@ class Administration:
         *,
         trace: Callable[[str], Awaitable[Mapping[str, object] | None]],
         health: Callable[[], Sequence[TargetHealth]],
+        cache: AnswerCache,
     ) -> None:
-        """``trace`` finds how a request was routed, by its id; ``health``: how targets and keys do."""
+        """``trace`` finds how a request was routed, by its id; ``health``: how targets and keys do; ``cache``: what is kept."""
         self._stores = stores
         self._config = config
         self._desk = Desk(
@@ -46,6 +48,8 @@ class Administration:
             file_accounts=lambda: terms_of(self._config).accounts,
             trace=trace,
             health=lambda: [_shown(target) for target in health()],
+            cache=cache.shown,
+            purge=cache.purge,
         )
 
     def app(self, config: Config) -> ASGIApp:

@@ -17,11 +17,14 @@ from middleware import build_chain
 from . import accounts, generation
 from .administration import Administration
 from .admission.limiter import Limiter, Shared
+from .cached import AnswerCache
 from .config import Config, ConfigError, Loaded
 from .config.reload import Watcher
 from .config.show import Change
 from .context import Receive, RequestContext, Scope, Send, StreamMeter
 from .counting import ChainCounter
+from .embedding import FLAG as EMBEDDING
+from .embedding import Embeddings
 from .failover import classify
 from .generations import Generations, Staging
 from .identity.authorisation import authorise
@@ -44,6 +47,7 @@ from .steering import Steering
 from .stores import Stores
 from .surface import Surface
 from .telemetry.access_log import AccessLog
+from .telemetry.caching import CacheMetrics
 from .telemetry.metrics import Metrics
 from .telemetry.recorder import Recorder
 from .telemetry.registry import exposed_registry
@@ -103,6 +107,10 @@ class Gateway:
             traced=self._tracing.record,
         )
         self._administration: Administration | None = None
+        self._embeddings = Embeddings(lambda: self._generations.current, self._embedding_expenses)
+        # Not for secrets: which near questions are tried out.
+        tried = Random(os.urandom(8))  # noqa: S311
+        self._cache = AnswerCache(CacheMetrics(registry or CollectorRegistry()), ask=self._embeddings, rng=tried)
         self._shared = self._sharing()
         self._places = Places(self.tasks)
         # Not for secrets: which requests a trial gets.
@@ -210,6 +218,7 @@ class Gateway:
             body_limits=generation.body_limits(config),
             clock=self._clock,
             wall=time.time,
+            cache=self._cache.made(config),
             arm=staging.arm.name if staging is not None else "",
         )
         self._known = generation.known_models(config)
@@ -241,6 +250,17 @@ class Gateway:
             wall=services.wall,
         )
         return Shadows(self._places, means, ShadowLog(self.metrics, known_models=self._is_known))
+
+    def _embedding_expenses(self) -> Expenses:
+        """What the cache's own embeddings cost, under the prices in force."""
+        return Expenses(
+            pricing=generation.pricing(self._generations.current.config),
+            ledger=self._stores.ledger,
+            ident=self._shared.ident,
+            clock=self._clock,
+            wall=time.time,
+            flag=EMBEDDING,
+        )
 
     def _traced(self, config: Config) -> Tracing:
         """How requests were routed, by request id; those that ask for it are told to all workers."""
@@ -282,6 +302,7 @@ class Gateway:
         """A good new configuration: new chains, swapped in; what needs a restart is said and left."""
         self._stores.use(loaded.config, generation.terms_of(loaded.config))
         self._tracing.resize(loaded.config.routing.traces)
+        await self._cache.use(loaded.config)
         self._generations.take(loaded)
         if self._administration is not None:
             self._surface.admin.app = self._administration.app(loaded.config)
@@ -315,10 +336,15 @@ class Gateway:
         signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(self.drain))
         await self._stores.open(generation.terms_of(self._config))
         self._shared = self._sharing()
+        await self._cache.use(self._config)
         self._generations.remake()
         self._generations.share(self._stores.shared, self.tasks)
         self._administration = Administration(
-            self._stores, self._config, trace=self._tracing.find, health=self._steering.board.shown
+            self._stores,
+            self._config,
+            trace=self._tracing.find,
+            health=self._steering.board.shown,
+            cache=self._cache,
         )
         self._surface.admin.app = self._administration.app(self._config)
         loops = (
@@ -361,6 +387,7 @@ class Gateway:
             await self.tasks.settle(2.0)
         await self._steering.close()
         await self._generations.close()
+        await self._cache.close()
         await self._stores.close()
         await self._pool.close()
         self._tokens.close()
@@ -383,6 +410,7 @@ class Gateway:
             self.metrics.in_flight.set(len(self.tasks))
             self.metrics.reservations.set(len(self._shared.leases))
             self._steering.reporter.measure()
+            self._cache.measure()
             skipped = self._tokens.overflowed
             self.metrics.counts_skipped.inc(skipped - self._skipped)
             self._skipped = skipped

@@ -276,6 +276,10 @@ class Settled(Struct, frozen=True, kw_only=True):
     ending: str
     """How it ended, as the settlement policy names it."""
     count: Literal["reported", "counted", "estimated"]
+    saved: int = 0
+    """Micro-dollars that the customer would have paid more without the cache."""
+    saved_cost: int = 0
+    """The operator the same."""
 
 
 class StreamMeter(Protocol):
@@ -378,6 +382,11 @@ class RequestContext(Struct, kw_only=True):
     answers: list[AnswerFilter] = field(default_factory=list)
     frames: FrameWatch | None = None
     settlers: list[Settler] = field(default_factory=list)
+
+    @property
+    def from_cache(self) -> bool:
+        """Did what it was answered come from the cache, and no provider was asked?"""
+        return self.cached is not None and not self.attempts and self.cached.served
 
     def interrupt(self, error: TollwayError) -> None:
         """Ends the request from outside its task: the first caller's ``error`` is what the edge will see."""

@@ -20,7 +20,7 @@ Clock = Callable[[], float]
 """Monotonic seconds."""
 
 Vector = Any
-"""A numpy array of float32, one dimension; numpy is an optional package."""
+"""A numpy array of float32; numpy is an optional package."""
 
 
 # ---- upstream I/O ---------------------------------------------------------------------------------------------------
@@ -442,10 +442,12 @@ class Hold(Struct, frozen=True, kw_only=True):
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One request that reached a provider, settled. The row that ``tollway usage`` and a customer's bill are made of.
+    """One request that reached a provider or was answered from the cache, settled. The row that ``tollway usage`` and a customer's bill
+    are made of.
 
     ``charge``: micro-dollars to the customer, of which ``included`` came from the plan's free allowance; ``cost``: to the operator,
-    failed attempts too. ``unpriced``: a price was not known, and counted as 0.
+    failed attempts too. ``unpriced``: a price was not known, and counted as 0. Tokens of an answer from the cache are those that
+    the client got: no provider was asked for them.
     """
 
     ident: str
@@ -477,6 +479,15 @@ class Entry(Struct, frozen=True, kw_only=True):
     at: float = 0.0
     """Unix seconds of the request's begin."""
     ended: float = 0.0
+    cache: Literal["", "hit", "semantic-hit", "shared"] = ""
+    """Which kind of answer from the cache it was; ``shared``: one that was still being made for another request."""
+    saved: int = 0
+    """Micro-dollars that the customer would have paid more without the cache."""
+    saved_cost: int = 0
+    """The operator the same."""
+    saved_input: int = 0
+    """Tokens that no provider was asked for; ``saved_output`` too."""
+    saved_output: int = 0
 
 
 class Ledger(Protocol):
@@ -520,6 +531,9 @@ class Pricing(Protocol):
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
         """Micro-dollars to the customer for a complete answer with ``usage``; ``None``: price unknown."""
 
+    def cached(self, ctx: RequestContext) -> int | None:
+        """Micro-dollars to the customer for the answer that the cache gives; ``None``: the plan has a price for it, and it is unknown."""
+
     def version(self, principal: Principal) -> str:
         """Which prices those are: stored with every entry."""
 
@@ -527,7 +541,7 @@ class Pricing(Protocol):
         """After it has ended, by the settlement policy (docs/settlement.md)."""
 
     def entry(self, ctx: RequestContext, settled: Settled, at: float, ended: float) -> Entry:
-        """The ledger's row of a request that reached a provider; times in unix seconds."""
+        """The ledger's row of a request that reached a provider, or the cache answered; times in unix seconds."""
 
 
 # ---- ownership ------------------------------------------------------------------------------------------------------
@@ -675,8 +689,8 @@ class Embedder(Protocol):
 
     name: str
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
-        """One unit vector each, all of one size. Raises ``EmbedderFailed``."""
+    async def embed(self, texts: Sequence[str]) -> Vector:
+        """A matrix with one unit row each. Raises ``EmbedderFailed``."""
 
     async def close(self) -> None:
         """Ends its threads."""
@@ -686,7 +700,7 @@ class EmbedderFailed(Exception):
     """No vectors. ``kind``: ``timeout``, ``error``, ``dimensions``, ``not_finite``, ``busy``."""
 
     def __init__(self, kind: str, detail: str = "") -> None:
-        super().__init__(kind, detail)
+        super().__init__(detail or kind)
         self.kind = kind
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from .cache.means import Caching
 from .config import Config
 from .context import RequestContext, Settler
 from .protocols import (
@@ -50,6 +51,8 @@ class Services(Struct, frozen=True, kw_only=True):
     clock: Clock
     wall: Clock
     """Unix seconds."""
+    cache: Caching | None = None
+    """``None``: nothing in the configuration turns it on."""
     shadow: Settler | None = None
     """What follows a request whose route has a shadow; ``None`` where no route has."""
     arm: str = ""

@@ -6,6 +6,7 @@ from msgspec import structs
 
 from .admission.limiter import Forecast, WaitingRoom
 from .context import RequestContext
+from .money.cached import maker
 from .money.endings import answering
 from .money.sanity import judged, needs_count
 from .protocols import Clock, Counter, Ledger, Pricing, Telemetry
@@ -51,14 +52,15 @@ class Settler:
 
     async def settle(self, ctx: RequestContext, ended: float) -> None:
         """Runs everything; a step that breaks is counted and the others still run."""
-        if ctx.attempts:
-            _name_asked(ctx)
+        answered = bool(ctx.attempts) or ctx.from_cache
+        if answered:
+            _name_who_answered(ctx)
         if self.needs_count(ctx):
             await self._count(ctx)
-        if ctx.attempts:
+        if answered:
             try:
                 ctx.settled = self._pricing.settled(ctx)
-                if ctx.usage.output and ctx.outcome == "ok":
+                if ctx.attempts and ctx.usage.output and ctx.outcome == "ok":
                     self._forecast.note(ctx.route, ctx.usage.output)
             except Exception as error:  # noqa: BLE001 - an unpriced request still gives back what it holds
                 self._telemetry.settler_failed("pricing", error)
@@ -90,8 +92,8 @@ class Settler:
             self._telemetry.settler_failed("token_count", error)
 
     def _enter(self, ledger: Ledger, ctx: RequestContext, ended: float) -> None:
-        """One entry for a request that reached a provider, none for one that did not."""
-        if ctx.attempts and ctx.settled is not None:
+        """One entry for a request that reached a provider or that the cache answered, none for another."""
+        if ctx.settled is not None:
             # What passed since then, taken from the clock that does not step.
             at = self._wall() - (self._clock() - ctx.started)
             ledger.settle(self._pricing.entry(ctx, ctx.settled, at, at + ended - ctx.started))
@@ -99,8 +101,12 @@ class Settler:
             ledger.release(ctx.ledger_id)
 
 
-def _name_asked(ctx: RequestContext) -> None:
-    """A target that was chosen and never asked, because the request ended first, is not the one that books and log are to name."""
+def _name_who_answered(ctx: RequestContext) -> None:
+    """A target that was chosen and never asked, because the request ended first, or because the cache had another one's answer, is
+    not the one that books and log are to name."""
+    if ctx.from_cache:
+        ctx.target = maker(ctx)
+        return
     target, answer = ctx.target, answering(ctx)
     if target is not None and (target.provider, target.model) != (answer.provider, answer.model):
         ctx.target = structs.replace(target, provider=answer.provider, model=answer.model)

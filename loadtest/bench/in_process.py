@@ -14,7 +14,7 @@ FEW_ROWS = 20_000
 
 def chain(bench: Bench) -> list[Row]:
     """The chain alone in process, from `python -m tests.bench.chain --json`: {"us_per_request": .., "us_per_event": ..}."""
-    request, event = _figures("chain", _in_process(bench, "chain"))
+    request, event = _figures("chain", in_process(bench, "chain"))
     return [
         Row("chain", "chain alone, in process: CPU per request", 60, "µs", [request]),
         Row("chain", "chain alone, in process: CPU per event", 1, "µs", [event]),
@@ -23,30 +23,30 @@ def chain(bench: Bench) -> list[Row]:
 
 def admission(bench: Bench) -> list[Row]:
     """Auth, limits and the hold in memory, in the links that are served: `python -m tests.bench.admission --json`."""
-    found = _in_process(bench, "admission")
+    found = in_process(bench, "admission")
     what = "auth, 3 limits, a budget and the durable hold, in memory: CPU per request"
-    parts = ", ".join(f"{name} {_number(found, name):.1f} µs" for name in ("auth", "limits and hold", "settlement"))
-    return [Row("admission", what, 15, "µs", [_number(found, "on the path")], gateway=parts)]
+    parts = ", ".join(f"{name} {number(found, name):.1f} µs" for name in ("auth", "limits and hold", "settlement"))
+    return [Row("admission", what, 15, "µs", [number(found, "on the path")], gateway=parts)]
 
 
 def store(bench: Bench) -> list[Row]:
     """The same limits in a real Valkey: `python -m tests.bench.store --json`."""
     rows = []
-    for name, found in _in_process(bench, "store").items():
+    for name, found in in_process(bench, "store").items():
         for call in ("reserve", "settle"):
             what = f"limits in Valkey over {name}: our CPU to {call}"
-            rows.append(Row("store", what, 60, "µs", [_number(found, call)]))
-        trips = [_number(found, f"trips to {call}") for call in ("reserve", "settle")]
+            rows.append(Row("store", what, 60, "µs", [number(found, call)]))
+        trips = [number(found, f"trips to {call}") for call in ("reserve", "settle")]
         rows.append(Row("store", f"limits in Valkey over {name}: round trips of each", 1, "trip", [max(trips)]))
     return rows
 
 
 def keys(bench: Bench) -> list[Row]:
     """100,000 stored keys: `python -m tests.bench.keys --json`."""
-    found = _in_process(bench, "keys")
+    found = in_process(bench, "keys")
     return [
-        Row("keys", "100,000 keys: read at a start", 2, "s", [_number(found, "start_s")]),
-        Row("keys", "100,000 keys: a lookup over one among ten", 1.25, "x", [_number(found, "lookup_ratio")]),
+        Row("keys", "100,000 keys: read at a start", 2, "s", [number(found, "start_s")]),
+        Row("keys", "100,000 keys: a lookup over one among ten", 1.25, "x", [number(found, "lookup_ratio")]),
     ]
 
 
@@ -54,7 +54,7 @@ def ledger(bench: Bench) -> list[Row]:
     """Balances and pages among a million requests in SQLite: `python -m tests.bench.storage --engine sqlite --json`."""
     count = FEW_ROWS if bench.plan == QUICK else LEDGER_ROWS
     options = ("--engine", "sqlite", "--rows", str(count))
-    found = _in_process(bench, "storage", *options, seconds=600).get("sqlite")
+    found = in_process(bench, "storage", *options, seconds=600).get("sqlite")
     if not isinstance(found, dict):
         raise BenchError("tests.bench.storage printed no figures")
     pages = {
@@ -68,7 +68,7 @@ def ledger(bench: Bench) -> list[Row]:
             f"{count:,} ledger rows: {what}, the slowest kind",
             PAGE_MS,
             "ms",
-            [max(_number(found, name) for name in names)],
+            [max(number(found, name) for name in names)],
         )
         for what, names in pages.items()
     ]
@@ -77,7 +77,7 @@ def ledger(bench: Bench) -> list[Row]:
 def translation(bench: Bench) -> list[Row]:
     """Each dialect and each front alone in process, from `python -m tests.bench.translation --json`: the same pair by name."""
     rows = []
-    for name, pair in _in_process(bench, "translation").items():
+    for name, pair in in_process(bench, "translation").items():
         request, event = _figures("translation", pair)
         rows.append(Row("translation", f"translation, {name}: CPU per 1 KB request", 25, "µs", [request]))
         rows.append(Row("translation", f"translation, {name}: CPU per stream event", 6, "µs", [event]))
@@ -86,7 +86,7 @@ def translation(bench: Bench) -> list[Row]:
     return rows
 
 
-def _in_process(bench: Bench, name: str, *options: str, seconds: float = 120) -> dict[str, object]:
+def in_process(bench: Bench, name: str, *options: str, seconds: float = 120) -> dict[str, object]:
     """What a bench of one process prints, pinned to the server's core (its servers and children are too)."""
     if not (ROOT / "tests" / "bench" / f"{name}.py").exists():
         raise BenchError(f"tests/bench/{name}.py is not there")
@@ -116,7 +116,7 @@ def _figures(name: str, pair: object) -> tuple[float, float]:
         raise BenchError(f"tests.bench.{name} printed no figures: {str(pair)[-500:]}") from None
 
 
-def _number(found: object, name: str) -> float:
+def number(found: object, name: str) -> float:
     """One figure that a bench printed."""
     try:
         return float(found[name])  # type: ignore[index]

@@ -26,7 +26,7 @@ def limited(bench: Bench) -> list[Row]:
         more = SECTIONS.format(key=API_KEY, most=MOST, port=store.port, folder=bench.folder)
         with gateway(bench.cores, bench.folder, upstream=bench.upstream.port, name="limited", more=more) as server:
             server.wait_ready()
-            wait_seeded(server, load.body)
+            wait_served(server, load.body)
             bench.meter.run(server, Load(load.body, connections=16, seconds=0.5, warmup=0))
             rounds = bench.rounds(load, beside=server)
 
@@ -51,7 +51,7 @@ def limited(bench: Bench) -> list[Row]:
     ]
 
 
-def wait_seeded(server: Server, body: Path) -> None:
+def wait_served(server: Server, body: Path) -> None:
     """Waits until a request passes: an empty store refuses budgets until it has been told what the ledger knows."""
     deadline, status = time.monotonic() + SEEDED_S, 0
     while time.monotonic() < deadline:

@@ -108,10 +108,13 @@ class Bench:
         """A gateway of its own; the caller waits for it and stops it."""
         return gateway(self.cores, self.folder, upstream=self.upstream.port, command=self.command)
 
-    def rounds(self, load: Load, *, direct: bool = False, beside: Server | None = None) -> list[Round]:
+    def rounds(
+        self, load: Load, *, direct: bool = False, beside: Server | None = None, instead: Server | None = None
+    ) -> list[Round]:
         """One outcome for each server in each round. Rounds that other work disturbed are repeated, as long as there
-        are not twice as many; then the calmest are kept, whatever they measured. `beside` takes nginx's place."""
-        servers = [server for server in (self.gateway, beside or self.nginx) if server]
+        are not twice as many; then the calmest are kept, whatever they measured. `beside` takes nginx's place, `instead` the
+        gateway's."""
+        servers = [server for server in (instead or self.gateway, beside or self.nginx) if server]
         if direct:
             servers.append(self.upstream)
         done: list[Round] = []

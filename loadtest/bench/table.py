@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from . import failover, in_process, limited, scenarios
+from . import cached, failover, in_process, limited, scenarios
 from .scenarios import Bench, Row
 
 SCENARIOS: dict[str, Callable[[Bench], list[Row]]] = {
@@ -12,6 +12,7 @@ SCENARIOS: dict[str, Callable[[Bench], list[Row]]] = {
     "delay": scenarios.delay,
     "burst": scenarios.burst,
     "limited": limited.limited,
+    "cached": cached.cached,
     "failover": failover.failover,
     "chain": in_process.chain,
     "admission": in_process.admission,
@@ -19,14 +20,16 @@ SCENARIOS: dict[str, Callable[[Bench], list[Row]]] = {
     "keys": in_process.keys,
     "ledger": in_process.ledger,
     "translation": in_process.translation,
+    "cache": cached.misses,
+    "semantic": cached.semantic,
     "memory": scenarios.memory,
     "start": scenarios.start,
 }
 
-IN_PROCESS = ("chain", "admission", "store", "keys", "ledger", "translation")
+IN_PROCESS = ("chain", "admission", "store", "keys", "ledger", "translation", "cache", "semantic")
 """Of this gateway only: another server has no part in them."""
 
-OURS = (*IN_PROCESS, "limited", "failover")
+OURS = (*IN_PROCESS, "limited", "cached", "failover")
 """What only this gateway's configuration can ask."""
 
 ALONE = ("memory", "start", *IN_PROCESS, "failover")

@@ -40,6 +40,7 @@ class PlanShown(Struct, frozen=True, kw_only=True):
     prices: dict[str, ListPrice]
     included_usd: float
     prepaid: bool
+    cached: float
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -183,6 +184,14 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost: Money
     unpriced: int
     """Requests whose price was not known."""
+    cache_hits: int
+    """Of ``requests``, those that the cache answered; their tokens are only in the two sums of saved ones."""
+    saved_input_tokens: int
+    saved_output_tokens: int
+    saved: Money
+    """What customers would have been charged more without the cache."""
+    saved_cost: Money
+    """What it would have cost more."""
     day: str | None = None
     account: str | None = None
     key: str | None = None
@@ -221,6 +230,12 @@ class Request(Struct, frozen=True, kw_only=True):
     price_version: str
     at: Time
     ended: Time
+    cache: Literal["", "hit", "semantic-hit", "shared"]
+    """Empty: a provider was asked. ``shared``: the answer was still being made for another request."""
+    saved: Money
+    saved_cost: Money
+    saved_input_tokens: int
+    saved_output_tokens: int
     object: Literal["request"] = "request"
 
 
@@ -292,6 +307,30 @@ class Health(Struct, frozen=True, kw_only=True):
 
     targets: list[TargetHealth]
     object: Literal["health"] = "health"
+
+
+class Cache(Struct, frozen=True, kw_only=True):
+    """The cache as the worker that answers sees it. ``entries`` and ``bytes`` are null where the answers are in a shared store."""
+
+    store: Literal["none", "memory", "state"]
+    entries: int | None = None
+    bytes: int | None = None
+    """What the answers take, keeping them included."""
+    max_bytes: int | None = None
+    up: bool = True
+    """Does the shared store answer?"""
+    lookups: dict[str, dict[str, int]] = {}
+    """Since this worker began, by kind (``exact``, ``semantic``, ``input``) and result."""
+    object: Literal["cache"] = "cache"
+
+
+class CachePurged(Struct, frozen=True, kw_only=True):
+    """What was forgotten. ``forgotten`` is null where it is not known how many: they are dropped when they are met."""
+
+    forgotten: int | None
+    everywhere: bool
+    """False: the shared store is down, and other processes forget as soon as it is back."""
+    object: Literal["cache.purge"] = "cache.purge"
 
 
 class ErrorBody(Struct, frozen=True, kw_only=True):

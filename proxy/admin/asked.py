@@ -152,5 +152,15 @@ class VoucherNew(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     note: Note = ""
 
 
+class CachePurge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the cache is to forget: answers that agree with all that is given. ``account``: an id or name; ``model``: as it was asked for."""
+
+    key: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}$", description="As in x-tollway-cache-key.")] | None = None
+    account: Text | None = None
+    model: Text | None = None
+    tag: Text | None = None
+    all: Annotated[bool, Meta(description="Everything; then nothing else is given.")] = False
+
+
 class Nothing(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """No body, or an empty object; no query."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from ..errors import ObjectNotFound
-from ..protocols import LimitStore
+from ..protocols import LimitStore, Purge
 from ..storage.records import AccountRecord
-from .answers import TargetHealth
+from .answers import Cache, CachePurged, TargetHealth
 from .refusals import StorageRequired
 
 if TYPE_CHECKING:
@@ -44,11 +44,20 @@ def _no_targets() -> list[TargetHealth]:
     return []
 
 
+def _no_cache() -> Cache:
+    return Cache(store="none")
+
+
+async def _nothing_kept(_: Purge) -> CachePurged:
+    return CachePurged(forgotten=0, everywhere=True)
+
+
 class Desk(Struct, frozen=True, kw_only=True):
     """``clock`` gives unix seconds, ``version`` is the gateway's. ``changed`` is awaited after each change so that workers hear of it at once.
 
     ``status`` adds whatever figures the process has. ``file_accounts``: accounts of the configuration file, by name (their id).
-    ``trace`` finds how a request was routed, by its id; ``health`` tells how targets and keys do, as this process sees them.
+    ``trace`` finds how a request was routed, by its id; ``health`` tells how targets and keys do, as this process sees them; so does
+    ``cache`` of stored answers, which ``purge`` forgets.
     """
 
     database: "Database | None"
@@ -61,6 +70,8 @@ class Desk(Struct, frozen=True, kw_only=True):
     file_accounts: Callable[[], Mapping[str, AccountRecord]] = _none
     trace: Callable[[str], Awaitable[Mapping[str, object] | None]] = _no_trace
     health: Callable[[], list[TargetHealth]] = _no_targets
+    cache: Callable[[], Cache] = _no_cache
+    purge: Callable[[Purge], Awaitable[CachePurged]] = _nothing_kept
 
     async def tell(self) -> None:
         """Pushes a change that is stored by now: whatever goes wrong with it, workers look for changes by themselves too."""

@@ -2,7 +2,21 @@
 
 from typing import Any, Literal
 
-from . import accounts, answers, asked, balances, credits, figures, health, keys, overview, queries, traces, vouchers
+from . import (
+    accounts,
+    answers,
+    asked,
+    balances,
+    cache,
+    credits,
+    figures,
+    health,
+    keys,
+    overview,
+    queries,
+    traces,
+    vouchers,
+)
 from .access import Role
 from .asked import Nothing
 from .calls import AnyRoute, B, Handle, Q, Route
@@ -132,6 +146,16 @@ TABLE: tuple[AnyRoute, ...] = (
         "List movements of money",
     ),
     _read("/audit", overview.audit, queries.AuditQuery, answers.Page[answers.Audit], "List changes and who made them"),
+    _read("/cache", cache.cache, Nothing, answers.Cache, "Show what the cache holds and how often it was asked"),
+    _change(
+        "POST",
+        "/cache/purge",
+        cache.purge,
+        asked.CachePurge,
+        answers.CachePurged,
+        "Forget stored answers, on every worker",
+        versioned=False,
+    ),
     _read("/health", health.health, Nothing, answers.Health, "Show how targets and their keys do"),
     _read("/status", overview.status, Nothing, answers.Status, "Show how the stores are"),
 )

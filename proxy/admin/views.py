@@ -33,6 +33,7 @@ def account(record: records.AccountRecord) -> answers.Account:
             prices=record.plan.prices,
             included_usd=record.plan.included_usd,
             prepaid=record.plan.prepaid,
+            cached=record.plan.cached,
         ),
         metadata=record.metadata,
         version=record.version,
@@ -122,7 +123,9 @@ def request(entry: Entry) -> answers.Request:
     """A request of the ledger."""
     fields = structs.asdict(entry)
     fields["id"] = fields.pop("ident")
-    for name in ("held", "charge", "cost"):
+    for name in ("saved_input", "saved_output"):
+        fields[f"{name}_tokens"] = fields.pop(name)
+    for name in ("held", "charge", "cost", "saved", "saved_cost"):
         fields[name] = dollars(fields[name])
     for name in ("at", "ended"):
         fields[name] = iso(fields[name])
@@ -143,6 +146,11 @@ def usage(row: queries.UsageRow, grouped: tuple[str, ...]) -> answers.Usage:
         included=dollars(row.included),
         cost=dollars(row.cost),
         unpriced=row.unpriced,
+        cache_hits=row.cache_hits,
+        saved_input_tokens=row.saved_input,
+        saved_output_tokens=row.saved_output,
+        saved=dollars(row.saved),
+        saved_cost=dollars(row.saved_cost),
         **names,
     )
 

@@ -172,7 +172,8 @@ class Holding:
         return short
 
     async def settle(self, ctx: RequestContext) -> None:
-        """The end: what was used stays used, the rest is given back. A request that reached no provider used a request and nothing else."""
+        """The end: what was used stays used, the rest is given back. A request that reached no provider used a request and, where the
+        cache answered it at a price, that."""
         charge = (ctx.settled.charge or 0) if ctx.settled is not None else 0
         await self.settle_as(amounts_of(self.reservation, ctx.usage if ctx.attempts else NO_USAGE, charge))
 

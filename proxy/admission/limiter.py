@@ -237,9 +237,11 @@ class Limiter:
         tries.add(target, Holding(outcome, asked=want, quote=ctx.quote, store=shared.store, leases=shared.leases))
 
     def _costing(self, ctx: RequestContext, usage: Usage) -> int | None:
-        """Micro-dollars to the customer at the target that answers."""
+        """Micro-dollars to the customer at the target that answers; at the plan's share of it where the cache does."""
         if ctx.target is None:
             return None
+        if ctx.from_cache:
+            return self._pricing.cached(ctx)
         model = ctx.attempts[-1].public if ctx.attempts else ""
         return self._pricing.charge(ctx.principal, model or _public(ctx), ctx.target, usage)
 

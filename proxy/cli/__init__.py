@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "usage": "Sum up requests, tokens and money.",
     "reconcile": "Compare a provider's usage export with the ledger.",
     "migrate": "Bring what is stored to what this version expects.",
+    "cache": "Forget stored answers; test and calibrate the semantic cache.",
     "models": "List, show or compare the models of the catalogue.",
     "tokens": "Count the tokens of a file or of standard input.",
     "mock": "Start a deterministic OpenAI-speaking upstream.",

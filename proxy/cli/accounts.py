@@ -41,6 +41,7 @@ def create(
     markup: float | None,
     prices: tuple[str, ...],
     included: str | None,
+    cached: float | None,
     prepaid: bool | None,
     metadata: tuple[str, ...],
     once: str | None,
@@ -51,7 +52,7 @@ def create(
         name=name,
         limits=limits_of(limits),
         budgets=budgets_of(budgets),
-        plan=plan_of({}, markup, prices, included, prepaid),
+        plan=plan_of({}, markup, prices, included, cached, prepaid),
         metadata=metadata_of(metadata),
     )
     if dry_run:
@@ -99,6 +100,7 @@ def update(
     markup: float | None,
     prices: tuple[str, ...],
     included: str | None,
+    cached: float | None,
     prepaid: bool | None,
     metadata: tuple[str, ...],
     dry_run: bool,
@@ -110,7 +112,7 @@ def update(
         status=status,
         limits=limits_of(limits),
         budgets=budgets_of(budgets),
-        plan=plan_of(obj(before.get("plan")), markup, prices, included, prepaid),
+        plan=plan_of(obj(before.get("plan")), markup, prices, included, cached, prepaid),
         metadata=metadata_of(metadata),
     )
     if not body:

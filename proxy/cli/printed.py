@@ -16,7 +16,10 @@ Columns = Mapping[str, Cell | str]
 """Heading to a field's name, or to what makes the cell."""
 
 NUMBERS = frozenset(
-    ("USD", "CHARGE", "COST", "USED", "USES", "REQUESTS", "INPUT", "OUTPUT", "CACHED", "LEDGER", "PROVIDER USD", "DIFFERENCE")
+    (
+        "USD", "CHARGE", "COST", "USED", "USES", "REQUESTS", "INPUT", "OUTPUT", "CACHED", "LEDGER", "PROVIDER USD", "DIFFERENCE", "HITS",
+        "SAVED TOKENS", "SAVED", "SAVED COST",
+    )
 )  # fmt: skip
 """Headings whose cells are aligned to the right."""
 

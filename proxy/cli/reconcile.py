@@ -22,7 +22,7 @@ from .usage import FROM, TO
 
 FIELDS: tuple[str, ...] = get_args(Field)
 TEXTS = (
-    "request_id", "upstream_id", "account", "key", "key_name", "endpoint", "route", "provider", "model", "outcome", "ending",
+    "request_id", "upstream_id", "account", "key", "key_name", "endpoint", "route", "provider", "model", "outcome", "ending", "cache",
 )  # fmt: skip
 TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 BEGINNING = 4096

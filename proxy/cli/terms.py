@@ -63,6 +63,7 @@ def plan_options(command: F) -> F:
         click.option("--markup", type=click.FloatRange(-100, 10_000), metavar="PERCENT", help="On the provider's price."),
         click.option("--price", "prices", multiple=True, metavar="MODEL=IN/OUT", help="Dollars per million tokens, by glob."),
         click.option("--included", "included", type=Usd(zero=True), help="Dollars of use that are free each month."),
+        click.option("--cached", type=click.FloatRange(0, 100), metavar="PERCENT", help="Of the usual price, for answers from the cache."),
         click.option("--prepaid/--postpaid", default=None, help="Spends credits and stops without them, or is billed."),
     ):  # fmt: skip
         command = option(command)
@@ -110,10 +111,15 @@ def budgets_of(given: Sequence[str]) -> list[Json] | None:
 
 
 def plan_of(
-    before: JsonObject, markup: float | None, prices: Sequence[str], included: str | None, prepaid: bool | None
+    before: JsonObject,
+    markup: float | None,
+    prices: Sequence[str],
+    included: str | None,
+    cached: float | None,
+    prepaid: bool | None,
 ) -> JsonObject | None:
     """The API's ``plan``: ``before`` with what was given; ``None`` where nothing was."""
-    if markup is None and not prices and included is None and prepaid is None:
+    if markup is None and not prices and included is None and cached is None and prepaid is None:
         return None
     plan = dict(before)
     if markup is not None:
@@ -122,6 +128,8 @@ def plan_of(
         plan["prices"] = {} if list(prices) == [NONE] else dict(_price(item) for item in prices)
     if included is not None:
         plan["included_usd"] = float(included)
+    if cached is not None:
+        plan["cached"] = cached
     if prepaid is not None:
         plan["prepaid"] = prepaid
     return plan

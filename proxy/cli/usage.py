@@ -2,7 +2,7 @@
 
 import click
 
-from ..wire.values import objects
+from ..wire.values import JsonObject, objects
 from .admin_client import AdminClient, administers
 from .printed import Columns
 
@@ -15,6 +15,21 @@ COLUMNS: Columns = {
     "CHARGE": "charge",
     "COST": "cost",
 }
+
+
+def _saved_tokens(row: JsonObject) -> int:
+    """In and out."""
+    found = (row.get("saved_input_tokens"), row.get("saved_output_tokens"))
+    return sum(tokens for tokens in found if isinstance(tokens, int))
+
+
+SAVED: Columns = {
+    "HITS": "cache_hits",
+    "SAVED TOKENS": _saved_tokens,
+    "SAVED": "saved",
+    "SAVED COST": "saved_cost",
+}
+"""Columns of what the cache answered, where it answered anything."""
 FROM = click.option("--from", "since", metavar="WHEN", help="The first day, such as 2026-11-01.")
 TO = click.option("--to", "until", metavar="WHEN", help="The last day.")
 
@@ -66,5 +81,8 @@ def usage(
         provider=provider,
         limit=limit,
     )
+    rows = objects(page.get("data"))
     columns: Columns = {**{name.upper(): name for name in by.split(",")}, **COLUMNS}
-    admin.rows(objects(page.get("data")), columns, more=page.get("has_more") is True, limit=limit)
+    if any(row.get("cache_hits") or row.get("saved_input_tokens") for row in rows):
+        columns = {**columns, **SAVED}
+    admin.rows(rows, columns, more=page.get("has_more") is True, limit=limit)

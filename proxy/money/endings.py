@@ -23,12 +23,13 @@ from ..errors import (
     UpstreamTimeout,
 )
 
-Basis = Literal["nothing", "input", "delivered", "used"]
-"""``input``: the prompt alone; ``delivered``: the prompt and what of the answer the client was sent; ``used``: the whole answer."""
+Basis = Literal["nothing", "input", "delivered", "used", "cached"]
+"""``input``: the prompt alone; ``delivered``: the prompt and what of the answer the client was sent; ``used``: the whole answer;
+``cached``: the plan's percentage of what the whole answer would cost."""
 
 
 class Ending(Struct, frozen=True, kw_only=True):
-    """One way a request ends. ``entry``: does the ledger get a row (a provider may have seen the request)?"""
+    """One way a request ends. ``entry``: does the ledger get a row (a provider may have seen the request, or the cache answered)?"""
 
     name: str
     when: str
@@ -138,6 +139,13 @@ _ROWS = (
         why="A part was delivered, and the provider bills it.",
     ),
     Ending(
+        name="cached",
+        when="The answer came from the cache, or from a request under way.",
+        customer="cached",
+        operator="nothing",
+        why="No provider was asked for it; one that did not reach the client whole is free, since nothing was spent on it.",
+    ),
+    Ending(
         name="recovered_early",
         when="The process was killed; no token is known to have been delivered.",
         customer="nothing",
@@ -161,7 +169,7 @@ _ROWS = (
     ),
     Ending(
         name="answered_here",
-        when="The gateway answered by itself, without a provider (from a cache, or a count).",
+        when="The gateway answered by itself, without a provider (a list, or a count).",
         customer="nothing",
         operator="nothing",
         why="No provider saw it, so that nothing was spent.",
@@ -174,6 +182,8 @@ ENDINGS: Mapping[str, Ending] = {row.name: row for row in _ROWS}
 
 def ending_of(ctx: RequestContext) -> Ending:
     """How a request ended that has ended."""
+    if ctx.from_cache:
+        return ENDINGS["cached"]
     if not ctx.attempts:
         return ENDINGS["answered_here" if ctx.error is None and ctx.status < 400 else "refused"]
     name, answer = _name(ctx), answering(ctx)

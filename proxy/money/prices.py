@@ -18,7 +18,8 @@ from ..catalogue import Book, ModelInfo
 from ..catalogue.model import PRICES
 from ..context import NO_QUOTE, Principal, Quote, Target
 from ..policy.terms import AT_COST, Plan
-from .tariff import FREE, UNKNOWN, Rates, Tariff, factor_of, of_list, of_model, price_up
+from ..wire.usage import Usage
+from .tariff import FREE, UNKNOWN, WHOLE, Rates, Tariff, factor_of, of_list, of_model, price_up, rounded_up
 
 AT_LIST = Fraction(1)
 _PLANS = 4096
@@ -44,6 +45,11 @@ class Priced(Quote, frozen=True, gc=False, kw_only=True):
         if customer.tier is None:
             return self.below_tier
         return _plain(customer.at(prompt), self.factor)
+
+    def charge(self, usage: Usage, share: Fraction = WHOLE) -> int | None:
+        """Micro-dollars to the customer for ``share`` of a whole answer with ``usage``; ``None``: price unknown."""
+        total = self.customer.total(usage)
+        return None if total is None else rounded_up(total, self.factor, share)
 
 
 class _Table:

@@ -4,7 +4,8 @@ from msgspec import structs
 
 from ..context import Attempt, Limits, Principal, Quote, RequestContext, Settled, Target
 from ..protocols import Entry, Hold
-from ..wire.usage import Source, Usage
+from ..wire.usage import NO_USAGE, Source, Usage
+from .cached import due, flags_of, given, kind_of, maker, public_name, spared
 from .endings import ENDINGS, Basis, Ending, answering, ending_of
 from .prices import AT_LIST, Priced, PriceList
 from .sanity import ABSURD, TAG
@@ -37,43 +38,52 @@ class CataloguePricing:
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
         """See ``protocols.Pricing``."""
         quote = self.quote(principal, model, target)
-        if not isinstance(quote, Priced):
-            return None
-        total = quote.customer.total(usage)
-        return None if total is None else rounded_up(total, quote.factor)
+        return quote.charge(usage) if isinstance(quote, Priced) else None
+
+    def cached(self, ctx: RequestContext) -> int | None:
+        """See ``protocols.Pricing``."""
+        return due(self._made_at(ctx), given(ctx), ctx.principal.plan.cached)
 
     def settled(self, ctx: RequestContext) -> Settled:
         """By the table in ``endings``. A price that is not known is ``None``, never 0."""
         ending = ending_of(ctx)
+        if ending.customer == "cached":
+            return self._answered(ctx, ending)
         usage = measured(ctx)
+        beside = given(ctx)
+        saved, saved_cost = (0, 0) if beside is NO_USAGE else spared(self._made_at(ctx), beside)
         return Settled(
             charge=self._charge(ctx, ending, usage),
             cost=self._cost(ctx, ending, usage),
             ending=ending.name,
             count=_source(usage, ending.operator),
+            saved=saved,
+            saved_cost=saved_cost,
         )
 
     def entry(self, ctx: RequestContext, settled: Settled, at: float, ended: float) -> Entry:
-        """The row. Its tokens are those that the provider is likely to bill, so that it compares with the provider's own list."""
-        ending = ENDINGS[settled.ending]
-        usage = part_of(measured(ctx), ending.operator)
-        principal, answer = ctx.principal, answering(ctx)
+        """The row. Its tokens are those that the provider is likely to bill, so that it compares with the provider's own list; of an
+        answer from the cache those that the client got."""
+        ending, kind, beside = ENDINGS[settled.ending], kind_of(ctx), given(ctx)
+        usage = beside if kind else part_of(measured(ctx), ending.operator)
+        principal = ctx.principal
+        provider, model, upstream_id = _made_by(ctx)
         unpriced = settled.charge is None or settled.cost is None
         return Entry(
             ident=ctx.ledger_id,
             request_id=ctx.request_id[:_LONGEST],
-            upstream_id=answer.upstream_id[:_LONGEST],
+            upstream_id=upstream_id[:_LONGEST],
             account=principal.account,
             key=principal.key,
             key_name=principal.name,
             endpoint=ctx.endpoint.name,
             route=ctx.route,
-            provider=answer.provider,
-            model=answer.model[:_LONGEST],
+            provider=provider,
+            model=model[:_LONGEST],
             outcome=ctx.outcome,
             ending=ending.name,
             count=settled.count,
-            flags=_flags(ctx, ending, unpriced=unpriced),
+            flags=flags_of(ctx, unpriced=unpriced) if kind else _flags(ctx, ending, unpriced=unpriced),
             input_tokens=usage.input,
             output_tokens=usage.output,
             cached_tokens=usage.cached,
@@ -86,6 +96,11 @@ class CataloguePricing:
             price_version=self._version(ctx),
             at=at,
             ended=ended,
+            cache=kind,
+            saved=settled.saved,
+            saved_cost=settled.saved_cost,
+            saved_input=beside.input,
+            saved_output=beside.output,
         )
 
     def hold(self, ctx: RequestContext, *, quote: Quote, target: Target, route: str, held: int, at: float) -> Hold:
@@ -119,6 +134,29 @@ class CataloguePricing:
         return None if total is None else rounded_up(total, AT_LIST)
 
     # ---- money ------------------------------------------------------------------------------------------------------
+
+    def _answered(self, ctx: RequestContext, ending: Ending) -> Settled:
+        """An answer from the cache."""
+        usage, quote = given(ctx), self._made_at(ctx)
+        charge = due(quote, usage, ctx.principal.plan.cached)
+        usual, cost = spared(quote, usage)
+        return Settled(
+            charge=charge,
+            cost=0,
+            ending=ending.name,
+            count=_source(usage, "used"),
+            saved=max(0, usual - (charge or 0)),
+            saved_cost=cost,
+        )
+
+    def _made_at(self, ctx: RequestContext) -> Quote:
+        """Prices of whoever made what the cache gave: those that the request was admitted with, where they are that target's."""
+        quote, target = ctx.quote, maker(ctx)
+        if target is None or (
+            isinstance(quote, Priced) and (quote.provider, quote.model) == (target.provider, target.model)
+        ):
+            return quote
+        return self._prices.quote(ctx.principal, public_name(ctx, target), target)
 
     def _charge(self, ctx: RequestContext, ending: Ending, usage: Usage) -> int | None:
         if ending.customer == "nothing" or _costs_nothing(ctx):
@@ -171,6 +209,15 @@ class CataloguePricing:
     def _version(self, ctx: RequestContext) -> str:
         quote = self._quote(ctx)
         return quote.version if isinstance(quote, Priced) else self._prices.version(ctx.principal)
+
+
+def _made_by(ctx: RequestContext) -> tuple[str, str, str]:
+    """Provider and model that answered, and the provider's own id of the request: the cache's has none, it is in nobody's bill."""
+    if ctx.from_cache:
+        target = maker(ctx)
+        return ("", "", "") if target is None else (target.provider, target.model, "")
+    answer = answering(ctx)
+    return answer.provider, answer.model, answer.upstream_id
 
 
 def _public(ctx: RequestContext) -> str:

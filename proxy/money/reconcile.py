@@ -99,6 +99,9 @@ def compare(theirs: Iterable[Row | BadRow], ours: Iterable[Entry], totals: Total
 def _ours(entries: Iterable[Entry], totals: Totals) -> dict[str, bytes]:
     pairs: dict[str, bytes] = {}
     for entry in entries:
+        if entry.cache:
+            # No provider was asked, so that none has it in its list.
+            continue
         if not entry.upstream_id:
             totals.uncompared += 1
             continue

@@ -47,12 +47,12 @@ _PROMPT = re.compile(rb'"prompt"\s*:\s*\{')
 def doubted(ctx: RequestContext) -> bool:
     """Is reported usage to be compared with a count? Cheap. Text beside reported usage is kept only where the relay doubts it."""
     usage = ctx.usage
-    return usage.input_source == "reported" and (bool(ctx.output_text) or _input_doubted(ctx))
+    return usage.input_source == "reported" and (bool(ctx.output_text) or beyond_the_body(ctx, usage))
 
 
-def _input_doubted(ctx: RequestContext) -> bool:
-    """``bound`` is one token a byte and the dearest image for each: more than that cannot have been in the body."""
-    estimate, tokens = ctx.estimate, ctx.usage.input
+def beyond_the_body(ctx: RequestContext, usage: Usage) -> bool:
+    """Is the prompt said to be longer than the body can hold? ``bound`` is one token a byte and the dearest image for each."""
+    estimate, tokens = ctx.estimate, usage.input
     if not excessive(tokens, estimate.likely) or tokens <= estimate.bound:
         return False
     return ctx.endpoint.dialect in _COUNTABLE and bool(ctx.body) and not _unseen(ctx.body)
@@ -78,7 +78,7 @@ def judged(ctx: RequestContext, own: Usage) -> Usage:
     reported = ctx.usage
     if reported.input_source != "reported":
         return own
-    absurd_input = _input_doubted(ctx) and excessive(reported.input, own.input)
+    absurd_input = beyond_the_body(ctx, reported) and excessive(reported.input, own.input)
     absurd_output = bool(ctx.output_text) and excessive(visible_output(reported), own.output)
     if absurd_input or absurd_output:
         ctx.tags[TAG] = ABSURD

@@ -4,6 +4,7 @@ Prices are micro-dollars per million tokens, so a sum of price times tokens is i
 """
 
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from ..policy.terms import ListPrice
 from ..wire.usage import Usage
 
 MILLION = 1_000_000
+WHOLE = Fraction(1)
 
 
 class Rates(Struct, frozen=True):
@@ -125,10 +127,17 @@ def factor_of(markup: float) -> Fraction:
     return (100 + Fraction(repr(markup))) / 100
 
 
-def rounded_up(total: int, factor: Fraction) -> int:
-    """Micro-dollars of ``total`` millionths times ``factor``, rounded up: the one rounding of a request."""
+@lru_cache(maxsize=1024)
+def share_of(percent: float) -> Fraction:
+    """A percentage as a factor, as exact."""
+    return Fraction(repr(percent)) / 100
+
+
+def rounded_up(total: int, factor: Fraction, share: Fraction = WHOLE) -> int:
+    """Micro-dollars of ``total`` millionths times ``factor``, of which ``share`` is due, rounded up: the one rounding of a request."""
     above, below = factor.as_integer_ratio()
-    return -(-total * above // (MILLION * below))
+    part, whole = share.as_integer_ratio()
+    return -(-total * above * part // (MILLION * below * whole))
 
 
 def price_up(price: int, factor: Fraction) -> int:

@@ -82,6 +82,8 @@ def way_headers(ctx: RequestContext) -> Sequence[tuple[bytes, bytes]]:
         if only.fault is None and only.role == "first":
             # The usual case: the first try answers, and says the same as the one before it.
             return _straight(ctx.route, target, plan.policy)
+    if not attempts and plan is not None and target is not None and not plan.bound:
+        return _unasked(ctx.route, target, plan.policy)
     headers: list[tuple[bytes, bytes]] = []
     if target is not None:
         headers += _of_target(ctx.route, target)
@@ -90,6 +92,17 @@ def way_headers(ctx: RequestContext) -> Sequence[tuple[bytes, bytes]]:
         headers.append((b"x-tollway-fallbacks", b"%d" % fallbacks(ctx)))
         headers.append((b"x-tollway-reason", reason_header(ctx)))
     return headers
+
+
+@lru_cache(maxsize=1024)
+def _unasked(route: str, target: Target, policy: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Nobody was asked: the answer was here."""
+    return (
+        *_of_target(route, target),
+        (b"x-tollway-attempts", b"0"),
+        (b"x-tollway-fallbacks", b"0"),
+        (b"x-tollway-reason", _header_text(f"policy={policy}")),
+    )
 
 
 @lru_cache(maxsize=1024)

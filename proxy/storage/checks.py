@@ -156,8 +156,10 @@ def transaction(record: Transaction) -> None:
         raise ValueError(f"{what} does not balance: its postings add up to {total:,} micro-dollars, not to zero.")
 
 
-_TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "attempts")
-_MONEY = ("held", "charge", "cost")
+_TOKENS = (
+    "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "attempts", "saved_input", "saved_output",
+)  # fmt: skip
+_MONEY = ("held", "charge", "cost", "saved", "saved_cost")
 
 
 def entry(record: Entry) -> None:

@@ -101,7 +101,8 @@ class UsageQuery(Struct, frozen=True, kw_only=True):
 
 
 class UsageRow(Struct, frozen=True, kw_only=True):
-    """One group: dimensions that were not grouped by are "". ``unpriced``: requests whose price was not known."""
+    """One group: dimensions that were not grouped by are "". ``unpriced``: requests whose price was not known; ``cache_hits``: those that
+    the cache answered, whose tokens are in ``saved_input`` and ``saved_output`` alone."""
 
     day: str = ""
     account: str = ""
@@ -119,6 +120,11 @@ class UsageRow(Struct, frozen=True, kw_only=True):
     included: int
     cost: int
     unpriced: int
+    cache_hits: int = 0
+    saved: int = 0
+    saved_cost: int = 0
+    saved_input: int = 0
+    saved_output: int = 0
 
 
 # ---- vouchers and objects -------------------------------------------------------------------------------------------

@@ -182,6 +182,11 @@ entries = Table(
     Column("price_version", Text, nullable=False),
     Column("at", Double, nullable=False),
     Column("ended", Double, nullable=False),
+    Column("cache", Text, nullable=False, server_default=text("''")),
+    _sum("saved"),
+    _sum("saved_cost"),
+    _sum("saved_input"),
+    _sum("saved_output"),
     Index("entries_at", "at", "ident"),
     Index("entries_account", "account", "at", "ident"),
     Index("entries_key", "key", "at", "ident"),
@@ -192,7 +197,7 @@ entries = Table(
 
 SUMS = (
     "requests", "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "charge", "included",
-    "cost", "unpriced",
+    "cost", "unpriced", "cache_hits", "saved", "saved_cost", "saved_input", "saved_output",
 )  # fmt: skip
 """What the roll-up adds up."""
 

@@ -22,9 +22,11 @@ Ident = tuple[int, str, str, str, str, str, str]
 ALL, ACCOUNTS, MODELS, KEYS = 0, 1, 2, 3
 """Levels: models of all; accounts; models of accounts; models of accounts' keys."""
 
-SAME = tuple(name for name in SUMS if name not in ("requests", "unpriced", "included"))
+SAME = tuple(name for name in SUMS if name not in ("requests", "unpriced", "included", "cache_hits"))
 """Sums of an entry's field of the same name."""
 
+OF_HITS = tuple(name for name in SAME if not name.endswith("_tokens"))
+"""The same of an answer from the cache: no provider had its tokens, which are among what was saved."""
 
 FILTERS = ("account", "key", "route", "model", "provider")
 
@@ -45,7 +47,8 @@ async def add_up(engine: Engine, connection: AsyncConnection, fresh: Sequence[tu
             row["requests"] += 1
             row["unpriced"] += entry.unpriced
             row["included"] += included
-            for name in SAME:
+            row["cache_hits"] += bool(entry.cache)
+            for name in OF_HITS if entry.cache else SAME:
                 row[name] += getattr(entry, name)
     await add(engine, connection, usage, sums)
 

@@ -25,7 +25,9 @@ Line = dict[str, object]
 
 def line_of(ctx: RequestContext, ended: float, now: float) -> Line:
     """The fields of one request. No bodies, no credentials; ``now`` is the wall clock at ``ended``."""
-    target, usage, error = ctx.target, ctx.usage, ctx.error
+    target, usage, error, cached = ctx.target, ctx.usage, ctx.error, ctx.cached
+    if cached is not None and ctx.outcome == "ok" and ctx.from_cache:
+        usage = cached.usage
     waited = sum([seconds for name, seconds in ctx.timings if name == "upstream"])
     return {
         "at": now,
@@ -61,6 +63,10 @@ def line_of(ctx: RequestContext, ended: float, now: float) -> Line:
         "charge_usd": _dollars(ctx.settled.charge) if ctx.settled is not None else None,
         "cost_usd": _dollars(ctx.settled.cost) if ctx.settled is not None else None,
         "ending": ctx.settled.ending if ctx.settled is not None else None,
+        "cache": cached.status if cached is not None else None,
+        "cache_reason": (cached.reason or None) if cached is not None else None,
+        "similarity": cached.similarity if cached is not None else None,
+        "saved_usd": (_dollars(ctx.settled.saved) or None) if ctx.settled is not None else None,
         "limits": ctx.reservation.degraded if ctx.reservation is not None else None,
         "ttft_ms": _ms(ctx.first_token_at - ctx.started) if ctx.first_token_at else None,
         "duration_ms": _ms(ended - ctx.started),

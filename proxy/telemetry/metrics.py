@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from .. import __version__
-from ..context import RequestContext, Settled
+from ..context import Cached, RequestContext, Settled
 from ..policy.rules import MICRO
 from .attainment import judged
 
@@ -19,6 +19,9 @@ OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25)
 RATIO = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 2.0, 4.0)
 
 OTHER = "other"
+
+CACHE = "cache"
+"""The provider that requests stand under which the cache answered: nobody was asked, and no provider's figures are to have them."""
 
 
 class Metrics:
@@ -160,6 +163,18 @@ class Metrics:
         )
         self.charge = Counter(
             "tollway_charge_usd_total", "What customers were charged.", ("provider", "model"), registry=registry
+        )
+        self.saved_tokens = Counter(
+            "tollway_cache_saved_tokens_total",
+            "Tokens of answers that came from the cache, which no provider was asked for.",
+            ("direction",),
+            registry=registry,
+        )
+        self.saved_usd = Counter(
+            "tollway_cache_saved_usd_total",
+            "What would have been charged, and would have cost, more without the cache.",
+            ("of",),
+            registry=registry,
         )
         self.unpriced = Counter(
             "tollway_unpriced_requests_total",
@@ -337,12 +352,15 @@ class Metrics:
             registry=registry,
         )
         self._states: dict[tuple[str, str], int] = {}
+        self._saved_input, self._saved_output = (self.saved_tokens.labels(name) for name in ("input", "output"))
+        self._saved_charge, self._saved_cost = (self.saved_usd.labels(name) for name in ("charge", "cost"))
 
     def observe(self, ctx: RequestContext, ended: float) -> None:
         """Everything that one settled request adds."""
         target = ctx.target
         route = ctx.route or OTHER
-        provider = target.provider if target is not None else ""
+        hit = ctx.from_cache
+        provider = CACHE if hit else target.provider if target is not None else ""
         model = target.model if target is not None and self._known_models(target.model) else OTHER
         stream = "true" if ctx.request.stream else "false"
         self._count_request((ctx.endpoint.name, route, provider, model, str(ctx.status), stream, ctx.outcome))
@@ -351,6 +369,8 @@ class Metrics:
         if ctx.plan is not None and ctx.plan.asking.slo is not None:
             for objective, result in judged(ctx).items():
                 self.slo.labels(route, objective, result).inc()
+        if ctx.cached is not None:
+            self._count_saved(ctx, ctx.cached)
         if target is None:
             return
         duration, upstream, overhead, first, between = self._of_target(route, provider, model)
@@ -378,7 +398,8 @@ class Metrics:
             self.changed.labels(provider, "dropped").inc()
         if ctx.rewritten:
             self.changed.labels(provider, "rewritten").inc()
-        self._count_tokens(ctx, provider, model)
+        if not hit:
+            self._count_tokens(ctx, provider, model)
         if ctx.settled is not None:
             self._count_money(ctx.settled, provider, model)
 
@@ -397,6 +418,16 @@ class Metrics:
             children[0].inc(settled.charge / MICRO)
         if settled.cost:
             children[1].inc(settled.cost / MICRO)
+
+    def _count_saved(self, ctx: RequestContext, cached: Cached) -> None:
+        """What came from the cache and left whole."""
+        usage, settled = cached.usage, ctx.settled
+        if ctx.outcome == "ok" and (usage.input or usage.output):
+            self._saved_input.inc(usage.input)
+            self._saved_output.inc(usage.output)
+        if settled is not None and (settled.saved or settled.saved_cost):
+            self._saved_charge.inc(settled.saved / MICRO)
+            self._saved_cost.inc(settled.saved_cost / MICRO)
 
     def catalogue_refreshed(self, good: bool) -> None:
         """One refresh of the catalogue went well, or left the last good one in place."""

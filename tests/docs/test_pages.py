@@ -13,6 +13,7 @@ from proxy import context, errors
 from proxy.cli import COMMANDS
 from proxy.context import RequestContext
 from proxy.errors import TollwayError
+from proxy.telemetry.caching import CacheMetrics
 from proxy.telemetry.metrics import Metrics
 from proxy.wire.endpoints import PREFIXES, SOCKETS, SURFACE
 
@@ -36,6 +37,7 @@ def words(name: str) -> set[str]:
 def metric_names() -> set[str]:
     registry = CollectorRegistry()
     Metrics(registry, known_models=lambda _: False)
+    CacheMetrics(registry)
     names = set()
     for family in registry.collect():
         names.add(family.name + "_total" if family.type == "counter" else family.name)

@@ -20,11 +20,12 @@ from proxy.money.recovery import Recovery
 from proxy.protocols import Entry
 from proxy.storage.database import Database
 from proxy.storage.errors import StorageError
-from proxy.storage.queries import OpenHold
+from proxy.storage.queries import OpenHold, UsageQuery
 from proxy.storage.records import Transaction
 from tests.support.clock import FakeClock
+from tests.support.sqlite import migrated
 from tests.unit.money.abandoned import abandon
-from tests.unit.money.made import entry, hold
+from tests.unit.money.made import entry, hit, hold
 
 T = TypeVar("T")
 ALLOWANCE = 2000
@@ -79,7 +80,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.noted: dict[int, int] = {}
         self.settled: dict[int, Entry] = {}
         self.killed: dict[int, int] = {}
-        database = Database.sqlite(self.root / "t.db")
+        database = Database.sqlite(migrated(self.root / "t.db"))
         self.do(database.open())
         self.books = Unsteady(database)
         self.begin()
@@ -132,9 +133,23 @@ class LedgerMachine(RuleBasedStateMachine):
         number = self.one_of(sorted(self.dispatched & self.held.keys()), which)
         if written:
             self.write(1)
-        made = entry(number, charge=charge, cost=charge, account=self.held.pop(number))
+        self.end(entry(number, charge=charge, cost=charge, account=self.held.pop(number)))
+
+    def end(self, made: Entry) -> None:
         self.ledger.settle(made)
-        self.settled[number] = made
+        self.settled[int(made.ident, 16)] = made
+
+    @precondition(lambda self: self.held.keys() - self.dispatched)
+    @rule(which=WHICH, charge=st.sampled_from([0, 0, 1, 299, 1500]), count=st.integers(1, 4), written=st.booleans())
+    def hit_some(self, which: int, charge: int, count: int, written: bool) -> None:
+        """The cache answers: an entry of a request that was never sent."""
+        if written:
+            self.write(1)
+        for _ in range(count):
+            if waiting := sorted(self.held.keys() - self.dispatched):
+                number = self.one_of(waiting, which)
+                account = self.held.pop(number)
+                self.end(hit(number, charge=charge, account=account))
 
     @precondition(lambda self: self.dispatched & self.held.keys())
     @rule(charge=st.sampled_from([0, 250, 1500]))
@@ -231,6 +246,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert set(rows) == set(self.settled) | set(self.killed), "each request that was sent has one entry"
         for number, made in self.settled.items():
             assert (rows[number].charge, rows[number].flags) == (made.charge, ())
+            assert (rows[number].cache, rows[number].saved) == (made.cache, made.saved)
         for number, noted in self.killed.items():
             row = rows[number]
             expected = -(-(100 * 2_000_000 + noted * 10_000_000) // 1_000_000) if noted else 0
@@ -243,6 +259,15 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self.do(database.balance(f"account/{account}")) == included - charged
             month = "2026-11"
             assert self.do(database.included_of_month(account, month)) == included
+        hits = [row for row in rows.values() if row.cache]
+        total = next(iter(self.do(database.usage(UsageQuery(group_by=())))), None)
+        if total is not None:
+            assert (total.requests, total.cache_hits, total.saved) == (
+                len(rows),
+                len(hits),
+                sum(row.saved for row in hits),
+            )
+            assert total.input_tokens == sum(row.input_tokens for row in rows.values() if not row.cache)
         assert self.do(database.balance("revenue")) == sum(row.charge for row in rows.values())
         assert self.do(database.trial_balance()) == (0, [])
         assert list((self.root / "journal").iterdir()) == [self.journal.folder]

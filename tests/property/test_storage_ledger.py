@@ -1,12 +1,10 @@
 """The stored ledger against a model of a few dictionaries: whatever is posted, settled, replayed or raced, both say the same."""
 
 import asyncio
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +18,7 @@ from proxy.storage.queries import UsageQuery
 from proxy.storage.records import ALLOWANCE, FUNDING, REVENUE, Transaction, account_book, held_book
 from tests.contract.storage.made import NOW, account, audit, capture, entry, hold, refund, release, top_up
 from tests.support.postgres import server
+from tests.support.sqlite import migrated
 
 ACCOUNTS = ("acc_1", "acc_2", "acc_3")
 T = TypeVar("T")
@@ -180,31 +179,12 @@ class LedgerMachine(RuleBasedStateMachine):
         assert spent == {id: micro for id, micro in expected.items() if micro}
 
 
-@cache
-def blank() -> tempfile.TemporaryDirectory[str]:
-    """A folder with a migrated SQLite file, to copy."""
-    folder = tempfile.TemporaryDirectory(prefix="tollway-test-")
-
-    async def made() -> None:
-        database = Database.sqlite(Path(folder.name) / "blank.db")
-        await database.migrate()
-        await database.close()
-
-    asyncio.run(made())
-    return folder
-
-
 class SqliteMachine(LedgerMachine):
     """In a file."""
 
-    def __init__(self) -> None:
-        self.blank = Path(blank().name) / "blank.db"
-        super().__init__()
-
     async def place(self) -> Callable[[], Database]:
         folder = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="tollway-test-"))
-        file = Path(folder) / "tollway.db"
-        shutil.copy(self.blank, file)
+        file = migrated(Path(folder) / "tollway.db")
         return lambda: Database.sqlite(file)
 
 

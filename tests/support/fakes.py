@@ -124,6 +124,9 @@ class FakePricing:
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
         return self.price
 
+    def cached(self, ctx: RequestContext) -> int | None:
+        return 0
+
     def version(self, principal: Principal) -> str:
         return "test"
 

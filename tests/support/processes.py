@@ -18,13 +18,26 @@ from urllib.request import urlopen
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-tw-test-key"
 
+_held: list[socket.socket] = []
+"""Ports that were given away."""
+
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port that nobody listens on now, and that nobody else is given while this run lasts.
+
+    The socket stays bound without listening: the system hands its port to nobody who asks for any, and several runs may go on
+    side by side; whoever names it may listen there (servers set SO_REUSEADDR), and until then connections are refused.
+    """
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    port: int = held.getsockname()[1]
+    if sys.platform != "linux":
+        held.close()
         return port
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        held.setsockopt(socket.SOL_SOCKET, option, 1)
+    _held.append(held)
+    return port
 
 
 class Process:

@@ -16,6 +16,7 @@ import middleware
 from proxy import errors
 from proxy.cli import COMMANDS, main
 from proxy.local.health import PATHS
+from proxy.telemetry.caching import CacheMetrics
 from proxy.telemetry.metrics import Metrics
 from proxy.wire.endpoints import SOCKETS, SURFACE
 from proxy.wire.headers import CREDENTIALS
@@ -97,6 +98,7 @@ def test_every_error_type_and_status_is_described() -> None:
 def test_every_metric_is_described_and_no_other() -> None:
     registry = CollectorRegistry()
     Metrics(registry, known_models=lambda _: True)
+    CacheMetrics(registry)
     exposed = {family.name + ("_total" if family.type == "counter" else ""): family for family in registry.collect()}
     rows = dict(re.findall(r"^\| `(tollway_\w+)` \| (\w+) \|", page("metrics.md"), re.MULTILINE))
     assert rows == {name: family.type for name, family in exposed.items()}
@@ -104,7 +106,8 @@ def test_every_metric_is_described_and_no_other() -> None:
 
 def test_metric_labels_are_described() -> None:
     text = page("metrics.md")
-    for metric in vars(Metrics(CollectorRegistry(), known_models=lambda _: True)).values():
+    metrics = Metrics(CollectorRegistry(), known_models=lambda _: True)
+    for metric in (*vars(metrics).values(), *vars(CacheMetrics(CollectorRegistry())).values()):
         names = getattr(metric, "_labelnames", ())
         if names and hasattr(metric, "describe"):
             row = next(line for line in text.splitlines() if f"| `{metric.describe()[0].name}" in line)

@@ -167,3 +167,24 @@ def test_ci_calls_make_test_and_nothing_else() -> None:
     lines = (ROOT / ".ci/run").read_text().splitlines()
     assert lines[0] == "#!/usr/bin/env bash"
     assert [line for line in lines[1:] if line and not line.startswith(("set ", "cd "))] == ["exec make test"]
+
+
+def test_every_file_of_tests_runs_in_one_part_of_make_test() -> None:
+    """Lists of folders and of files to leave out: nothing falls between them."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    parts = ["computes-1", "computes-2", "waits-1", "waits-2", "alone"]
+    dry = subprocess.run(
+        ["make", "-n", *parts], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True
+    )
+    runs = [
+        line.partition(" -p tests.support.no_skips")[2] for line in dry.stdout.splitlines() if " -m pytest " in line
+    ]
+    assert len(runs) == len(parts) + 1
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        around = {str(each) for each in (file.relative_to(ROOT), *file.relative_to(ROOT).parents)}
+        ran = 0
+        for run in runs:
+            ignored = set(re.findall(r" --ignore (\S+)", run))
+            named = set(run.split()) - ignored - {"--ignore"} or {"tests"}
+            ran += bool(named & around) and not ignored & around
+        assert ran == 1, file

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from proxy.storage.database import Database
 from tests.support.postgres import PostgresServer, server
+from tests.support.sqlite import migrated
 
 Connect = Callable[[], Database]
 
@@ -23,10 +25,13 @@ async def connect(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     """Makes handles to one database, as several processes have them; not opened yet."""
     made = []
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(server().database()) if request.param == "postgres" else None
+        if request.param == "postgres":
+            make = partial(Database.postgres, await stack.enter_async_context(server().database()))
+        else:
+            make = partial(Database.sqlite, migrated(tmp_path / "tollway.db"))
 
         def another() -> Database:
-            database = Database.sqlite(tmp_path / "tollway.db") if url is None else Database.postgres(url)
+            database = make()
             made.append(database)
             return database
 

@@ -23,7 +23,7 @@ from tests.support.processes import ROOT
 from .conftest import Connect
 from .made import account, audit
 
-HEAD = "0001"
+HEAD = "0002"
 
 
 def differences(connection: Connection) -> list[object]:
@@ -126,9 +126,9 @@ async def test_postgres_without_tables_is_refused(postgres: PostgresServer) -> N
 
 async def test_an_older_postgres_is_refused(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async with postgres.database() as url:
-        monkeypatch.setattr("proxy.storage.migrating._head", lambda: "0002")
+        monkeypatch.setattr("proxy.storage.migrating._head", lambda: "0003")
         database = Database.postgres(url)
-        with pytest.raises(SchemaMismatch, match="revision 0001, this program needs 0002: run `tollway migrate db`"):
+        with pytest.raises(SchemaMismatch, match="revision 0002, this program needs 0003: run `tollway migrate db`"):
             await database.open()
         await database.close()
 

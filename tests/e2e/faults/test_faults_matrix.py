@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 LIMIT = 0.6
 """Seconds of ``first_byte`` and ``idle``."""
 
-PACE = {"x-mock-pace": "15"}
+PACE = {"x-mock-pace": "5"}
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,7 @@ async def tokens_of_a_minute(upstream: Mock, folder: Path, valkey: Server, secon
 
 
 async def test_fifty_streams_and_ten_thousand_tokens_a_minute(upstream: Mock, tmp_path: Path, valkey: Server) -> None:
-    await tokens_of_a_minute(upstream, tmp_path, valkey, 8)
+    await tokens_of_a_minute(upstream, tmp_path, valkey, 5)
 
 
 @pytest.mark.slow

@@ -8,11 +8,12 @@ import gzip
 import json
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.contract.corpus.exchange import dump, frame
 from tests.support.faults import Connection, scripted
@@ -35,7 +36,7 @@ from .dialects import (
     whole,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
 
 CLIENTS = ("chat", "messages", "responses")
 PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages", "responses": "/v1/responses"}
@@ -310,17 +311,16 @@ async def question(gateway: Gateway, provider: str, client: str, stream: bool) -
 PASSED = (("anthropic", "messages"), ("together", "chat"))
 """Provider and client speak the same dialect: the provider's bytes pass, good or bad, and only their end is judged here."""
 
-Task = Callable[[Gateway, Stage], Awaitable[None]]
 
-
-async def staged(task: Task) -> None:
-    """Runs ``task`` with a gateway in front of a stage."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stand() -> AsyncIterator[tuple[Gateway, Stage]]:
+    """A gateway in front of a stage, for all of the module: what one bad answer breaks, the next one meets."""
     stage = Stage()
     async with scripted(stage) as upstream:
         origin = upstream.url.removesuffix("/v1")
         gateway = await asyncio.to_thread(Gateway, config(origin))
         try:
-            await task(gateway, stage)
+            yield gateway, stage
         finally:
             gateway.close()
 
@@ -355,33 +355,29 @@ def problem(answer: Answer, client: str, stream: bool, wanted: str) -> str | Non
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_bad_answers(fault: str) -> None:
-    made, of_whole, of_stream = FAULTS[fault]
+async def test_bad_answers(stand: tuple[Gateway, Stage], fault: str) -> None:
+    gateway, stage = stand
+    stage.reply, of_whole, of_stream = FAULTS[fault]
     found: list[str] = []
     tags: dict[str, str] = {}
-
-    async def every(gateway: Gateway, stage: Stage) -> None:
-        stage.reply = made
-        for provider in PROVIDERS:
-            for client in CLIENTS:
-                for stream in (False, True):
-                    label = f"{provider}-{client}-{'stream' if stream else 'whole'}"
-                    try:
-                        answer, tag = await question(gateway, provider, client, stream)
-                    except TimeoutError:
-                        found.append(f"{label}: hangs")
-                        continue
-                    tags[tag] = label
-                    passed = (provider, client) in PASSED and answer.status == 200
-                    wrong = None if passed else problem(answer, client, stream, of_stream if stream else of_whole)
-                    if passed and b"The gateway failed" in answer.body:
-                        wrong = f"a failure of the gateway: {answer.body[-300:]!r}"
-                    if wrong is not None:
-                        found.append(f"{label}: {wrong}")
-        found.extend(await unsettled(gateway, tags))
-        assert "Traceback" not in gateway.log()
-
-    await staged(every)
+    for provider in PROVIDERS:
+        for client in CLIENTS:
+            for stream in (False, True):
+                label = f"{provider}-{client}-{'stream' if stream else 'whole'}"
+                try:
+                    answer, tag = await question(gateway, provider, client, stream)
+                except TimeoutError:
+                    found.append(f"{label}: hangs")
+                    continue
+                tags[tag] = label
+                passed = (provider, client) in PASSED and answer.status == 200
+                wrong = None if passed else problem(answer, client, stream, of_stream if stream else of_whole)
+                if passed and b"The gateway failed" in answer.body:
+                    wrong = f"a failure of the gateway: {answer.body[-300:]!r}"
+                if wrong is not None:
+                    found.append(f"{label}: {wrong}")
+    found.extend(await unsettled(gateway, tags))
+    assert "Traceback" not in gateway.log()
     assert found == []
 
 
@@ -389,29 +385,26 @@ HUGE = 100 * 1024 * 1024
 
 
 @pytest.mark.parametrize("stream", [pytest.param(False, id="whole"), pytest.param(True, id="stream")])
-async def test_one_event_of_a_hundred_megabytes(stream: bool) -> None:
+async def test_one_event_of_a_hundred_megabytes(stand: tuple[Gateway, Stage], stream: bool) -> None:
     """It is an error or passes in pieces; the gateway keeps no more of it than its limits say."""
+    gateway, stage = stand
+    letters = b"a" * HUGE
 
-    async def every(gateway: Gateway, stage: Stage) -> None:
-        letters = b"a" * HUGE
+    def huge(provider: str, stream: bool) -> Reply:
+        if not stream:
+            return kind(provider, stream=stream), b"", dump(whole(provider)).replace(b"Far", letters)
+        first = b"".join([event(provider, one) for one in events(provider)[:2]])
+        if provider == "bedrock":
+            return kind(provider, stream=True), b"", first + b"\x06\x40\x00\x00\x00\x00\x00\x57" + letters
+        return kind(provider, stream=True), b"", first + b'data: {"x":"' + letters + b'"}\n\n'
 
-        def huge(provider: str, stream: bool) -> Reply:
-            if not stream:
-                return kind(provider, stream=stream), b"", dump(whole(provider)).replace(b"Far", letters)
-            first = b"".join([event(provider, one) for one in events(provider)[:2]])
-            if provider == "bedrock":
-                return kind(provider, stream=True), b"", first + b"\x06\x40\x00\x00\x00\x00\x00\x57" + letters
-            return kind(provider, stream=True), b"", first + b'data: {"x":"' + letters + b'"}\n\n'
-
-        stage.reply = huge
-        (pid,) = workers(gateway) or [gateway.pid]
-        for provider in PROVIDERS:
-            for client in CLIENTS:
-                answer, tag = await question(gateway, provider, client, stream)
-                assert answer.status != 500
-                if answer.status != 200:
-                    _message(answer.json, client)
-                await settled(gateway, tag)
-                assert rss(pid) < 400 * 1024 * 1024, (provider, client, rss(pid))
-
-    await staged(every)
+    stage.reply = huge
+    (pid,) = workers(gateway) or [gateway.pid]
+    for provider in PROVIDERS:
+        for client in CLIENTS:
+            answer, tag = await question(gateway, provider, client, stream)
+            assert answer.status != 500
+            if answer.status != 200:
+                _message(answer.json, client)
+            await settled(gateway, tag)
+            assert rss(pid) < 400 * 1024 * 1024, (provider, client, rss(pid))

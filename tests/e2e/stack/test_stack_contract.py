@@ -161,10 +161,8 @@ async def test_pipelined_requests_are_answered_in_order(gateway: Gateway) -> Non
 
 
 def test_a_lifespan_that_fails_ends_the_process(mock: Mock) -> None:
-    taken = free_port()
-    blocker = socket.socket()
-    blocker.bind(("127.0.0.1", taken))
-    blocker.listen(1)
+    blocker = socket.create_server(("127.0.0.1", 0))
+    taken = blocker.getsockname()[1]
     gateway = Gateway(config_for(mock.url, server={"health_port": taken}), wait=False)
     try:
         assert gateway.child.wait(15) != 0

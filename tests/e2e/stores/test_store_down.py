@@ -130,16 +130,21 @@ async def test_nothing_is_raised_whatever_is_asked_when(valkey: Server, way: str
             await store.wants_seed()
             await store.settle(reservation, [90])
 
-        async def load(end: float) -> None:
-            while time.monotonic() < end:
+        over = asyncio.Event()
+
+        async def load() -> None:
+            while not over.is_set():
                 await life()
 
-        end = time.monotonic() + 2.5
-        workers = [asyncio.create_task(load(end)) for _ in range(8)]
+        workers = [asyncio.create_task(load()) for _ in range(8)]
         await asyncio.sleep(0.3)
         await broken.hurt()
-        await asyncio.sleep(0.7)
+        await found.until(up=False, within=2)
+        await asyncio.sleep(0.5)
         await broken.mend()
+        await found.until(up=True, within=BACK)
+        await asyncio.sleep(0.2)
+        over.set()
         await asyncio.gather(*workers)
         await found.until(up=True, within=BACK)
         await life()

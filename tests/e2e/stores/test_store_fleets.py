@@ -43,8 +43,8 @@ async def eventually(server: Server, words: tuple[str, ...], expected: bytes, wi
 
 
 async def test_sentinel_promotes_a_replica(closing: ExitStack) -> None:
-    master = started(closing)
-    replica = started(closing, "--replicaof", "127.0.0.1", str(master.port), "--repl-diskless-sync-delay", "0")
+    master = started(closing, "--repl-diskless-sync-delay", "0")
+    replica = started(closing, "--replicaof", "127.0.0.1", str(master.port))
     await eventually(replica, ("INFO", "replication"), b"master_link_status:up")
     sentinels = [
         started(
@@ -105,12 +105,26 @@ async def test_a_sentinel_with_the_stores_password_beside_one_that_hangs(closing
         assert not (await granted(found.store, charge(rule()))).local
 
 
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[list[Server]]:
+    """A cluster that takes two seconds to make, for the tests that leave it as it was."""
+    with ExitStack() as stack:
+        yield three_masters(stack)
+
+
 @pytest.fixture
-def cluster(closing: ExitStack) -> list[Server]:
-    """Three masters; which of them has our slot is the first one's to find out."""
+def cluster(lasting: list[Server]) -> list[Server]:
+    """Three masters with nothing in them."""
+    for node in lasting:
+        assert node.ask("FLUSHALL").startswith(b"+OK")
+    return lasting
+
+
+def three_masters(stack: ExitStack) -> list[Server]:
+    """Which of them has our slot is the first one's to find out."""
     options = ("--cluster-enabled", "yes", "--cluster-config-file", "nodes", "--cluster-node-timeout", "1000")
     buses = [free_port() for _ in range(3)]
-    nodes = [started(closing, *options, "--cluster-port", str(bus)) for bus in buses]
+    nodes = [started(stack, *options, "--cluster-port", str(bus)) for bus in buses]
     for node, (first, last) in zip(nodes, ((0, 5460), (5461, 10922), (10923, 16383)), strict=True):
         assert node.ask("CLUSTER", "ADDSLOTSRANGE", first, last).startswith(b"+OK")
     for number, (node, bus) in enumerate(zip(nodes, buses, strict=True)):
@@ -157,8 +171,9 @@ async def test_our_slot_moves_to_another_node(cluster: list[Server]) -> None:
         assert b"{tollway}:w:key/k/rpm" in other.ask("KEYS", "*")
 
 
-async def test_a_cluster_whose_first_node_is_gone(cluster: list[Server]) -> None:
+async def test_a_cluster_whose_first_node_is_gone(closing: ExitStack) -> None:
     """The others were learnt from it; where our slot's own node is gone nobody can help."""
+    cluster = three_masters(closing)
     owner = owner_of(cluster)
     first = next(node for node in cluster if node is not owner)
     async with fleet(LinkSettings(url=first.url, cluster=True)) as found:

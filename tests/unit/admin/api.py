@@ -19,6 +19,7 @@ from proxy.storage.database import Database
 from proxy.storage.records import AccountRecord
 from tests.support.asgi import HOST, Client, http_scope
 from tests.support.clock import FakeClock
+from tests.support.sqlite import migrated
 
 KEY = "an admin key of a test"
 PEPPER = b"pepper" * 6
@@ -119,7 +120,7 @@ class Api:
 @asynccontextmanager
 async def over_sqlite(folder: Path, **more: Any) -> AsyncIterator[Api]:
     """An API over a new file in ``folder``."""
-    database = Database.sqlite(folder / "admin.db")
+    database = Database.sqlite(migrated(folder / "admin.db"))
     await database.open()
     try:
         yield Api(database, **more)

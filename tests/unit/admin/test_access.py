@@ -72,6 +72,8 @@ async def test_without_storage_the_fix_is_named_and_the_rest_works(bare: Api) ->
             assert (reply.status, reply.json["storage"]) == (200, {"status": "none"})
         elif path == "/health":
             assert (reply.status, reply.json["targets"]) == (200, [])
+        elif path == "/cache":
+            assert (reply.status, reply.json["store"]) == (200, "none")
         elif path.startswith(("/traces", "/health")):
             assert reply.status in (200, 404)
         elif reply.status != 400:

@@ -21,7 +21,7 @@ async def test_an_account_is_made_with_its_terms_and_found_by_id_and_name(api: A
         "acme",
         limits={"rpm": 10, "steady": ["rpm"]},
         budget={"usd": "20.50"},
-        plan={"markup": 5, "prepaid": True},
+        plan={"markup": 5, "prepaid": True, "cached": 12.5},
         metadata={"crm": "7"},
     )
     assert made["object"] == "account"
@@ -31,7 +31,7 @@ async def test_an_account_is_made_with_its_terms_and_found_by_id_and_name(api: A
     assert made["budgets"] == [
         {"usd": 20.5, "per": "month", "hard": True, "alerts": [0.8, 1.0], "on_failure": "closed"}
     ]
-    assert made["plan"] == {"markup": 5.0, "prices": {}, "included_usd": 0.0, "prepaid": True}
+    assert made["plan"] == {"markup": 5.0, "prices": {}, "included_usd": 0.0, "prepaid": True, "cached": 12.5}
     assert made["metadata"] == {"crm": "7"}
     assert made["version"] == 1
     assert await api.good("GET", f"/accounts/{made['id']}") == made

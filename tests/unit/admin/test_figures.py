@@ -115,6 +115,21 @@ async def test_usage_in_groups(api: Api) -> None:
     assert (len(cut["data"]), cut["has_more"]) == (1, True)
 
 
+async def test_what_the_cache_answered_and_saved(api: Api) -> None:
+    account = await api.account()
+    assert api.database is not None
+    saved = {"saved": 1_500_000, "saved_cost": 750_000, "saved_input": 10, "saved_output": 20}
+    hit = entry("b" * 32, account["id"], charge=0, cache="semantic-hit", **saved)
+    await spend(api.database, entry("a" * 32, account["id"]), hit)
+    [row] = (await api.good("GET", "/usage", query=b"group_by=model"))["data"]
+    assert (row["requests"], row["cache_hits"], row["input_tokens"], row["charge"]) == (2, 1, 10, "1.00")
+    shown = {"saved": "1.50", "saved_cost": "0.75", "saved_input_tokens": 10, "saved_output_tokens": 20}
+    assert {name: row[name] for name in shown} == shown
+    one = await api.good("GET", f"/requests/{'b' * 32}")
+    assert {name: one[name] for name in ("cache", *shown)} == {"cache": "semantic-hit", **shown}
+    assert (await api.good("GET", f"/requests/{'a' * 32}"))["cache"] == ""
+
+
 async def test_requests_one_by_one(api: Api) -> None:
     account = await api.account()
     assert api.database is not None
@@ -188,7 +203,7 @@ async def test_status_and_every_route_while_the_database_is_down(api: Api) -> No
         "/accounts/{account}/refunds": {"usd": 1}, "/accounts/{account}/vouchers": {"code": "x"},
     }  # fmt: skip
     for route in TABLE:
-        if route.path == "/status" or route.path.startswith(("/traces", "/health")):
+        if route.path == "/status" or route.path.startswith(("/traces", "/health", "/cache")):
             continue
         body = bodies.get(route.path, {}) if route.method == "POST" else None
         reply = await broken.ask(route.method, route.path.replace("{", "").replace("}", ""), body)

@@ -41,6 +41,7 @@ def test_examples_of_answers_have_the_fields_of_the_code() -> None:
     kinds = {
         "account": answers.Account, "transaction": answers.Movement, "balance": answers.Balance, "voucher": answers.VoucherMade,
         "key": answers.KeyMade, "request": answers.Request, "audit": answers.Audit, "status": answers.Status,
+        "cache": answers.Cache, "cache.purge": answers.CachePurged,
     }  # fmt: skip
     for name, kind in kinds.items():
         assert set(by_object[name]) == {field.encode_name for field in msgspec.structs.fields(kind)}, name

@@ -21,6 +21,7 @@ from proxy.cli.admin_local import call
 from proxy.identity.failures import FailureLimiter
 from proxy.protocols import Entry
 from proxy.storage.database import Database
+from tests.support.sqlite import migrated
 
 ADMIN_KEY = "an admin key of a test"
 
@@ -46,9 +47,8 @@ def _no_gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def database_file(tmp_path: Path) -> Path:
     """A SQLite file with its tables, named by ``tollway.yaml`` in the working folder."""
-    path = tmp_path / "tollway.db"
+    path = migrated(tmp_path / "tollway.db")
     (tmp_path / "tollway.yaml").write_text(CONFIG + f"storage: {{type: sqlite, path: {path}}}\n")
-    in_database(path, lambda database: asyncio.sleep(0))
     return path
 
 

@@ -358,6 +358,37 @@ def test_usage_by_day_and_model(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("used")
+def test_usage_tells_of_the_cache_where_it_answered_anything(run: Run, database_file: Path) -> None:
+    async def record(database: Database) -> None:
+        figures = {
+            "saved": 2_500_000,
+            "saved_cost": 1_250_000,
+            "saved_input": 100,
+            "saved_output": 50,
+            "upstream_id": "",
+        }
+        await database.record([entry("d", cache="hit", charge=0, cost=0, **figures)], [])
+
+    in_database(database_file, record)
+    heading, row, other = run("usage", "--by", "model").stdout.splitlines()
+    assert heading.split()[7:] == ["HITS", "SAVED", "TOKENS", "SAVED", "SAVED", "COST"]
+    assert row.split() == ["gpt-4o-mini", "3", "107", "0", "100", "2.500002", "1.250001", "1", "150", "2.50", "1.25"]
+    assert other.split()[7:] == ["0", "0", "0.00", "0.00"]
+    file = database_file.with_name("export.csv")
+    file.write_text("request_id,input_tokens\nup-a,100\nup-b,100\nup-c,7\n")
+    compared = run("reconcile", str(file), "-o", "json")
+    assert (told(compared)["totals"]["matched"], told(compared)["totals"]["uncompared"]) == (3, 0)
+
+
+def test_a_plan_has_a_price_for_the_cache(run: Run) -> None:
+    made = told(run("accounts", "create", "saver", "--markup", "5", "--cached", "12.5", "-o", "json"))
+    assert (made["plan"]["markup"], made["plan"]["cached"]) == (5.0, 12.5)
+    assert told(run("accounts", "update", "saver", "--markup", "0", "-o", "json"))["plan"]["cached"] == 12.5
+    assert told(run("accounts", "update", "saver", "--cached", "0", "-o", "json"))["plan"]["cached"] == 0
+    assert "0<=x<=100" in run("accounts", "update", "saver", "--cached", "101", exits=2).stderr
+
+
+@pytest.mark.usefixtures("used")
 def test_usage_of_a_key(run: Run) -> None:
     heading, row = run("keys", "usage", "app").stdout.splitlines()
     assert heading.split()[0] == "DAY"

@@ -154,7 +154,7 @@ def test_an_answer_of_our_own_costs_nothing() -> None:
 
 
 def test_every_ending_is_tested() -> None:
-    tested = {row[1] for row in ROWS} | {"answered_here"}
+    tested = {row[1] for row in ROWS} | {"answered_here", "cached"}
     assert set(ENDINGS) - tested == {"recovered", "recovered_early"}
 
 
@@ -355,6 +355,7 @@ def test_an_entry_has_everything() -> None:
         "count": "reported", "flags": (), "input_tokens": 1000, "output_tokens": 100, "cached_tokens": 10, "cache_write_tokens": 5,
         "reasoning_tokens": 7, "attempts": 1, "held": 0, "charge": 2988, "cost": 2988, "unpriced": False,
         "price_version": prices.version(ctx.principal), "at": 1.0, "ended": 2.0,
+        "cache": "", "saved": 0, "saved_cost": 0, "saved_input": 0, "saved_output": 0,
     }  # fmt: skip
 
 

@@ -61,6 +61,9 @@ class Pricing:
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
         return usage.input + 2 * usage.output
 
+    def cached(self, ctx: RequestContext) -> int | None:
+        return 1
+
     def version(self, principal: Principal) -> str:
         return "v1"
 

@@ -88,7 +88,7 @@ def test_a_change_of_the_rest_is_no_trial() -> None:
 def test_every_section_is_in_one_half() -> None:
     assert set(ROUTING) < set(Config.__struct_fields__)
     assert set(Config.__struct_fields__) - set(ROUTING) == {
-        "server", "auth", "admin", "keys", "accounts", "catalogue", "limits", "canary", "storage", "ledger", "state", "telemetry",
+        "server", "auth", "admin", "keys", "accounts", "catalogue", "limits", "canary", "cache", "storage", "ledger", "state", "telemetry",
     }  # fmt: skip
 
 

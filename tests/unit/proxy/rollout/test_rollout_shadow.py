@@ -9,7 +9,7 @@ from typing import cast
 import orjson
 import pytest
 
-from proxy.context import Attempt, Principal, RequestContext, Settled, Target
+from proxy.context import Attempt, Cached, Principal, RequestContext, Settled, Target
 from proxy.errors import (
     LedgerUnavailable,
     ModelNotFound,
@@ -361,6 +361,11 @@ def unsent(ctx: RequestContext) -> None:
     ctx.attempts.clear()
 
 
+def from_cache(ctx: RequestContext) -> None:
+    ctx.attempts.clear()
+    ctx.cached = Cached(status="hit", provider="local", model="small")
+
+
 def empty(ctx: RequestContext) -> None:
     ctx.body = b""
 
@@ -383,7 +388,20 @@ def compacting(ctx: RequestContext) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [without_plan, without_shadow, refused, at_fault, left, unsent, empty, image, counting, choosing, compacting],
+    [
+        without_plan,
+        without_shadow,
+        refused,
+        at_fault,
+        left,
+        unsent,
+        from_cache,
+        empty,
+        image,
+        counting,
+        choosing,
+        compacting,
+    ],
 )
 @virtual
 async def test_requests_that_are_never_copied(change: object) -> None:

@@ -1,0 +1,103 @@
+"""What passes of one answer, kept as it leaves: for those who follow it, and to be stored when it is whole.
+
+Parts are kept by reference, decompressed where they came compressed, and without our own comments.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from ..context import Message
+from ..relay.inflate import Inflater
+from ..wire.sse import COMMENT
+
+PASSED_ON = frozenset((b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry"))
+"""Headers of an error answer that are said to everybody who waited for it."""
+
+
+class Recording(Struct, eq=False):
+    """One answer. ``limit``: bytes that are kept; of a longer one the beginning is let go, and it is never stored.
+
+    Parts are counted from 0 over the whole answer; the first ``gone`` of them are no longer there.
+    """
+
+    limit: int
+    status: int = 0
+    """0: the head has not left."""
+    content_type: bytes = b""
+    headers: list[tuple[bytes, bytes]] = []
+    parts: list[bytes] = []
+    gone: int = 0
+    size: int = 0
+    """Bytes in ``parts``."""
+    whole: bool = False
+    """Has its end left?"""
+    blind: bool = False
+    """Is it compressed so that nobody here can read it?"""
+    _inflater: Inflater | None = None
+
+    @property
+    def form(self) -> Literal["json", "events"]:
+        """How it is written."""
+        return "events" if self.content_type[:17].lower() == b"text/event-stream" else "json"
+
+    @property
+    def packed(self) -> bool:
+        """Did it come compressed?"""
+        return self._inflater is not None
+
+    @property
+    def count(self) -> int:
+        """Parts so far."""
+        return self.gone + len(self.parts)
+
+    @property
+    def entire(self) -> bool:
+        """Is all of it here, and known to be all?"""
+        return self.whole and not self.gone and not self.blind
+
+    @property
+    def body(self) -> bytes:
+        """What is here, in one piece."""
+        parts = self.parts
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def begin(self, message: Message) -> None:
+        """The head leaves."""
+        self.status, self.headers = message["status"], message["headers"]
+        names = dict(self.headers)
+        self.content_type = names.get(b"content-type", b"")
+        encoding = names.get(b"content-encoding")
+        if encoding is not None:
+            self._inflater = Inflater.for_encoding(encoding)
+            if self._inflater is not None:
+                self._inflater.limit(self.limit + 1)
+                self.blind = self._inflater.blind
+
+    def add(self, part: bytes, *, last: bool) -> None:
+        """A part of the body leaves; ``last``: nothing follows it."""
+        if part and part != COMMENT:
+            if self._inflater is not None:
+                part = self._inflater.feed(part)
+                self.blind = self._inflater.blind
+            if part:
+                self.parts.append(part)
+                self.size += len(part)
+                if self.size > self.limit:
+                    self._let_go()
+        if last:
+            self.whole = True
+
+    def since(self, index: int) -> bytes:
+        """Everything from the part ``index`` on, which must be there still."""
+        parts = self.parts[index - self.gone :]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _let_go(self) -> None:
+        """Half of it makes room for what comes, so that this is not done for every part; the last one always stays."""
+        parts, letting = self.parts, 0
+        while self.size > self.limit // 2 and letting < len(parts) - 1:
+            self.size -= len(parts[letting])
+            letting += 1
+        del parts[:letting]
+        self.gone += letting
