@@ -103,7 +103,7 @@ class CacheRules:
     def _narrowed(self, ctx: RequestContext, usual: Wanted) -> Wanted:
         """By the request's own headers. ``no-store`` is a wish for privacy, heeded whoever sends it; ``cache`` permits the others."""
         permitted = ctx.principal.controls
-        asked, said, ignored = read_asked(ctx.headers, permitted), Directives(), []
+        asked, said, ignored = read_asked(ctx.raw_headers, permitted), Directives(), []
         if b"cache-control" in ctx.headers:
             lines = [value.decode("latin-1") for name, value in ctx.raw_headers if name == b"cache-control"]
             said = read_directives(",".join(lines))

@@ -1,7 +1,7 @@
 """The ``x-tollway-`` headers with which a request narrows what the cache does. A value that cannot be read is refused."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -28,19 +28,35 @@ class Asked(Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
 
 
-def read_asked(headers: Mapping[bytes, bytes], permitted: tuple[str, ...]) -> Asked:
-    """``permitted``: the key's globs over names without ``x-tollway-``. Raises ``InvalidRequest`` with the header, the form and the fix."""
+def read_asked(headers: Sequence[tuple[bytes, bytes]], permitted: tuple[str, ...]) -> Asked:
+    """``headers`` line by line; ``permitted``: the key's globs over names without ``x-tollway-``.
+
+    Raises ``InvalidRequest`` with the header, the form and the fix.
+    """
     found: dict[str, object] = {}
     ignored = []
     for header, (control, field, read) in READERS.items():
-        raw = headers.get(header)
-        if raw is None:
+        lines = [value.decode("latin-1").strip() for name, value in headers if name == header]
+        if not lines:
             continue
         if within(permitted, control):
-            found[field] = read(control, raw.decode("latin-1").strip())
+            found[field] = read(control, _one(control, lines))
         else:
             ignored.append(header.decode())
     return Asked(**found, ignored=tuple(ignored))  # type: ignore[arg-type]
+
+
+def _one(control: str, lines: list[str]) -> str:
+    """A list may stand on several lines; anything else that is said twice has to be the same."""
+    if control == "tags":
+        return ",".join(lines)
+    if any(line != lines[0] for line in lines):
+        raise InvalidRequest(
+            f"The header x-tollway-{control} is there {len(lines)} times with different values: send it once.",
+            param=f"x-tollway-{control}",
+            code="invalid_header",
+        )
+    return lines[0]
 
 
 def _bad(control: str, form: str) -> InvalidRequest:

@@ -33,8 +33,12 @@ class Vectors:
         found = [entry if entry is not None and fresh(entry, wanted, caching.wall) else None for entry in listed]
         for entry in found:
             caching.records.looked_up("input", "miss" if entry is None else "hit")
-        inquiry.found = found
         known = [entry for entry in found if entry is not None]
+        if not _of_one_model(ctx, known, whole=len(known) == len(found)):
+            # Vectors of different models mean nothing to each other: all are made anew.
+            inquiry.found = ()
+            return None
+        inquiry.found = found
         if not found or len(known) < len(found):
             return None
         body = together(found, None, model=known[0].model)
@@ -72,6 +76,17 @@ class Vectors:
                 continue
             await caching.store.put(key, structs.replace(entry, form="vector", body=vector, usage=usage))
             caching.records.kept("stored")
+
+
+def _of_one_model(ctx: RequestContext, known: Sequence[CacheEntry], *, whole: bool) -> bool:
+    """Have all that are known one maker, and, unless they are the whole answer, can only the same one make the rest?"""
+    makers = {(entry.provider, entry.model) for entry in known}
+    if whole or not makers:
+        return len(makers) <= 1
+    plan = ctx.plan
+    if plan is None or plan.route.fallbacks or plan.route.on_context_length or plan.route.on_content_policy:
+        return False
+    return {(each.target.provider, each.target.model) for each in plan.candidates} == makers
 
 
 def usage_of(found: Sequence[CacheEntry | None]) -> Usage:

@@ -137,8 +137,16 @@ def unkept(flight: Flight) -> str:
 
 
 def made_otherwise(ctx: RequestContext) -> str:
-    """Another model's answer, or one in several parts."""
-    for attempt in ctx.attempts:
-        if attempt.role == "fallback" or attempt.role == "continuation":
-            return "fallback" if attempt.role == "fallback" else "spliced"
-    return ""
+    """Another model's answer, whatever made it answer (a fallback, a hedge that won), or one in several parts."""
+    plan, target = ctx.plan, ctx.target
+    if len(ctx.attempts) > 1:
+        for attempt in ctx.attempts:
+            if attempt.role == "continuation":
+                return "spliced"
+    elif plan is not None and target is plan.chosen.target:
+        return ""
+    if plan is None or target is None:
+        return ""
+    place = (target.provider, target.model)
+    own = any((each.target.provider, each.target.model) == place for each in plan.candidates)
+    return "" if own else "fallback"

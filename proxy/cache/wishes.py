@@ -41,8 +41,9 @@ class Inserter:
         if self._ending:
             self._held = data
             return b""
-        found = _END.search(data)
-        if found is not None and (found.start() or self._at_line):
+        # Within a line, its rest is no line of its own.
+        found = _END.search(data, 0 if self._at_line else 1)
+        if found is not None:
             self._ending = True
             return self._split(data, found.start())
         line = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1

@@ -68,10 +68,13 @@ class Checks:
             bad=self._bad,
             warn=self._warn,
             readable=self._readable,
-            given=lambda path: dotted(path) in self._decoder.origins,
+            given=self._given,
         )
         routing.run()
-        CacheChecks(self._config, bad=self._bad, warn=self._warn, leads=routing.model).run()
+        CacheChecks(self._config, bad=self._bad, warn=self._warn, leads=routing.model, given=self._given).run()
+
+    def _given(self, path: Path) -> bool:
+        return dotted(path) in self._decoder.origins
 
     def _bad(self, path: Path, message: str, hint: str | None = None) -> None:
         self._decoder.problem(path, message, hint=hint)

@@ -25,21 +25,30 @@ _LOW = 0.85
 
 
 class CacheChecks:
-    """Checks of one configuration. ``leads(path, name)`` says what is wrong with a public model name."""
+    """Checks of one configuration. ``leads(path, name)`` says what is wrong with a public model name; ``given``: was this path written?"""
 
     def __init__(
-        self, config: Config, *, bad: Report, warn: Callable[[Path, str], None], leads: Callable[[Path, str], None]
+        self,
+        config: Config,
+        *,
+        bad: Report,
+        warn: Callable[[Path, str], None],
+        leads: Callable[[Path, str], None],
+        given: Callable[[Path], bool],
     ) -> None:
         self._config = config
         self._bad = bad
         self._warn = warn
         self._leads = leads
+        self._given = given
 
     def run(self) -> None:
         """Every check, in the order of the file."""
         cache = self._config.cache
         if cache.exact is not None:
             self._exact(cache.exact)
+        elif self._given(("cache", "exact")):
+            self._warn(("cache", "exact"), "is empty, so nothing is cached: write `exact: {}` to turn it on")
         self._models(cache.exact or ExactCache())
         self._store()
         self._groups()

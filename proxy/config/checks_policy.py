@@ -211,10 +211,10 @@ def counts(config: Config) -> bool:
 
 
 def caches(config: Config) -> bool:
-    """Is anything answered from a cache?"""
+    """May anything be answered from a cache? Stored keys may turn it on for themselves where ``cache.exact`` is written down."""
     exact = config.cache.exact
     return (
-        (exact is not None and exact.enabled)
+        (exact is not None and (exact.enabled or config.storage.type != "none"))
         or config.cache.semantic.enabled
         or any(model.cache.exact or model.cache.semantic for model in config.models.values())
         or any(key.cache.exact or key.cache.semantic for key in config.keys)

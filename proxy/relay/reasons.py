@@ -27,8 +27,16 @@ def reason_header(ctx: RequestContext) -> bytes:
 
 
 def fallbacks(ctx: RequestContext) -> int:
-    """How many fallback models were asked, each by its public name."""
-    return len({each.public for each in ctx.attempts if each.role == "fallback" and _sent(each)})
+    """How many fallback models were asked, each by its public name; a hedge may be one."""
+    plan = ctx.plan
+    own = {each.model for each in plan.candidates} if plan is not None else set()
+    return len({each.public for each in ctx.attempts if _falls_back(each, own) and _sent(each)})
+
+
+def _falls_back(attempt: Attempt, own: set[str]) -> bool:
+    if attempt.role == "hedge":
+        return attempt.public not in own and attempt.public != ""
+    return attempt.role == "fallback"
 
 
 def tries(ctx: RequestContext) -> int:

@@ -368,7 +368,7 @@ class Lane:
             clock=self.clock,
             tasks=self.tasks,
             telemetry=self.telemetry,
-            settlement=FakeSettlement(),
+            settlement=FakeSettlement(self.telemetry),
         )
         opened = edge._open
 

@@ -72,11 +72,12 @@ class FakeTelemetry:
 
 
 class FakeSettlement:
-    """Counts settlements."""
+    """Counts settlements, and tells ``telemetry`` of each."""
 
-    def __init__(self, *, counts: bool = False) -> None:
+    def __init__(self, telemetry: FakeTelemetry | None = None, *, counts: bool = False) -> None:
         self.counts = counts
         self.settled: list[RequestContext] = []
+        self._telemetry = telemetry
 
     def needs_count(self, ctx: RequestContext) -> bool:
         return self.counts
@@ -86,6 +87,8 @@ class FakeSettlement:
 
     async def settle(self, ctx: RequestContext, ended: float) -> None:
         self.settled.append(ctx)
+        if self._telemetry is not None:
+            self._telemetry.record(ctx, ended)
 
 
 class FakeAdmission:

@@ -20,7 +20,7 @@ Unfit = Literal[
 """``cut``: the end is missing; ``tools``: it calls tools, and such answers are not kept; ``live_tools``: the provider ran some;
 ``finish_reason``: one that is not known to be a natural end."""
 
-NATURAL = frozenset(("stop", "end_turn", "stop_sequence"))
+NATURAL = frozenset(("stop", "end_turn", "stop_sequence", "eos"))
 CALLING = frozenset(("tool_calls", "tool_use", "function_call"))
 
 _LENGTH = frozenset(("length", "max_tokens", "max_output_tokens", "model_context_window_exceeded"))

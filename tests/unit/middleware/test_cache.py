@@ -14,6 +14,7 @@ from proxy.cache.memory import MemoryCacheStore
 from proxy.context import Principal, Target
 from proxy.errors import RateLimited
 from proxy.policy.caching import Cache, ExactCache, KeyCache, SemanticCache
+from proxy.policy.targets import Candidate
 from proxy.protocols import CacheEntry, Verdict
 from proxy.wire.endpoints import CHAT, EMBEDDINGS
 from proxy.wire.usage import Usage
@@ -279,10 +280,12 @@ async def test_a_stream_that_does_not_say_that_it_is_done_is_not_kept() -> None:
     assert entries(lane) == []
 
 
-@pytest.mark.parametrize(("role", "reason"), [("fallback", "fallback"), ("failover", "stored")])
+@pytest.mark.parametrize(("role", "reason"), [("fallback", "fallback"), ("hedge", "fallback"), ("failover", "stored")])
 async def test_the_answer_of_another_model_is_not_kept(role: str, reason: str) -> None:
     other = Target(provider="other", model="large", limits=TARGET.limits)
     lane = Lane(courses=lambda ctx: FakeCourse(step_to(), step_to(other, role=role)))
+    own = (TARGET, other) if role == "failover" else (TARGET,)
+    lane.route = structs.replace(lane.route, candidates=tuple(Candidate(target=each, model="small") for each in own))
     lane.upstream.give(LiveExchange.whole(b"{}", status=500))
     lane.upstream.give(LiveExchange.whole(answer()))
     asked = await lane.answered()

@@ -237,3 +237,27 @@ def test_hostile_directives_take_no_time() -> None:
     ):
         read_directives(value)
     assert time.perf_counter() - began < 2, "what backtracks takes minutes"
+
+
+def repeated(*lines: tuple[str, str]) -> RequestContext:
+    return asked(headers=[(name.encode(), value.encode()) for name, value in lines])
+
+
+def test_tags_may_stand_on_several_lines() -> None:
+    assert wanted(repeated(("x-tollway-tags", "a, b"), ("x-tollway-tags", "c"))).tags == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("x-tollway-cache", ("off", "exact")),
+        ("x-tollway-cache", ("exact", "off")),
+        ("x-tollway-cache-ttl", ("10", "20")),
+        ("x-tollway-cache-namespace", ("a", "b")),
+    ],
+)
+def test_what_is_said_twice_and_differently_is_refused(name: str, values: tuple[str, str]) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        wanted(repeated(*((name, value) for value in values)))
+    assert "2 times with different values: send it once" in raised.value.message
+    assert wanted(repeated((name, values[0]), (name, values[0]))) == wanted(repeated((name, values[0])))

@@ -141,3 +141,15 @@ def test_workers_share_what_they_cache(tmp_path: Path) -> None:
 def test_a_low_threshold_is_warned_of(tmp_path: Path) -> None:
     warnings = loaded("cache: {semantic: {enabled: true, threshold: 0.6}}", tmp_path).warnings
     assert any("cache.semantic.threshold" in each and "calibrate" in each for each in warnings)
+
+
+def test_an_empty_section_is_warned_of(tmp_path: Path) -> None:
+    loading = loaded("cache:\n  exact:\n", tmp_path)
+    assert not caches(loading.config)
+    assert any("write `exact: {}`" in each for each in loading.warnings), loading.warnings
+
+
+def test_where_keys_are_stored_they_may_turn_it_on_for_themselves(tmp_path: Path) -> None:
+    stored = f"storage: {{type: sqlite, path: {tmp_path}/t.db}}\n"
+    assert caches(loaded(stored + "cache: {exact: {enabled: false}}", tmp_path).config)
+    assert not caches(loaded(stored, tmp_path).config)
