@@ -4,6 +4,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct, field
 
+from ..policy.caching import KeyCache
 from ..policy.routes import PriceCeiling, Slo
 from ..policy.terms import Limits, ListPrice, OnFailure, Per
 
@@ -131,6 +132,7 @@ class Key(Struct, frozen=True, kw_only=True):
     regions: tuple[str, ...]
     max_price: PriceCeiling | None
     slo: Slo | None
+    cache: KeyCache
     limits: Limits
     budgets: tuple[BudgetShown, ...]
     max_output_tokens: int | None

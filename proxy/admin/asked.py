@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ..policy.caching import AS_THE_OTHER_KEYS, KeyCache
 from ..policy.routes import PriceCeiling, Slo
 from ..policy.terms import NO_LIMITS, Budget, Limits, Plan
 
@@ -106,6 +107,7 @@ class KeyNew(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     regions: Patterns = ("*",)
     max_price: PriceCeiling | None = None
     slo: Slo | None = None
+    cache: KeyCache = AS_THE_OTHER_KEYS
     limits: Limits = NO_LIMITS
     budget: Budget | None = None
     budgets: Budgets = ()
@@ -128,6 +130,7 @@ class KeyPatch(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     regions: Patterns | UnsetType = UNSET
     max_price: PriceCeiling | UnsetType | None = UNSET
     slo: Slo | UnsetType | None = UNSET
+    cache: KeyCache | UnsetType = UNSET
     limits: Limits | UnsetType = UNSET
     budget: Budget | UnsetType | None = UNSET
     budgets: Budgets | UnsetType = UNSET

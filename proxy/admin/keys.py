@@ -21,7 +21,7 @@ from .terms import budgets_of, check_limits, check_networks, expiry
 from .times import iso, span
 
 SCOPES = (
-    "models", "endpoints", "providers", "networks", "passthrough", "stability", "controls", "regions", "max_price", "slo",
+    "models", "endpoints", "providers", "networks", "passthrough", "stability", "controls", "regions", "max_price", "slo", "cache",
 )  # fmt: skip
 SAME = ("name", "limits", "metadata")
 

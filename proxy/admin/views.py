@@ -65,6 +65,7 @@ def key(record: records.KeyRecord, now: float) -> answers.Key:
         regions=scopes.regions,
         max_price=scopes.max_price,
         slo=scopes.slo,
+        cache=scopes.cache,
         limits=record.limits,
         budgets=budgets(record.budgets),
         max_output_tokens=record.output_cap,

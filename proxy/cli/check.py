@@ -9,8 +9,9 @@ import msgspec
 
 from ..accounts import load_checked
 from ..config import Config, ConfigError, Loaded
-from ..config.checks_policy import counts, effective_state
+from ..config.checks_policy import caches, counts, effective_state
 from ..config.show import Plain, masked
+from ..policy.caching import ExactCache
 from .config import CONFIG_OPTION
 
 ADMIN_KEY = "TOLLWAY_ADMIN_KEY"
@@ -21,6 +22,9 @@ STATES = {
     "embedded": ": the workers of this machine count together",
     "redis": ": all gateways on that store count together",
 }
+
+SHARED = {"key": "each key its own", "account": "shared by an account's keys"}
+"""Whose answers a caller may get."""
 
 
 @click.command(epilog="Exit codes: 0 valid, 1 not valid, 2 valid with warnings under --strict.")
@@ -81,6 +85,7 @@ def make_plan(loaded: Loaded) -> dict[str, Plain]:
         "accounts": list(config.accounts),
         "storage": _storage(config),
         "state": effective_state(config) if counts(config) else None,
+        "cache": _cache(config),
         "admin": config.admin.key is not None or bool(os.environ.get(ADMIN_KEY)),
         "warnings": list(loaded.warnings),
         "digest": loaded.digest,
@@ -96,6 +101,33 @@ def _storage(config: Config) -> dict[str, Plain] | None:
 
     place = config.storage.path if config.storage.type == "sqlite" else None
     return {"type": config.storage.type, "path": place, "journal": str(journal_root(config)), "ledger": config.ledger}
+
+
+def _cache(config: Config) -> dict[str, Plain] | None:
+    """What is answered from stored answers, and where they are; ``None`` where nothing turns a cache on."""
+    if not caches(config):
+        return None
+    # Loads what serves requests, as above.
+    from ..cached import semantic_anywhere
+
+    cache, state = config.cache, effective_state(config)
+    semantic = cache.semantic
+    everywhere = semantic.enabled if cache.exact is None else cache.exact.enabled
+    return {
+        "requests": "all" if everywhere else "some",
+        "store": "memory" if cache.store == "memory" else state,
+        "max_bytes": cache.max_bytes,
+        "ttl": (cache.exact or ExactCache()).ttl,
+        "share": cache.share,
+        "groups": list(cache.groups),
+        "semantic": {
+            "mode": semantic.mode,
+            "embedder": semantic.embedder,
+            "threshold": semantic.threshold,
+        }
+        if semantic_anywhere(config)
+        else None,
+    }
 
 
 def _listeners(config: Config) -> list[str]:
@@ -158,6 +190,18 @@ def _kept(plan: dict[str, Plain]) -> Iterator[tuple[str, str]]:
         yield "admin API", "open at /admin/v1" if plan["admin"] else "closed: no admin.key"
     if plan["state"] is not None:
         yield "state", f"{plan['state']}{STATES[str(plan['state'])]}"
+    cache = plan["cache"]
+    if not isinstance(cache, dict):
+        yield "cache", "off: nothing turns it on"
+        return
+    whose = "" if cache["requests"] == "all" else ", for what turns it on"
+    place = f"in memory, {float(str(cache['max_bytes'])) / 2**20:g} MiB each process"
+    if cache["store"] != "memory":
+        place = f"in the {cache['store']} state"
+    yield "cache", f"exact{whose}, {place}, {float(str(cache['ttl'])):g} s, {SHARED[str(cache['share'])]}"
+    semantic = cache["semantic"]
+    if isinstance(semantic, dict):
+        yield "semantic cache", f"{semantic['mode']}, embedder {semantic['embedder']}, cosine {semantic['threshold']}"
 
 
 def _items(value: Plain) -> list[Plain]:

@@ -1,5 +1,6 @@
 """``tollway doctor``: looks at this machine and this installation for what would stop the gateway, or slow it down."""
 
+import asyncio
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from msgspec import Struct
 
 from ..accounts import load_checked
 from ..config import Config, ConfigError, Loaded
+from ..config.checks_policy import caches
 from ..config.traffic import Provider
 from .config import CONFIG_OPTION
 
@@ -88,6 +90,12 @@ def examine(path: str | None, *, network: bool) -> Iterator[Finding]:
     yield clock()
     yield metrics_folder(config)
     yield spool(config)
+    if caches(config) and config.cache.semantic.embedder == "local":
+        # Loads what serves requests, which nothing else here needs.
+        from ..cached import semantic_anywhere
+
+        if semantic_anywhere(config):
+            yield embedder()
     for name, provider in config.providers.items():
         if provider.use == "local" and provider.base_url is None:
             yield local_model(name, provider)
@@ -170,6 +178,26 @@ def local_model(name: str, provider: Provider) -> Finding:
         what, _, fix = str(error).rstrip(".").partition(": ")
         return Finding(check=f"provider {name}", status="failed", detail=what, fix=fix)
     return Finding(check=f"provider {name}", status="ok", detail=f"xllamacpp {version('xllamacpp')}, weights {file}")
+
+
+def embedder() -> Finding:
+    """Can the semantic cache's own model be loaded, and is it the file it should be? It is, in a fraction of a second."""
+    from ..protocols import EmbedderFailed
+
+    begun = time.perf_counter()
+    try:
+        # What is missing may be what this imports.
+        from ..semantic.embedders.installed import check_installed
+
+        check_installed(local=True)
+        from ..semantic.embedders.local import NAME, LocalEmbedder
+
+        asyncio.run(LocalEmbedder().warm())
+    except EmbedderFailed as error:
+        what, _, fix = str(error).rstrip(".").rpartition(": ")
+        return Finding(check="embedder", status="failed", detail=what, fix=fix)
+    seconds = time.perf_counter() - begun
+    return Finding(check="embedder", status="ok", detail=f"{NAME}, loaded in {seconds:.1f} s")
 
 
 # ---- machine --------------------------------------------------------------------------------------------------------

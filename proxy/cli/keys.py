@@ -6,7 +6,7 @@ from ..wire.values import Json, JsonObject, objects
 from . import Failure
 from .admin_client import DRY_RUN, LIMIT, ONCE, YES, AdminClient, administers, new_once, part
 from .printed import Columns, confirm
-from .terms import BUDGETS, LIMITS, METADATA, budgets_of, given, limits_of, metadata_of
+from .terms import BUDGETS, LIMITS, METADATA, budgets_of, given, key_cache_of, key_cache_options, limits_of, metadata_of
 from .usage import COLUMNS as USED
 from .usage import FROM, TO
 
@@ -44,6 +44,7 @@ def keys() -> None:
     "--passthrough/--no-passthrough", default=None, help="Paths that name no model. Default: only with all models."
 )
 @click.option("--stable", is_flag=True, help="No models in preview, deprecated or retired.")
+@key_cache_options
 @LIMITS
 @BUDGETS
 @click.option("--max-output-tokens", type=click.IntRange(1, 1_000_000_000), help="Tokens of one answer at most.")
@@ -62,6 +63,8 @@ def create(
     networks: tuple[str, ...],
     passthrough: bool | None,
     stable: bool,
+    exact: bool | None,
+    semantic: bool | None,
     limits: tuple[str, ...],
     budgets: tuple[str, ...],
     max_output_tokens: int | None,
@@ -80,6 +83,7 @@ def create(
         networks=_listed(networks),
         passthrough=passthrough,
         stability="stable" if stable else None,
+        cache=key_cache_of(exact=exact, semantic=semantic),
         limits=limits_of(limits),
         budgets=budgets_of(budgets),
         max_output_tokens=max_output_tokens,

@@ -105,6 +105,7 @@ def _configured(
             "keys": [{"name": "demo", "key": key}],
             "providers": providers,
             "models": {"*": {"targets": [{"provider": next(iter(providers)), "model": model}]}},
+            "cache": {"exact": {}},
             "telemetry": {"access_log": "off"},
         }
         file = Path(folder) / "demo.json"
@@ -126,7 +127,8 @@ Tollway runs at {url} with {what}: no provider, no account, no cost.
 
   key   {key}
 
-Try it (paste in another terminal; remove "stream": true for one plain answer):
+Try it (paste in another terminal; remove "stream": true for one plain answer). Paste it twice: the second answer is
+the first one, at once, from the cache; with -i in place of -N its headers say so, x-tollway-cache: hit.
 
   curl -N {url}/chat/completions \\
     -H 'Authorization: Bearer {key}' \\

@@ -70,6 +70,21 @@ def plan_options(command: F) -> F:
     return command
 
 
+def key_cache_options(command: F) -> F:
+    """What a key's requests may be answered from; unset: as the configuration says."""
+    for option in (
+        click.option("--semantic-cache/--no-semantic-cache", "semantic", default=None, help="The same for questions that only mean the same."),
+        click.option("--cache/--no-cache", "exact", default=None, help="Answered from the cache, or never. Default: as the configuration says."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def key_cache_of(*, exact: bool | None, semantic: bool | None) -> JsonObject | None:
+    """The API's ``cache`` of a key; ``None`` where nothing was given."""
+    return given(exact=exact, semantic=semantic) or None
+
+
 def limits_of(given: Sequence[str]) -> JsonObject | None:
     """The API's ``limits``; ``None`` where nothing was given."""
     if not given:

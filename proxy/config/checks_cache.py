@@ -109,8 +109,20 @@ class CacheChecks:
                         at, f"{account!r} is in the group {seen[account]!r} already: an account shares with one group"
                     )
                 seen[account] = group
+                self._member(at, account)
         if seen and self._config.auth.mode != "keys":
             self._bad(("cache", "groups"), f"there are no accounts with auth.mode: {self._config.auth.mode}")
+
+    def _member(self, at: Path, account: str) -> None:
+        """Whom the file does not know must be the database's, and those are known by their ids."""
+        config = self._config
+        known = {*config.accounts, *(key.account or key.name for key in config.keys)}
+        if account in known or account.startswith("acc_"):
+            return
+        if config.storage.type == "none":
+            self._warn(at, f"no key has the account {account!r}, so it shares nothing")
+        else:
+            self._warn(at, f"{account!r} is no account of this file; those of the database go by their id, acc_…")
 
     def _semantic_anywhere(self) -> bool:
         config = self._config

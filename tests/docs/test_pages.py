@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -10,9 +11,12 @@ from prometheus_client import CollectorRegistry
 
 import middleware
 from proxy import context, errors
+from proxy.cache.barred import Barred
+from proxy.cache.fitness.verdicts import Unfit
 from proxy.cli import COMMANDS
 from proxy.context import RequestContext
 from proxy.errors import TollwayError
+from proxy.semantic.layer import REASONS as SEMANTIC_REASONS
 from proxy.telemetry.caching import CacheMetrics
 from proxy.telemetry.metrics import Metrics
 from proxy.wire.endpoints import PREFIXES, SOCKETS, SURFACE
@@ -144,3 +148,15 @@ def test_links_between_pages_lead_somewhere() -> None:
             if not (path.parent / target).exists():
                 broken.append((path.name, target))
     assert broken == []
+
+
+def test_every_reason_of_the_cache_is_on_its_page() -> None:
+    found = {*get_args(Barred), *get_args(Unfit), *SEMANTIC_REASONS.values()} - {""}
+    for folder in ("cache", "semantic"):
+        for path in (ROOT / "proxy" / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.keyword) and node.arg == "reason":
+                    found |= {part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant)}
+    reasons = {word for word in found if isinstance(word, str) and word}
+    assert {"key_off", "no_neighbour", "embedder_timeout", "live_tools", "finish_reason"} <= reasons
+    assert reasons - words("cache") == set()

@@ -94,6 +94,9 @@ async def test_the_demos_printed_lines_work_as_pasted(tmp_path: Path) -> None:
         assert plain != pasted[1]
         run = await asyncio.to_thread(subprocess.run, ["sh", "-c", plain], capture_output=True, timeout=20, check=False)
         assert b'"chat.completion"' in run.stdout
+        twice = pasted[1].replace("curl -N", "curl -i", 1)
+        run = await asyncio.to_thread(subprocess.run, ["sh", "-c", twice], capture_output=True, timeout=20, check=False)
+        assert b"\nx-tollway-cache: hit\r\n" in run.stdout
         exported = re.search(r"^  (export .*)$", said, re.M)
         assert exported is not None
         assert f"http://127.0.0.1:{port}/v1" in exported[1]

@@ -1,17 +1,20 @@
 """Health over the admin API: what the board of the process shows, key by key, and no secret of any."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 from prometheus_client import CollectorRegistry
 
 from proxy.administration import Administration
+from proxy.cached import AnswerCache
 from proxy.config import Config, load
 from proxy.health.board import HealthBoard
 from proxy.policy.faults import Fault
 from proxy.policy.routes import Breaker
 from proxy.policy.targets import Candidate, Target
 from proxy.stores import Stores
+from proxy.telemetry.caching import CacheMetrics
 from proxy.telemetry.metrics import Metrics
 from tests.support.clock import FakeClock
 from tests.support.fakes import LIMITS
@@ -52,6 +55,10 @@ def tried_board(clock: FakeClock) -> HealthBoard:
     return board
 
 
+async def no_embeddings(model: str, texts: Sequence[str]) -> bytes:
+    raise NotImplementedError
+
+
 async def test_targets_and_keys_as_the_board_shows_them(tmp_path: Path) -> None:
     clock = FakeClock()
     board, config = tried_board(clock), configured(tmp_path)
@@ -63,7 +70,8 @@ async def test_targets_and_keys_as_the_board_shows_them(tmp_path: Path) -> None:
         return None
 
     api = Api(None)
-    api.app = Administration(Stores(config, metrics), config, trace=trace, health=board.shown).app(config)
+    cache = AnswerCache(CacheMetrics(CollectorRegistry()), ask=no_embeddings, rng=Random(1))
+    api.app = Administration(Stores(config, metrics), config, trace=trace, health=board.shown, cache=cache).app(config)
     found = await api.good("GET", "/health")
     assert found["object"] == "health"
     first, second = found["targets"]

@@ -95,6 +95,16 @@ async def test_a_change_replaces_what_it_names(api: Api) -> None:
     assert (await api.good("PATCH", path, {"max_output_tokens": None}))["max_output_tokens"] is None
 
 
+async def test_what_a_key_is_answered_from_is_replaced_whole_and_outlives_a_rotation(api: Api) -> None:
+    made = await make(api, cache={"exact": True, "semantic": False})
+    path = f"/keys/{made['id']}"
+    assert made["cache"] == (await api.good("GET", path))["cache"] == {"exact": True, "semantic": False}
+    assert (await api.good("PATCH", path, {"name": "other"}))["cache"] == {"exact": True, "semantic": False}
+    assert (await api.good("PATCH", path, {"cache": {"exact": False}}))["cache"] == {"exact": False}
+    assert (await api.good("POST", f"{path}/rotate", {}))["cache"] == {"exact": False}
+    assert (await make(api, name="plain"))["cache"] == {}
+
+
 async def test_rotation_with_an_overlap(api: Api) -> None:
     old = await make(api, limits={"rpm": 5}, models=["gpt-*"])
     new = await api.good("POST", f"/keys/{old['id']}/rotate", {"overlap": "10m"})

@@ -172,12 +172,20 @@ def test_a_key_with_everything(run: Run, acme: str) -> None:
                 "--max-output-tokens",
                 "500",
             ),
-            *("--expires", "2199-01-14", "--metadata", "a=b", "-o", "json"),
+            *("--cache", "--no-semantic-cache", "--expires", "2199-01-14", "--metadata", "a=b", "-o", "json"),
         )
     )
     assert (made["endpoints"], made["providers"], made["networks"]) == (["chat"], ["openai"], ["10.0.0.0/8"])
     assert (made["passthrough"], made["stability"], made["max_output_tokens"]) == (False, "stable", 500)
     assert made["expires"] == "2199-01-15T00:00:00Z"
+    assert made["cache"] == {"exact": True, "semantic": False}
+
+
+def test_a_key_is_cached_as_the_configuration_says_unless_an_option_does(run: Run, acme: str) -> None:
+    assert told(run("keys", "create", "app", "-a", acme, "-o", "json"))["cache"] == {}
+    assert told(run("keys", "create", "never", "-a", acme, "--no-cache", "-o", "json"))["cache"] == {"exact": False}
+    shown = told(run("keys", "show", "never", "-o", "json"))
+    assert shown["cache"] == {"exact": False}
 
 
 @pytest.mark.parametrize("output", ["table", "yaml"])

@@ -542,6 +542,28 @@ async def test_embeddings_are_kept_by_input() -> None:
     assert {entry.form for entry in entries(lane)} == {"vector"}
 
 
+async def test_vectors_of_two_models_are_never_in_one_answer() -> None:
+    """Where another target could answer for the rest, or did, everything is asked for."""
+    other = Target(provider="other", model="large", limits=TARGET.limits)
+    both = tuple(Candidate(target=each, model="small") for each in (TARGET, other))
+    makers = iter((TARGET, other, other, TARGET))
+    lane = Lane(courses=lambda ctx: FakeCourse(step_to(next(makers))))
+    lane.route = structs.replace(lane.route, candidates=both)
+    for answer_ in (
+        vectors(1.0, tokens=5),
+        vectors(2.0, tokens=5),
+        vectors(1.5, 2.5, tokens=9),
+        vectors(1.6, 3.6, tokens=9),
+    ):
+        lane.upstream.give(LiveExchange.whole(answer_))
+    for text in ("a", "b"):
+        await lane.answered(endpoint=EMBEDDINGS, input=[text])
+    joined = await lane.answered(endpoint=EMBEDDINGS, input=["a", "b"])
+    assert (joined.said, values_of(joined.client.body)) == ("miss", [1.5, 2.5])
+    mixed = await lane.answered(endpoint=EMBEDDINGS, input=["a", "c"])
+    assert (mixed.said, values_of(mixed.client.body)) == ("miss", [1.6, 3.6])
+
+
 async def test_an_error_to_the_rest_is_passed_on() -> None:
     lane = Lane(
         LiveExchange.whole(vectors(1.0, tokens=5)), LiveExchange.whole(b'{"error":{"message":"no"}}', status=400)

@@ -562,7 +562,7 @@ async def test_an_error_that_the_provider_was_translated_to_have_said_is_said_on
     told = b'data: {"error":{"message":"cut"}}\n\n'
     leader, ctx = RequestContext(request_id="l"), RequestContext(request_id="f", task=asyncio.current_task())
     leader.request = ctx.request = RequestView(stream=True)
-    recording = Recording(1000, status=200, content_type=b"text/event-stream", parts=[STREAM[0]])
+    recording = Recording(1000, status=200, content_type=b"text/event-stream", form="events", parts=[STREAM[0]])
     flight = Flight(b"k", leader, Client().receive, Client().send, recording, {})
     client = Client()
     departure = Departure(client.receive)

@@ -1,6 +1,7 @@
 """``tollway config`` and ``tollway check``: what they print, to where, with which exit code, and never a secret."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -82,6 +83,22 @@ def test_check_tells_where_money_and_counters_are() -> None:
     plan = json.loads(run("check", "--output", "json").stdout)
     assert plan["storage"] == {"type": "sqlite", "path": "t.db", "journal": "t.db.journal", "ledger": "async"}
     assert plan["state"] == "memory"
+
+
+def test_check_tells_what_is_answered_from_a_cache_and_where_it_is() -> None:
+    write(TEXT + "cache: {exact: null}\n")
+    assert re.search("^cache +off: nothing turns it on$", run("check").stdout, re.M)
+    assert json.loads(run("check", "--output", "json").stdout)["cache"] is None
+    write(TEXT + "cache: {exact: {ttl: 10m}, share: account, store: memory}\n")
+    assert "exact, in memory, 64 MiB each process, 600 s, shared by an account's keys" in run("check").stdout
+    write(
+        TEXT.replace("fast: {", "fast: {cache: {semantic: true}, ") + "state: {type: redis, url: redis://127.0.0.1:1}\n"
+    )
+    shown = run("check").stdout
+    assert "exact, for what turns it on, in the redis state, 3600 s, each key its own" in shown
+    assert re.search("^semantic cache +serve, embedder local, cosine 0.92$", shown, re.M)
+    plan = json.loads(run("check", "--output", "json").stdout)
+    assert plan["cache"]["semantic"] == {"mode": "serve", "embedder": "local", "threshold": 0.92}
 
 
 def test_check_without_a_file() -> None:

@@ -22,6 +22,7 @@ from proxy.cli.doctor import FLOORS, Finding, clock, dependency, metrics_folder,
 from proxy.config import Config, Secret
 from proxy.config.server import Server
 from proxy.config.traffic import Provider
+from proxy.semantic.embedders import local
 from proxy.tokens import bpe
 
 ROOT = Path(__file__).parents[4]
@@ -133,6 +134,26 @@ def test_a_damaged_vocabulary_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (tmp_path / f"{name}.tiktoken.gz").write_bytes(gzip.compress(b"aGk= 0\n"))
     monkeypatch.setattr(bpe, "SHIPPED", bpe.VocabularyStore(tmp_path))
     assert [finding.status for finding in module.vocabularies()] == ["failed", "failed"]
+
+
+def test_the_semantic_caches_own_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = module.embedder()
+    assert (found.status, found.fix) == ("ok", None)
+    monkeypatch.setattr(local, "SHA256", "0" * 64)
+    found = module.embedder()
+    assert found.status == "failed"
+    assert found.detail.endswith("is not the file this release was tested with")
+    assert found.fix is not None
+    assert found.fix.startswith("pip install")
+
+
+def test_the_embedder_is_looked_at_where_it_is_used(tmp_path: Path, listener: int) -> None:
+    file = config_file(tmp_path, port=free(), upstream=listener)
+    checks = [finding.check for finding in module.examine(str(file), network=False)]
+    assert "embedder" not in checks
+    file.write_text(file.read_text() + "cache: {semantic: {enabled: true}}\n")
+    checks = [finding.check for finding in module.examine(str(file), network=False)]
+    assert "embedder" in checks
 
 
 def test_a_low_file_limit_warns(monkeypatch: pytest.MonkeyPatch) -> None:

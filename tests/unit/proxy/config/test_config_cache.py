@@ -153,3 +153,15 @@ def test_where_keys_are_stored_they_may_turn_it_on_for_themselves(tmp_path: Path
     stored = f"storage: {{type: sqlite, path: {tmp_path}/t.db}}\n"
     assert caches(loaded(stored + "cache: {exact: {enabled: false}}", tmp_path).config)
     assert not caches(loaded(stored, tmp_path).config)
+
+
+def test_a_member_of_a_group_that_nobody_is_is_warned_of(tmp_path: Path) -> None:
+    groups = "cache: {exact: {}, groups: {g: [k, nobody]}}\n"
+    warnings = loaded(groups, tmp_path, base=KEYS).warnings
+    assert [each for each in warnings if "cache.groups.g[1]" in each and "shares nothing" in each]
+    assert not [each for each in warnings if "cache.groups.g[0]" in each]
+    stored = f"storage: {{type: sqlite, path: {tmp_path}/t.db}}\n"
+    warnings = loaded(stored + groups.replace("[k,", "[acc_1,"), tmp_path, base=KEYS).warnings
+    assert [each for each in warnings if "cache.groups" in each] == [
+        "cache.groups.g[1]: 'nobody' is no account of this file; those of the database go by their id, acc_…"
+    ]

@@ -5,6 +5,7 @@ from msgspec import structs
 
 from proxy.context import Principal
 from proxy.identity.principals import Terms, account_of, file_account, file_key, filled, principal_of
+from proxy.policy.caching import KeyCache
 from proxy.policy.rules import Rule
 from proxy.policy.terms import Budget, Limits, Plan, Scopes
 
@@ -24,7 +25,12 @@ def test_a_plain_key() -> None:
 
 def test_scopes_reach_the_principal() -> None:
     scopes = Scopes(
-        models=("small*",), endpoints=("chat",), providers=("local",), networks=("10.0.0.0/8",), stability="stable"
+        models=("small*",),
+        endpoints=("chat",),
+        providers=("local",),
+        networks=("10.0.0.0/8",),
+        stability="stable",
+        cache=KeyCache(exact=False),
     )
     principal = principal_of(key("k", scopes=scopes, output_cap=500), account(), Terms())
     assert principal.models == ("small*",)
@@ -32,6 +38,7 @@ def test_scopes_reach_the_principal() -> None:
     assert principal.providers == ("local",)
     assert [str(network) for network in principal.networks] == ["10.0.0.0/8"]
     assert principal.stable_only
+    assert principal.cache == KeyCache(exact=False)
     assert principal.output_cap == 500
     assert principal.passthrough is False
 
