@@ -63,21 +63,23 @@ class Flight(Struct, eq=False):
 
     def send(self, message: Message) -> Awaitable[None]:
         """To the leader's client, and at once into the recording."""
-        body = message["type"] == "http.response.body"
+        if message["type"] == "http.response.start":
+            theirs = message.get("checked")
+            passing = self.sending(message)
+            self.recording.begin(message, theirs)
+            if self.followers:
+                self._tell()
+            return passing
         lagging = self.lagging
-        passing: Awaitable[None]
-        if lagging is not None and body:
+        if lagging is None:
+            passing = self.sending(message)
+        else:
             lagging.add(message)
             passing = _DONE
-        else:
-            passing = self.sending(message)
-        if body:
-            self.recording.add(message.get("body", b""), last=not message.get("more_body", False))
-        else:
-            self.recording.begin(message)
+        self.recording.add(message.get("body", b""), not message.get("more_body", False))
         if self.followers:
             self._tell()
-            if body and lagging is None:
+            if lagging is None:
                 return self._unhurried(passing)
         return passing
 
@@ -160,8 +162,10 @@ class Flight(Struct, eq=False):
 
     def _end(self, ending: Ending) -> None:
         self.ending = ending
-        self._tell()
-        self._release()
+        if self.followers:
+            self._tell()
+        if self._alone is not None:
+            self._release()
 
 
 Flights = dict[bytes, Flight]

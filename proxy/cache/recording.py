@@ -25,6 +25,8 @@ class Recording(Struct, eq=False):
     status: int = 0
     """0: the head has not left."""
     content_type: bytes = b""
+    form: Literal["json", "events"] = "json"
+    """How it is written."""
     headers: list[tuple[bytes, bytes]] = []
     parts: list[bytes] = []
     gone: int = 0
@@ -35,11 +37,6 @@ class Recording(Struct, eq=False):
     blind: bool = False
     """Is it compressed so that nobody here can read it?"""
     _inflater: Inflater | None = None
-
-    @property
-    def form(self) -> Literal["json", "events"]:
-        """How it is written."""
-        return "events" if self.content_type[:17].lower() == b"text/event-stream" else "json"
 
     @property
     def packed(self) -> bool:
@@ -62,11 +59,12 @@ class Recording(Struct, eq=False):
         parts = self.parts
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def begin(self, message: Message) -> None:
-        """The head leaves."""
+    def begin(self, message: Message, theirs: list[tuple[bytes, bytes]] | None = None) -> None:
+        """The head leaves. ``theirs``: those of its headers that are not ours, where they are known; ours say nothing of the body."""
         self.status, self.headers = message["status"], message["headers"]
-        names = dict(self.headers)
-        self.content_type = names.get(b"content-type", b"")
+        names = dict(self.headers if theirs is None else theirs)
+        kind = self.content_type = names.get(b"content-type", b"")
+        self.form = "events" if kind[:17].lower() == b"text/event-stream" else "json"
         encoding = names.get(b"content-encoding")
         if encoding is not None:
             self._inflater = Inflater.for_encoding(encoding)
@@ -74,7 +72,7 @@ class Recording(Struct, eq=False):
                 self._inflater.limit(self.limit + 1)
                 self.blind = self._inflater.blind
 
-    def add(self, part: bytes, *, last: bool) -> None:
+    def add(self, part: bytes, last: bool) -> None:
         """A part of the body leaves; ``last``: nothing follows it."""
         if part and part != COMMENT:
             if self._inflater is not None:

@@ -1,6 +1,6 @@
 """Chat and legacy completions: every choice must have ended by itself, with something said and nothing looked up by the provider."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Raw, Struct
@@ -50,24 +50,28 @@ class _Answer(Struct, frozen=True, gc=False):
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
-class _Said:
-    """What was seen of one choice."""
-
-    __slots__ = ("finished", "something")
-
-    def __init__(self) -> None:
-        self.finished = False
-        self.something = False
-
-
 def unfit_json(body: bytes, *, tools: bool) -> Unfit:
     """Of a whole answer."""
     try:
         answer = _decode(body)
     except UNREADABLE:
         return "unreadable"
+    wrong = _marked(answer)
+    if wrong:
+        return wrong
     # Each choice stands for itself, whatever its index.
-    return _marked(answer) or _judged(enumerate(answer.choices or ()), tools=tools)
+    choices = answer.choices or ()
+    for choice in choices:
+        wrong = _wrong(choice, tools)
+        if wrong:
+            return wrong
+    for choice in choices:
+        if not choice.finish_reason:
+            return "cut"
+    for choice in choices:
+        if not _speaks(choice):
+            return "empty"
+    return "" if choices else "empty"
 
 
 def unfit_events(payloads: Sequence[bytes], *, tools: bool) -> Unfit:
@@ -82,63 +86,65 @@ def unfit_events(payloads: Sequence[bytes], *, tools: bool) -> Unfit:
         wrong = _marked(chunk)
         if wrong:
             return wrong
-    parts = ((choice.index, choice) for chunk in chunks for choice in chunk.choices or ())
-    return _judged(parts, tools=tools)
+    return _joined([choice for chunk in chunks for choice in chunk.choices or ()], tools)
+
+
+def _joined(parts: Sequence[_Choice], tools: bool) -> Unfit:
+    """Of choices in many parts."""
+    said: dict[int, bool] = {}
+    finished: set[int] = set()
+    for part in parts:
+        wrong = _wrong(part, tools)
+        if wrong:
+            return wrong
+        if part.finish_reason:
+            finished.add(part.index)
+        said[part.index] = said.get(part.index) or _speaks(part)
+    if len(finished) < len(said):
+        return "cut"
+    return "" if said and all(said.values()) else "empty"
 
 
 def _marked(answer: _Answer) -> Unfit:
     """Of what stands beside the choices."""
-    if given(answer.error):
+    if answer.error is not NOTHING and given(answer.error):
         return "error"
     if answer.choices is None and not given(answer.usage):
         return "unreadable"
+    if answer.citations is NOTHING is answer.search_results:
+        return ""
     return "live_tools" if given(answer.citations) or given(answer.search_results) else ""
 
 
-def _judged(parts: Iterable[tuple[int, _Choice]], *, tools: bool) -> Unfit:
-    """Of choices in one part or many, each with its number."""
-    said: dict[int, _Said] = {}
-    for index, choice in parts:
-        found = said.get(index)
-        if found is None:
-            found = said[index] = _Said()
-        wrong = _added(choice, found, tools=tools)
-        if wrong:
-            return wrong
-    if not all(found.finished for found in said.values()):
-        return "cut"
-    return "" if said and all(found.something for found in said.values()) else "empty"
-
-
-def _added(choice: _Choice, found: _Said, *, tools: bool) -> Unfit:
-    """Adds what this part of a choice says."""
+def _wrong(choice: _Choice, tools: bool) -> Unfit:
+    """With this part of a choice. Most members are not there at all: that is seen at once."""
     message = choice.message or choice.delta
     if message is not None:
-        wrong = _told(message, found, tools=tools)
-        if wrong:
-            return wrong
-    elif given(choice.text):
-        found.something = True
-    if given(choice.error):
+        if message.refusal is not NOTHING and given(message.refusal):
+            return "refusal"
+        if not (message.annotations is NOTHING is message.executed_tools) and _searched(message):
+            return "live_tools"
+        if not tools and not (message.tool_calls is NOTHING is message.function_call) and _calls(message):
+            return "tools"
+    if choice.error is not NOTHING and given(choice.error):
         return "error"
     reason, native = choice.finish_reason, choice.native_finish_reason
     if native is not None and native.lower() not in _NATIVE:
         return ended(native, tools=tools)
-    if not reason:
-        return ""
-    found.finished = True
-    return ended(reason, tools=tools)
+    return "" if not reason or reason in NATURAL else ended(reason, tools=tools)
 
 
-def _told(message: _Message, found: _Said, *, tools: bool) -> Unfit:
-    if given(message.refusal):
-        return "refusal"
-    if given(message.annotations) or given(message.executed_tools):
-        return "live_tools"
-    if given(message.tool_calls) or given(message.function_call):
-        if not tools:
-            return "tools"
-        found.something = True
-    elif not found.something:
-        found.something = given(message.content) or given(message.audio) or given(message.images)
-    return ""
+def _speaks(choice: _Choice) -> bool:
+    """Does this part of a choice say anything?"""
+    message = choice.message or choice.delta
+    if message is None:
+        return given(choice.text)
+    return given(message.content) or _calls(message) or given(message.audio) or given(message.images)
+
+
+def _calls(message: _Message) -> bool:
+    return given(message.tool_calls) or given(message.function_call)
+
+
+def _searched(message: _Message) -> bool:
+    return given(message.annotations) or given(message.executed_tools)

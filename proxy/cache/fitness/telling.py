@@ -1,6 +1,10 @@
 """Of a stream's events, those worth decoding: nearly all of them differ from each other in nothing but a piece of text."""
 
+import re
 from collections.abc import Sequence
+
+_TEXT = re.compile(rb'[^"]++(?<!\\)')
+"""Of a string in JSON, a piece that the quote character after it ends."""
 
 
 def telling(payloads: Sequence[bytes], member: bytes) -> Sequence[bytes]:
@@ -14,19 +18,15 @@ def telling(payloads: Sequence[bytes], member: bytes) -> Sequence[bytes]:
     usual = payloads[at]
     begin = usual.find(member) + len(member)
     end = usual.find(b'"', begin)
-    if begin < len(member) or end <= begin:
+    text = _TEXT.fullmatch
+    if begin < len(member) or not text(usual, begin, end):
         return payloads
-    head, tail, rest = usual[:begin], usual[end:], end - len(usual)
-    least, last = len(usual) - (end - begin), len(payloads) - 1
-    return [
+    head, tail, most = usual[:begin], usual[end:], end - len(usual)
+    left = [
         payload
-        for number, payload in enumerate(payloads)
-        if number in (at, last)
-        or len(payload) <= least
-        or not (payload.startswith(head) and payload.endswith(tail))
-        or b'"' in (text := payload[begin:rest])
-        or text[-1] == _BACKSLASH
+        for payload in payloads[:-1]
+        if payload is usual
+        or not (payload.startswith(head) and payload.endswith(tail) and text(payload, begin, len(payload) + most))
     ]
-
-
-_BACKSLASH = 0x5C
+    left.append(payloads[-1])
+    return left

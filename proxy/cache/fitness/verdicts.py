@@ -27,6 +27,8 @@ _LENGTH = frozenset(("length", "max_tokens", "max_output_tokens", "model_context
 _FILTERED = frozenset(("content_filter", "safety", "sensitive", "recitation", "guardrail_intervened"))
 
 NOTHING = Raw(b"null")
+_SAYING_NOTHING = (b"null", b'""', b"[]", b"{}", b"false")
+_LONGEST = max(map(len, _SAYING_NOTHING))
 
 
 def ended(reason: str | None, *, tools: bool) -> Unfit:
@@ -45,4 +47,4 @@ def ended(reason: str | None, *, tools: bool) -> Unfit:
 
 def given(value: Raw) -> bool:
     """Is there anything but ``null``, an empty string, list or object?"""
-    return value is not NOTHING and bytes(value) not in (b"null", b'""', b"[]", b"{}", b"false")
+    return value is not NOTHING and (len(value) > _LONGEST or bytes(value) not in _SAYING_NOTHING)

@@ -436,6 +436,15 @@ def test_what_looks_alike_at_both_ends_is_decoded(text: bytes) -> None:
     assert odd in telling([odd, *payloads], b'"content":"')
 
 
+def test_where_the_usual_text_has_a_quote_in_it_all_are_decoded() -> None:
+    """What is text after it there may be members of another event."""
+    usual = delta('word "},"finish_reason":"length"}]}')[6:-2]
+    at = usual.index(b'\\"')
+    payloads = [usual] * 9
+    payloads[2] = usual[: at + 1].replace(b"\\", b"x") + usual[at + 1 :]
+    assert telling(payloads, b'"content":"') == payloads
+
+
 def test_nearly_all_of_a_stream_is_left_out() -> None:
     payloads = [delta(f" word{at}")[6:-2] for at in range(100)]
     assert len(telling(payloads, b'"content":"')) == 2

@@ -36,6 +36,22 @@ def test_comments_of_ours_and_nothing_else_are_left_out() -> None:
     assert recording.form == "events"
 
 
+def test_where_the_providers_headers_are_known_ours_are_not_looked_at() -> None:
+    theirs = [*SSE, (b"content-encoding", b"gzip")]
+    recording = Recording(1000)
+    recording.begin(head(*theirs, (b"x-tollway-route", b"r")), theirs)
+    assert (recording.form, recording.content_type, recording.packed) == ("events", SSE[0][1], True)
+    assert recording.headers[-1] == (b"x-tollway-route", b"r"), "all of them are there to be passed on"
+
+
+def test_another_head_takes_the_place_of_the_first() -> None:
+    """An answer that was begun and given up for another."""
+    recording = Recording(1000)
+    recording.begin(head(*SSE))
+    recording.begin(head((b"content-type", b"application/json"), status=503))
+    assert (recording.form, recording.status) == ("json", 503)
+
+
 def test_it_is_entire_only_with_its_end() -> None:
     recording = recorded()
     recording.add(b"x", last=False)
