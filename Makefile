@@ -12,9 +12,12 @@ PYTEST = $(BIN)/python -m pytest -rfEs -p tests.support.no_skips
 # long; what has narrow time limits runs alone after them, and so does whatever is in no list.
 COMPUTES_1 = tests/unit/proxy tests/e2e/dialects
 COMPUTES_2 = $(addprefix tests/,contract/providers contract/corpus property simulation unit)
-WAITS_1 = $(addprefix tests/,contract/limits contract/storage docs fuzz) $(addprefix tests/e2e/,surface keys local theft stack)
-WAITS_2 = $(addprefix tests/e2e/,money outside lifecycle affinity ownership sdk hostile admin drill) tests/architecture
-NARROW = tests/contract/storage/test_sqlite_faults.py tests/e2e/money/test_money_outages.py tests/e2e/local/test_local_start.py
+WAITS_1 = $(addprefix tests/,contract/cache contract/limits contract/storage contract/vectors docs fuzz) \
+	$(addprefix tests/e2e/,surface keys local theft stack failover)
+WAITS_2 = $(addprefix tests/e2e/,money outside lifecycle affinity ownership sdk hostile admin drill cache rollout) tests/architecture
+NARROW = $(addprefix tests/contract/,storage/test_sqlite_faults.py vectors/test_pgvector_faults.py) \
+	$(addprefix tests/e2e/,cache/test_cache_store_outages.py failover/test_failover_load.py local/test_local_start.py \
+	money/test_money_outages.py rollout/test_rollout_shadow.py)
 PARTS = computes-1 computes-2 waits-1 waits-2
 
 .DEFAULT_GOAL := help

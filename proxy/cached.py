@@ -79,6 +79,8 @@ class AnswerCache:
         self._secret: Callable[[], bytes] | None = None
         self._remote = False
         """Are the answers in the shared state?"""
+        self._apart = False
+        """Do other workers have answers that nobody tells them to forget?"""
         self._max_bytes = 0
         self._store: Store | None = None
         self._link: StateLink | None = None
@@ -134,7 +136,7 @@ class AnswerCache:
         """In memory; in the shared state; or in memory with purges that all processes hear of."""
         shared = effective_state(config) != "memory"
         if not shared:
-            self._secret = _own_secret()
+            self._secret, self._apart = _own_secret(), config.server.workers > 1
             self._store = MemoryCacheStore(cache.max_bytes, time.time, self._metrics)
             return
         from .cache.redis import SCRIPTS, SharedCacheStore  # noqa: PLC0415 - the extra `redis`
@@ -271,13 +273,13 @@ class AnswerCache:
         return answers.Cache(store="memory", entries=entries, bytes=size, max_bytes=self._max_bytes, lookups=lookups)
 
     async def purge(self, what: Purge) -> answers.CachePurged:
-        """Forgets, here and everywhere."""
+        """Forgets, here and, as far as they can be told, everywhere."""
         if self._store is None:
             return answers.CachePurged(forgotten=0, everywhere=True)
         forgotten = await self._store.purge(what)
         if self._layer is not None:
             await self._layer.purge(what)
-        owed = not isinstance(self._store, MemoryCacheStore) and self._store.owed
+        owed = self._apart if isinstance(self._store, MemoryCacheStore) else self._store.owed
         return answers.CachePurged(forgotten=forgotten, everywhere=not owed)
 
     def measure(self) -> None:

@@ -8,7 +8,7 @@ from . import catalogue
 from .catalogue.model import ModelInfo
 from .catalogued import Facts, bare_names, listed_models, lists_models, owner_of, rows_of
 from .config import Config
-from .config.checks_policy import expires_at
+from .config.checks_policy import caches, expires_at
 from .config.traffic import Key, Timeouts
 from .context import Target
 from .identity.callers import Callers
@@ -170,6 +170,7 @@ def router(
         wall=wall,
         rng=rng,
         autos=autos(config, directory, scored=scored),
+        stored=caches(config),
         retry=retry_of(config),
     )
 

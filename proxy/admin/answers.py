@@ -331,7 +331,7 @@ class CachePurged(Struct, frozen=True, kw_only=True):
 
     forgotten: int | None
     everywhere: bool
-    """False: the shared store is down, and other processes forget as soon as it is back."""
+    """False: the shared store is down, and other processes forget as soon as it is back; or workers share no state, and keep theirs."""
     object: Literal["cache.purge"] = "cache.purge"
 
 

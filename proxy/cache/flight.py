@@ -22,6 +22,9 @@ Ending = Literal["", "landed", "found", "failed"]
 PATIENCE = 1.0
 """Seconds that a send to the leader's client may take while others follow; then it gets the rest at its own pace."""
 
+STUCK = 0.05
+"""Seconds that a send may be under way before nobody joins a leader whose client does not read."""
+
 
 class Follower(Protocol):
     """Who follows a flight."""
@@ -58,6 +61,8 @@ class Flight(Struct, eq=False):
     found: tuple[CacheEntry, Verdict] | None = None
     lagging: Lagging | None = None
     _alone: asyncio.Future[None] | None = None
+    _since: float = 0.0
+    """When the send under way began, on the loop's clock; 0: none is, or others follow."""
 
     # ---- what the leader's relay is given ---------------------------------------------------------------------------
 
@@ -81,7 +86,14 @@ class Flight(Struct, eq=False):
             self._tell()
             if lagging is None:
                 return self._unhurried(passing)
+        elif lagging is None and message.get("more_body", False):
+            return self._timed(passing)
         return passing
+
+    @property
+    def stuck(self) -> bool:
+        """Does the leader's client not read, so that whoever joins now would wait for it?"""
+        return self._since > 0.0 and asyncio.get_running_loop().time() - self._since > STUCK
 
     async def receive(self) -> Message:
         """From the leader's client. While others follow, it has not left."""
@@ -94,6 +106,12 @@ class Flight(Struct, eq=False):
                 # The relay will end it; who comes now must not wait for that.
                 self.forget()
         return message
+
+    async def _timed(self, passing: Awaitable[None]) -> None:
+        """A part that nobody else waits for yet."""
+        self._since = asyncio.get_running_loop().time()
+        await passing
+        self._since = 0.0
 
     async def _unhurried(self, passing: Awaitable[None]) -> None:
         """Others do not wait for a client that does not read."""

@@ -17,6 +17,7 @@ from ..wire.sse import COMMENT
 from .attending import Attendance
 from .flight import Flight
 from .recording import PASSED_ON
+from .judging import unfit
 from .replay import played
 from .serving import EVENTS, Manner, begin, serve_events, serve_json
 from .telling import SHARED, say
@@ -25,6 +26,9 @@ from .wishes import Inserter, Wish, asks_usage, wish_of
 Outcome = Literal["served", "found", "again", "alone"]
 """``found``: what the leader found may serve this one, too; ``again``: there is no answer, and somebody has to lead anew;
 ``alone``: there is one, but not for this client."""
+
+_SENSELESS = ("unreadable", "error")
+"""What ``unfit`` says of an answer that is none, and has no other form."""
 
 _BOUNDARIES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
@@ -42,6 +46,7 @@ class Following:
         "_news",
         "_send",
         "_sent",
+        "_since",
         "_tail",
         "_wish",
     )
@@ -68,6 +73,7 @@ class Following:
         self._begun = ctx.response_started
         self._sent = False
         """Has anything of the answer left?"""
+        self._since = manner.clock()
         self._tail = b"\n\n"
 
     async def run(self) -> Outcome:
@@ -193,6 +199,8 @@ class Following:
             return self._left_out()
         if flight.ending != "landed" or recording.status != 200 or not recording.whole:
             return await self._ended()
+        if unfit(ctx.endpoint, recording.form, recording.body, tools=True) in _SENSELESS:
+            return self._left_out()
         stream = ctx.request.stream is True
         entry = self._entry(flight)
         body = played(entry, stream=stream, include_usage=asks_usage(ctx))
@@ -216,6 +224,7 @@ class Following:
         target = flight.ctx.target
         cached = Cached(status=status, reason=SHARED, key=flight.key.hex())
         if status == "hit":
+            ctx.timings.append((SHARED, self._manner.clock() - self._since))
             if target is not None:
                 ctx.target = target
                 cached = structs.replace(cached, age=0.0, provider=target.provider, model=target.model)

@@ -143,7 +143,7 @@ def made_otherwise(ctx: RequestContext) -> str:
         for attempt in ctx.attempts:
             if attempt.role == "continuation":
                 return "spliced"
-    elif plan is not None and target is plan.chosen.target:
+    elif plan is not None and target is plan.chosen.target and any(each is plan.chosen for each in plan.candidates):
         return ""
     if plan is None or target is None:
         return ""

@@ -64,6 +64,14 @@ _OVERSIZE = Keyed(b"", None, "oversize")
 _UNREADABLE = Keyed(b"", None, "unreadable")
 
 
+RESPONSES = "responses"
+
+_REPEATED = frozenset(
+    ("metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "user", "service_tier")
+)
+"""Fields that an answer of the Responses API repeats: there they are never ignored. Source: its response object."""
+
+
 class Keys:
     """``secret``: for HMACs; it may change, with which every key does."""
 
@@ -74,6 +82,7 @@ class Keys:
         self._groups = {account: name for name, accounts in settings.groups.items() for account in accounts}
         self._max_prompt = exact.max_prompt
         self._ignore = _NOT_SHAPING | frozenset(exact.ignore)
+        self._ignored_of = {RESPONSES: self._ignore - _REPEATED}
         self._headers = _SHAPING | {name.lower().encode() for name in exact.headers}
         self._secret = secret
         self._known = b""
@@ -85,7 +94,7 @@ class Keys:
         body = ctx.uncapped or ctx.body
         if len(body) > self._max_prompt:
             return _OVERSIZE
-        material, document = canonical(body, self._ignore)
+        material, document = canonical(body, self._ignored_of.get(ctx.endpoint.name, self._ignore))
         if document is None:
             return _UNREADABLE
         origin = self._origin(ctx)

@@ -12,7 +12,7 @@ SLACK = 1.0
 def suits(flight: Flight, ctx: RequestContext, *, usage_known: bool) -> bool:
     """``usage_known``: are usage chunks asked for on everybody's behalf?"""
     leader, recording = flight.ctx, flight.recording
-    if recording.blind or recording.gone:
+    if recording.blind or recording.gone or flight.stuck:
         return False
     if (leader.uncapped or ctx.uncapped) and leader.body != ctx.body:
         # A cap of ours is in one of them: it would be the other's, too.

@@ -63,12 +63,14 @@ class _Line(Struct, frozen=True, kw_only=True):
 
 
 class _Given(Struct, frozen=True, kw_only=True):
-    """``untold``: lines left out because nobody knows the truth. ``source``, ``embedder``: for people."""
+    """``untold``: lines left out because nobody knows the truth. ``source``, ``embedder``: for people. ``own``: nobody made the guards with
+    these pairs in view, so what is found on them means something elsewhere."""
 
     pairs: tuple[Pair, ...]
     untold: int
     source: str
     embedder: str
+    own: bool = True
 
 
 @click.command(
@@ -102,7 +104,7 @@ def calibrate(files: tuple[str, ...], bound: float, confidence: float, embedder:
     """Pick the lowest threshold that keeps wrong answers under a bound, from pairs with the truth about them.
 
     FILE has a JSON object a line, {"a", "b", "same"}, or is what cache.semantic.record wrote; - is standard input. Without a FILE
-    the built-in pairs are used.
+    the built-in pairs are used, to show what it prints.
     """
     given = _with_cosines(_read(files) if files else _built_in())
     if not any(pair.same for pair in given.pairs):
@@ -125,8 +127,9 @@ def _built_in() -> _Given:
     return _Given(
         pairs=built_in(),
         untold=0,
-        source="the built-in pairs, which are no sample of your traffic: record it with mode: shadow",
+        source="the built-in sets, which are no sample of your traffic",
         embedder=f"{RECORDED_WITH}, as recorded",
+        own=False,
     )
 
 
@@ -221,6 +224,12 @@ def _lines(given: _Given, found: Calibration, bound: float, confidence: float) -
     if not found.false:
         yield "No pair is wrong. If they were written by hand, add some that read alike and ask something else."
     yield from _picked(found, bound, confidence)
+    if not given.own:
+        yield "The guards were made with most of these pairs in view: this promises nothing for others. Record yours with mode: shadow."
+    elif found.picked is not None:
+        yield "Picked and measured on the same pairs; others confirm it. It holds for questions like these, and for this embedder."
+        yield ""
+        yield f"cache: {{semantic: {{threshold: {found.picked.threshold:g}, max_false_hits: {bound:g}}}}}"
 
 
 def _cells(row: Row, bare: Row) -> tuple[str, ...]:
@@ -261,9 +270,6 @@ def _picked(found: Calibration, bound: float, confidence: float) -> Iterator[str
         f"Picked {picked.threshold:g}: serves {picked.hits.count} of {picked.hits.of}, {picked.wrong.count} of them wrong;"
         f" with {_percent(confidence)} confidence at most {picked.most:.2%} are."
     )
-    yield "Picked and measured on the same pairs; others confirm it. It holds for questions like these, and for this embedder."
-    yield ""
-    yield f"cache: {{semantic: {{threshold: {picked.threshold:g}, max_false_hits: {bound:g}}}}}"
 
 
 def _document(given: _Given, found: Calibration, bound: float, confidence: float) -> JsonObject:
@@ -273,6 +279,7 @@ def _document(given: _Given, found: Calibration, bound: float, confidence: float
         "must_not_match": found.false,
         "left_out": given.untold,
         "source": given.source,
+        "own": given.own,
         "embedder": given.embedder,
         "max_false_hits": bound,
         "confidence": confidence,

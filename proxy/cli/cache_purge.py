@@ -75,7 +75,10 @@ def _show(admin: AdminClient, done: JsonObject) -> None:
         return
     count = done.get("forgotten")
     if done.get("everywhere") is not True:
-        said = "Forgotten here; the shared store is down, so other processes forget as soon as it is back."
+        said = (
+            "Forgotten here, and not yet everywhere: where the shared store is down, other processes forget as soon as it is back; "
+            "where workers share no state, each keeps its own answers until they expire or it is restarted."
+        )
     elif count is None:
         said = "Forgotten; how many answers there were is not known, because they are dropped when they are met."
     else:

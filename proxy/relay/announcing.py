@@ -10,8 +10,9 @@ from ..errors import RawHeaders
 from ..wire.headers import value_of
 from .reasons import fallbacks, reason_header, slo_header, tries
 
-PAUSED = ("upstream", "backoff")
-"""Parts of a request's time that are no overhead of the gateway: it waited for a provider, or because one asked it to."""
+PAUSED = ("upstream", "backoff", "shared")
+"""Parts of a request's time that are no overhead of the gateway: it waited for a provider, because one asked it to, or for an answer
+that was being made for another."""
 
 
 class RelaySettings(Struct, frozen=True, kw_only=True):

@@ -54,12 +54,14 @@ class Router:
         rng: Random,
         autos: Autos | None = None,
         retry: Retry = USUAL_RETRY,
+        stored: bool = False,
     ) -> None:
-        """``scored``: are there quality scores, and ``classed``: by class of prompt? ``providers_use``: provider name to its kind; ``clock``: that of ``ctx.started``;
+        """``stored``: may there be an answer for a route none of whose targets takes requests, so that it is planned all the same? ``scored``: are there quality scores, and ``classed``: by class of prompt? ``providers_use``: provider name to its kind; ``clock``: that of ``ctx.started``;
         ``wall``: unix seconds; ``retry``: of requests that name no model."""
         self._board = board
         self._policies: dict[str, Choose] = dict(policies.items())
         self._scored = scored
+        self._stored = stored
         self._classed = classed
         self._clock = clock
         self._wall = wall
@@ -212,6 +214,9 @@ class Router:
             chosen = self._fallback(ctx, route, candidates, (), "")
             if chosen is not None:
                 return chosen
+        if self._stored and not ctx.controls.dry_run:
+            # Whoever has to be asked after all is told the same by its course.
+            return candidates[0]
         raise nobody_ready(ctx.request.model or route.label, candidates, self._board, bound=_why(ctx.bound))
 
     # ---- the choice -------------------------------------------------------------------------------------------------

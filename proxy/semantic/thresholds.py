@@ -1,127 +1,220 @@
 """How near is near enough, learnt for each stored question from what was observed near it.
 
-After vCache (Schroeder and others, arXiv 2502.03771): each stored question has a threshold of its own, answers that would be served are
-sometimes asked for anew and compared, and an answer is served only while the chance that it is wrong is estimated below the bound.
-Where vCache fits a logistic curve, this counts: a Beta-binomial estimate, shrunk from the stored question to its partition, and from
-there to what the built-in pairs showed. The assumptions are in docs/semantic-cache.md.
+After vCache (Schroeder and others, arXiv 2502.03771): each stored question has a threshold of its own, and some of the answers that
+would be served are asked for anew and compared. Where vCache fits a logistic curve to each question, this counts, in bands of
+similarity for a partition, and for each question. What that promises, and what it assumes, is in docs/semantic-cache.md.
 """
 
 from collections import OrderedDict
+from math import sqrt
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 Decision = Literal["serve", "explore", "refuse"]
 
 BANDS = 50
-"""Similarities are counted in bands of 1/50. An estimate takes in the band below, which is at least as hard."""
+"""Similarities are counted in bands of 1/50, one for each from 0, and one for 1 itself."""
 
 PRIOR_WRONG, PRIOR_SEEN = 0.25, 50.0
-"""What is believed before anything was seen: pairs that pass every guard and the threshold are wrong in one case of 200. Of the
-built-in pairs that pass both, none is wrong (``tollway cache test``); the weight is a third of theirs, so that 50 observations of an
-operator's own traffic outweigh it."""
-
-ENTRY_WEIGHT = 10.0
-"""Observations near one stored question that outweigh what its partition says."""
+"""What is believed before anything was seen: one answer in 200 that passes the guards and the threshold is wrong. That is what the
+held-out built-in pairs (``tollway cache test``) allow for if there is one near miss beside each paraphrase, and its weight is that of
+those that pass. It is an assumption: whoever looks for pairs that slip through the guards finds some."""
 
 EARLY, LATE = 0.2, 0.05
-"""Shares of answers that are asked for anew: while a band has fewer than ``ENOUGH`` observations, and from then on."""
+"""Shares of answers that are asked for anew: until the last ``ENOUGH`` observations of a partition were all right, and from then on."""
 
 ENOUGH = 50
+"""Observations, too, above a similarity where something was wrong, before what lies above is thought to be better."""
 
-MOST_SEEN = 400.0
+AGAIN = 10
+"""Right answers after a wrong one, and above it, from which a question is believed as much as its partition again."""
+
+DOUBT = 5
+"""A question in a partition that cannot be believed: its chance of a wrong answer is 1 in (``DOUBT`` + those that were right)."""
+
+MOST_SEEN = 2000.0
 """Observations of a band beyond which older ones fade: what was true may change."""
 
-MOST_ENTRIES = 65_536
-MOST_POOLS = 4096
+MOST_ENTRIES, MOST_POOLS = 32_768, 4096
+MOST_OF_POOL = 4096
+
+_UNSEEN = [PRIOR_WRONG / PRIOR_SEEN] * (BANDS + 1)
+
+ROUNDED = 1.0001
+"""The largest cosine of two unit vectors, as computed."""
 
 
 class _Count(Struct, gc=False):
-    """Of one band, or one stored question."""
+    """Observations in a band, and those where the answers differed."""
 
     wrong: float = 0.0
     seen: float = 0.0
 
-    def add(self, *, wrong: bool, most: float) -> None:
-        self.seen += 1.0
-        self.wrong += wrong
-        if self.seen > most:
-            self.seen /= 2
-            self.wrong /= 2
+    def halve(self) -> None:
+        self.wrong /= 2
+        self.seen /= 2
 
 
 class _Entry(Struct, gc=False):
-    """``closed``: similarity up to which it does not answer any more."""
+    """``right``: answers that were, by band, since the last wrong one and above it. ``closed``: it never answers up to here."""
 
-    count: _Count
-    closed: float = 0.0
+    right: bytearray = field(default_factory=lambda: bytearray(BANDS + 1))
+    closed: float = -1.0
+
+
+class _Pool(Struct):
+    """``chances`` of a wrong answer, by band. ``calm``: observations since one that surprised."""
+
+    counts: dict[int, _Count] = field(default_factory=dict)
+    chances: list[float] = field(default_factory=lambda: _UNSEEN)
+    calm: int = 0
+    entries: OrderedDict[bytes, _Entry] = field(default_factory=OrderedDict)
 
 
 class Thresholds:
-    """``max_false_hits``: the bound δ. Bounded in memory; the least recently used are forgotten, and begin anew.
+    """``max_false_hits``: the bound δ. Bounded in memory: what was used least recently is forgotten, and begins anew.
 
     A ``pool`` is what may learn together, a partition: nobody's observations reach another's decisions.
     """
 
     def __init__(self, *, max_false_hits: float) -> None:
         self._bound = max_false_hits
-        # A bound below what the prior can promise needs more to be seen first: then nothing is served until it was.
-        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
-        self._pools: OrderedDict[bytes, list[_Count | None]] = OrderedDict()
+        self._pools: OrderedDict[bytes, _Pool] = OrderedDict()
+        self._homes: dict[bytes, bytes] = {}
+        """Entry to its pool."""
 
     def decide(self, entry: bytes, similarity: float, floor: float, draw: float, *, pool: bytes = b"") -> Decision:
-        """``draw`` is uniform in [0, 1). Never ``serve`` below ``floor``, or where a wrong answer was seen so near."""
-        if not floor <= similarity <= 1.0001:
+        """``draw`` is uniform in [0, 1). Never ``serve`` below ``floor``, or where a wrong answer was seen; all else equal, what is
+        served at one similarity is served above it."""
+        if not max(floor, 0.0) <= similarity <= ROUNDED:
             return "refuse"
-        known = self._entries.get(entry)
-        if known is not None and similarity <= known.closed:
+        learnt = self._pools.get(pool)
+        if learnt is None:
+            return "serve" if _UNSEEN[0] <= self._bound and draw >= EARLY else "explore"
+        self._pools.move_to_end(pool)
+        if self._chance(learnt, learnt.entries.get(entry), similarity) > self._bound:
             return "explore"
-        lower, own = self._bands(pool, similarity)
-        seen = lower.seen + own.seen
-        wrong = (PRIOR_WRONG + lower.wrong + own.wrong) / (PRIOR_SEEN + seen)
-        if known is not None:
-            wrong = (ENTRY_WEIGHT * wrong + known.count.wrong) / (ENTRY_WEIGHT + known.count.seen)
-        if wrong > self._bound:
-            return "explore"
-        return "explore" if draw < (EARLY if seen < ENOUGH else LATE) else "serve"
+        return "serve" if draw >= (LATE if learnt.calm >= ENOUGH else EARLY) else "explore"
 
     def observed(self, entry: bytes, similarity: float, same: bool, *, pool: bytes = b"") -> None:
-        """A fresh answer was compared with the entry's. A wrong one closes the entry halfway from ``similarity`` to 1."""
-        if not 0.0 <= similarity <= 1.0001:
+        """A fresh answer was compared with the entry's. A different one closes the entry, halfway from ``similarity`` to 1 for good."""
+        if not 0.0 <= similarity <= ROUNDED:
             return
-        known = self._entries.get(entry)
-        if known is None:
-            known = self._entries[entry] = _Entry(_Count())
-            if len(self._entries) > MOST_ENTRIES:
-                self._entries.popitem(last=False)
-        else:
-            self._entries.move_to_end(entry)
-        known.count.add(wrong=not same, most=MOST_SEEN)
+        band = _band(similarity)
+        learnt = self._pool(pool)
+        known = self._entry(learnt, entry, pool)
+        believed = learnt.chances[band] <= self._bound
         if not same:
-            known.closed = max(known.closed, similarity + (1.0 - similarity) / 2)
-        bands = self._pools.get(pool)
-        if bands is None:
-            bands = self._pools[pool] = [None] * (BANDS + 1)
-            if len(self._pools) > MOST_POOLS:
-                self._pools.popitem(last=False)
+            known.closed = max(known.closed, (1.0 + similarity) / 2)
+            known.right = bytearray(BANDS + 1)
+            if believed:
+                _surprised(learnt)
         else:
-            self._pools.move_to_end(pool)
-        at = min(int(similarity * BANDS), BANDS)
-        count = bands[at]
-        if count is None:
-            count = bands[at] = _Count()
-        count.add(wrong=not same, most=MOST_SEEN)
+            learnt.calm += believed
+            if similarity > known.closed:
+                known.right[band] = min(known.right[band] + 1, 255)
+        count = learnt.counts.setdefault(band, _Count())
+        count.seen += 1
+        count.wrong += not same
+        if count.seen > MOST_SEEN:
+            count.halve()
+        learnt.chances = _chances(learnt.counts)
 
     def forget(self, entry: bytes) -> None:
         """It is gone; what its partition learnt from it stays."""
-        self._entries.pop(entry, None)
+        home = self._pools.get(self._homes.pop(entry, b""))
+        if home is not None:
+            home.entries.pop(entry, None)
 
-    def _bands(self, pool: bytes, similarity: float) -> tuple[_Count, _Count]:
-        bands = self._pools.get(pool)
-        if bands is None:
-            return _NOTHING, _NOTHING
-        at = min(int(similarity * BANDS), BANDS)
-        return (bands[at - 1] if at else None) or _NOTHING, bands[at] or _NOTHING
+    def _chance(self, learnt: _Pool, known: _Entry | None, similarity: float) -> float:
+        """Of a wrong answer: as the partition says, unless the question says more."""
+        band = _band(similarity)
+        chance = learnt.chances[band]
+        if known is None or (chance <= self._bound and known.closed < 0.0):
+            return chance
+        if min(similarity, 1.0) <= known.closed:
+            return 2.0
+        right = sum(known.right[: band + 1])
+        own = 1 / (DOUBT + right)
+        return min(own, chance) if right >= AGAIN else own
+
+    # ---- memory -----------------------------------------------------------------------------------------------------
+    def _pool(self, name: bytes) -> _Pool:
+        learnt = self._pools.get(name)
+        if learnt is not None:
+            self._pools.move_to_end(name)
+            return learnt
+        learnt = self._pools[name] = _Pool()
+        if len(self._pools) > MOST_POOLS:
+            self._drop_pool()
+        return learnt
+
+    def _entry(self, learnt: _Pool, ident: bytes, pool: bytes) -> _Entry:
+        known = learnt.entries.get(ident)
+        if known is not None:
+            learnt.entries.move_to_end(ident)
+            return known
+        known = learnt.entries[ident] = _Entry()
+        self._homes[ident] = pool
+        if len(learnt.entries) > MOST_OF_POOL:
+            self._homes.pop(learnt.entries.popitem(last=False)[0], None)
+        while len(self._homes) > MOST_ENTRIES and len(self._pools) > 1:
+            self._drop_pool()
+        return known
+
+    def _drop_pool(self) -> None:
+        """The one that was asked for least recently."""
+        _, dropped = self._pools.popitem(last=False)
+        for ident in dropped.entries:
+            self._homes.pop(ident, None)
 
 
-_NOTHING = _Count()
+def _band(similarity: float) -> int:
+    return min(int(similarity * BANDS), BANDS)
+
+
+def _surprised(learnt: _Pool) -> None:
+    """Something was wrong where nothing was expected to be; soon after another, what was seen before counts half."""
+    if learnt.calm < ENOUGH:
+        for count in learnt.counts.values():
+            count.halve()
+    learnt.calm = 0
+
+
+def _chances(counts: dict[int, _Count]) -> list[float]:
+    """Of a wrong answer, by band: never larger at a higher similarity, and what was right at a higher one proves nothing for a lower.
+
+    Bands that contradict that are taken together (pool adjacent violators; Ayer and others, Annals of Mathematical Statistics 26, 1955).
+    """
+    blocks: list[tuple[int, float, float]] = []
+    for band in sorted(counts, reverse=True):
+        wrong, seen = counts[band].wrong, counts[band].seen
+        while blocks and _contradicts(wrong, seen, *blocks[-1]):
+            _, more_wrong, more_seen = blocks.pop()
+            wrong += more_wrong
+            seen += more_seen
+        blocks.append((band, wrong, seen))
+    starts = {band: _upper(wrong, seen) for band, wrong, seen in blocks}
+    bands = sorted(counts)
+    least, below = starts[bands[0]], PRIOR_SEEN
+    chances = [max(least, _UNSEEN[0])] * bands[0]
+    for band, end in zip(bands, [*bands[1:], BANDS + 1], strict=True):
+        least = min(least, starts.get(band, least))
+        below += counts[band].seen
+        chances += [max(least, PRIOR_WRONG / below)] * (end - band)
+    return chances
+
+
+def _contradicts(wrong: float, seen: float, _: int, above_wrong: float, above_seen: float) -> bool:
+    """Is the block above not better than these, or too little known to be called so?"""
+    return wrong * above_seen <= above_wrong * seen or above_seen < ENOUGH
+
+
+def _upper(wrong: float, seen: float) -> float:
+    """The estimate; where something was wrong, one standard deviation above it (Wilson's): what failed has to be shown to be good."""
+    size = PRIOR_SEEN + seen
+    rate = (PRIOR_WRONG + wrong) / size
+    if not wrong:
+        return rate
+    return (rate + 1 / (2 * size) + sqrt(rate * (1 - rate) / size + 1 / (4 * size * size))) / (1 + 1 / size)

@@ -441,7 +441,7 @@ class Withholder:
             self._passing = False
             return data[:end] + self.feed(data[end:])
         data = self._tail + data
-        end = _last_boundary(data)
+        end = len(data) if data.endswith(_BLANK_LINES) else _last_boundary(data)
         whole, self._tail = data[:end], data[end:]
         if b'"usage"' in whole:
             whole = b"".join([block for block in _blocks(whole) if not self._takes(block)])

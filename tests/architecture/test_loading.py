@@ -13,7 +13,18 @@ from .sources import ROOT
 FRAMEWORK = frozenset(("proxy.providers", "proxy.providers.base"))
 """What the registry itself is made of."""
 
-EXTRAS = ("botocore", "boto3", "google.auth", "google.genai", "xllamacpp", "anthropic", "openai", "cohere")
+EXTRAS = (
+    "botocore",
+    "boto3",
+    "google.auth",
+    "google.genai",
+    "xllamacpp",
+    "anthropic",
+    "openai",
+    "cohere",
+    "numpy",
+    "onnxruntime",
+)
 
 
 def loaded_by(program: str) -> set[str]:
@@ -82,3 +93,33 @@ accounts.authorizer(AuthSpec(scheme="google", options={}))
 """
     )
     assert not loaded_by(program) & set(EXTRAS)
+
+
+@pytest.mark.parametrize(
+    ("cache", "loads"),
+    [({}, False), ({"exact": {}}, False), ({"exact": {}, "semantic": {"enabled": True, "embedder": "vectors"}}, True)],
+    ids=["none", "exact", "semantic"],
+)
+def test_only_the_semantic_cache_loads_numpy(cache: dict[str, object], loads: bool) -> None:
+    """A sidecar without it does not pay for it in memory."""
+    program = f"""
+import asyncio
+import random
+import msgspec
+from prometheus_client import CollectorRegistry
+from proxy.cached import AnswerCache
+from proxy.config import Config
+from proxy.policy.caching import Cache
+from proxy.telemetry.caching import CacheMetrics
+
+async def main():
+    made = AnswerCache(CacheMetrics(CollectorRegistry()), ask=None, rng=random.Random(1))
+    config = Config(cache=msgspec.convert({cache!r}, Cache))
+    await made.use(config)
+    made.made(config)
+    await made.close()
+
+asyncio.run(main())
+"""
+    assert ("numpy" in loaded_by(program)) is loads
+    assert "onnxruntime" not in loaded_by(program)

@@ -11,12 +11,13 @@ import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from proxy.policy.caching import SemanticCache
-from proxy.protocols import Question, Vector
+from proxy.protocols import Purge, Question, Vector
 from proxy.semantic.embedders.local import LocalEmbedder
 from proxy.semantic.embedders.patient import PatientEmbedder
 from proxy.semantic.layer import SemanticLayer
@@ -141,8 +142,28 @@ async def times(work: Callable[[int], Awaitable[object]], rounds: int) -> dict[s
     return best(tries) | {"cpu": min(spent)}
 
 
+class Queued:
+    """Seconds that this thread was ready and had no core: other programs', not ours (``/proc``, Linux; 0 elsewhere)."""
+
+    def __init__(self) -> None:
+        path = Path("/proc/thread-self/schedstat")
+        self._file = path.open("rb", buffering=0) if path.exists() else None
+
+    def __call__(self) -> float:
+        """So far."""
+        if self._file is None:
+            return 0.0
+        self._file.seek(0)
+        return int(self._file.read(100).split()[1]) / 1e9
+
+    def close(self) -> None:
+        """Ends it."""
+        if self._file is not None:
+            self._file.close()
+
+
 async def late(work: Callable[[], Awaitable[object]] | None, seconds: float) -> dict[str, float]:
-    """Milliseconds by which a timer of 1 ms is late while ``work`` is done again and again."""
+    """Milliseconds by which a timer of 1 ms is late while ``work`` is done again and again, without what it waited for a core."""
 
     async def again() -> None:
         while work is not None:
@@ -151,12 +172,16 @@ async def late(work: Callable[[], Awaitable[object]] | None, seconds: float) -> 
 
     task = asyncio.create_task(again())
     tries: list[list[float]] = []
+    queued = Queued()
     for _ in range(TRIES):
         tries.append([])
         end = time.perf_counter() + seconds
         while (began := time.perf_counter()) < end:
+            waited = queued()
             await asyncio.sleep(0.001)
-            tries[-1].append((time.perf_counter() - began - 0.001) * 1e3)
+            tries[-1].append((time.perf_counter() - began - 0.001 - (queued() - waited)) * 1e3)
+    queued.close()
+    assert work is None or not task.done(), "it broke"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return best(tries)
@@ -189,7 +214,27 @@ async def lookups(rows: int, rounds: int) -> dict[str, dict[str, float]]:
         f"row added, {rows}": await times(added, rounds),
     }
     found[f"loop late (ms), searching {rows}"] = await late(lambda: full(0), rounds / 200)
+    model = LocalEmbedder()
+    await model.warm()
+
+    async def both() -> object:
+        return await asyncio.gather(full(0), full(1), full(2), model.embed([SHORT] * 2))
+
+    found[f"loop late (ms), three searches of {rows} and embedding"] = await late(both, rounds / 200)
+    await model.close()
+    found[f"loop late (ms), purging {rows}"] = await purged(index)
     return found
+
+
+async def purged(index: MemoryIndex) -> dict[str, float]:
+    """While all rows are forgotten, once."""
+    task, times, queued = asyncio.create_task(index.purge(Purge())), list[float](), Queued()
+    while not task.done():
+        began, waited = time.perf_counter(), queued()
+        await asyncio.sleep(0)
+        times.append((time.perf_counter() - began - (queued() - waited)) * 1e3)
+    queued.close()
+    return best([times])
 
 
 async def embeddings(rounds: int) -> dict[str, dict[str, float]]:
@@ -231,7 +276,7 @@ def main() -> None:
         print(json.dumps({name: {key: round(value, 3) for key, value in row.items()} for name, row in figures.items()}))
         return
     for name, row in figures.items():
-        print(f"{name:44s}" + "".join(f"{what} {value:10.2f}  " for what, value in row.items()))
+        print(f"{name:56s}" + "".join(f"{what} {value:10.2f}  " for what, value in row.items()))
 
 
 if __name__ == "__main__":

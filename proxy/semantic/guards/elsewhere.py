@@ -6,33 +6,48 @@ the question.
 
 from collections.abc import Sequence
 
-from .tables.languages import ASKING, ASKING_WITHIN, CHINESE_COURTESY, COURTESY, EXCLAIMING, RUSSIAN_COURTESY
+from .tables.languages import (
+    ASKING,
+    ASKING_FIRST,
+    ASKING_LAST,
+    CHINESE_COURTESY,
+    COURTESY,
+    EXCLAIMING,
+    RUSSIAN_COURTESY,
+)
 
 
 def plainly(raw: list[str], text: str) -> list[str]:
     """The tokens without what only surrounds them; the whole, if nothing would be left."""
-    tokens, asks = _unmarked(raw)
+    tokens, asks, states = _unmarked(raw)
     if ":" not in tokens:
         tokens = _opened(_closed(tokens))
-    tokens, again = _unmarked(tokens)
+    tokens, again, as_well = _unmarked(tokens)
     if not tokens:
         return raw
+    anyway = _asks_anyway(tokens)
+    if asks or again:
+        return tokens if anyway else [*tokens, "?"]
+    # A full stop after what begins like a question: it may be none.
+    return [*tokens, "."] if anyway and (states or as_well) else tokens
+
+
+def _asks_anyway(tokens: list[str]) -> bool:
+    """Is it a question with or without its mark? Its first word is made plain. After a comma it may go on as a statement."""
     first = tokens[0]
     if first.lower() in ASKING and (first.istitle() or first.islower()):
-        tokens = [first.lower(), *tokens[1:]]
-        if tokens[0] not in EXCLAIMING:
-            return tokens
-    if (asks or again) and not any(word in text for word in ASKING_WITHIN):
-        tokens = [*tokens, "?"]
-    return tokens
+        tokens[0] = first.lower()
+        return tokens[0] not in EXCLAIMING and "," not in tokens
+    return first.startswith(ASKING_FIRST) or tokens[-1].endswith(ASKING_LAST)
 
 
-def _unmarked(tokens: Sequence[str]) -> tuple[list[str], bool]:
-    """Without the marks at the end, and whether one of them asked."""
+def _unmarked(tokens: Sequence[str]) -> tuple[list[str], bool, bool]:
+    """Without the marks at the end; whether one of them asked, or one of them stated."""
     end = len(tokens)
     while end and tokens[end - 1] in (".", "?", ","):
         end -= 1
-    return list(tokens[:end]), "?" in tokens[end:]
+    marks = tokens[end:]
+    return list(tokens[:end]), "?" in marks, "." in marks and "?" not in marks
 
 
 def _opened(tokens: list[str]) -> list[str]:

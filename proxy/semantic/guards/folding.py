@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from .tables.phrases import CONTRACTIONS, IS_OR_HAS, PARTICIPLES, PHRASES, SINGLE
+from .tables.phrases import ADVERBS, CONTRACTIONS, IS_OR_HAS, PARTICIPLES, PHRASES, SINGLE
 from .tables.quantities import (
     HALVES_OF_DAY,
     HYPHENED,
@@ -50,7 +50,7 @@ def _words(tokens: Sequence[str]) -> list[str]:
         if long is None:
             number = ROMAN.get(token) if found and found[-1] in NUMBERED else None
             found.append(number or WORDS.get(token, token))
-        elif token in IS_OR_HAS and _is_participle(tokens[index + 1 : index + 2]):
+        elif token in IS_OR_HAS and _is_participle(tokens[index + 1 : index + 4]):
             found.append(token)
         else:
             found += long.split()
@@ -58,7 +58,13 @@ def _words(tokens: Sequence[str]) -> list[str]:
 
 
 def _is_participle(following: Sequence[str]) -> bool:
-    return bool(following) and (following[0] in PARTICIPLES or following[0].endswith("ed"))
+    """Does one come, if only after an adverb or two?"""
+    for word in following:
+        if word in PARTICIPLES or word.endswith("ed"):
+            return True
+        if word not in ADVERBS and not word.endswith("ly"):
+            return False
+    return False
 
 
 def _numbers(tokens: Sequence[str]) -> list[str]:

@@ -103,17 +103,30 @@ def _beginning(body: list[str], raw: list[str]) -> list[str]:
 
 
 def _mark(tokens: list[str], found: Bounds, said: list[str]) -> list[str]:
-    """The question mark, unless the sentence asks without it: ``You may go?`` is not ``You may go.``"""
+    """The mark, where it decides: ``You may go?`` is not ``You may go.``, and ``Who dares wins.`` is no question."""
+    alone = SENTENCE_MARKS.isdisjoint(said)
     if not found.asks:
-        return []
-    if _asks(said, 0) and SENTENCE_MARKS.isdisjoint(said):
+        return ["."] if alone and not found.polite and _states(tokens, found) else []
+    if alone and _asks(said, 0) and not _may_state(said):
         return []
     start = found.end - 1
     while start > found.start and tokens[start - 1] not in SENTENCE_MARKS:
         start -= 1
-    if _asks(tokens, start) or (found.polite and tokens[start] in IMPERATIVES):
+    if (_asks(tokens, start) and not _may_state(tokens[start : found.end])) or (
+        found.polite and tokens[start] in IMPERATIVES
+    ):
         return []
     return ["?"]
+
+
+def _states(tokens: list[str], found: Bounds) -> bool:
+    """Does it begin as a question, and end as a statement does?"""
+    return tokens[found.end : found.end + 1] == ["."] and _asks(tokens, found.start)
+
+
+def _may_state(said: list[str]) -> bool:
+    """Could it be a statement although it begins like a question? ``When it rains, it pours``; ``what a day``."""
+    return said[0] in WH and ("," in said or said[1:2] == ["a"])
 
 
 def _asks(tokens: list[str], at: int) -> bool:

@@ -14,14 +14,19 @@ from .tables.frames import (
     DEGREES,
     FINAL,
     INNER_CLAUSES,
+    INVENTED,
     MOVING,
     OTHER_VERBS,
+    PLACES,
     PREPOSITIONS,
     PRONOUNS,
     REPORTING,
     SAME_IN_PAST,
+    SAME_IN_PLURAL,
+    SEEKING,
     STATES,
     SUPERLATIVES,
+    TOLD,
     WITHOUT_THE,
 )
 from .tables.names import TOOLS
@@ -96,16 +101,17 @@ def _with_do(asked: str, rest: list[str]) -> list[str]:
 
 
 def _adjunct_last(tokens: list[str]) -> list[str]:
-    """``in Python, how ...`` as ``how ... in Python``, and conditions likewise."""
+    """``in Python, how ...`` as ``how ... in Python``, and conditions likewise. ``with`` and ``using`` may belong to what stands before
+    them: ``compare a file with Git``."""
     if tokens[0] == "if":
         return _condition_last(tokens)
-    if tokens[0] not in ("in", "on", "using", "with"):
+    if tokens[0] != "in":
         return tokens
     end = 3 if tokens[1:2] == ["a"] else 2
     if len(tokens) < end + 2 or tokens[end - 1] not in TOOLS:
         return tokens
     rest = tokens[end + 1 :] if tokens[end] == "," else tokens[end:]
-    if not rest or rest[0] not in QUESTIONS or tokens[0] in rest:
+    if not rest or rest[0] not in QUESTIONS or tokens[0] in rest or not SEEKING.isdisjoint(rest):
         return tokens
     if not REPORTING.isdisjoint(rest) or not INNER_CLAUSES.isdisjoint(rest[1:]):
         return tokens
@@ -129,21 +135,23 @@ def _instruction(tokens: list[str]) -> list[str]:
     if tokens[0] == "how" and len(tokens) > 3:
         if (tokens[1], tokens[2]) in (("do", "i"), ("can", "i"), ("does", "one")) and tokens[3] not in STATES:
             return ["how", "to", *tokens[3:]]
-    elif tokens[:5] == ["what", "is", "the", "way", "to"]:
-        return ["how", "to", *tokens[5:]]
+    elif tokens[:5] == ["what", "is", "the", "way", "to"] and len(tokens) > 6 and tokens[5] not in PLACES:
+        return tokens if "from" in tokens else ["how", "to", *tokens[5:]]
     return tokens
 
 
 def _noun_phrase(tokens: list[str]) -> list[str]:
     """``what is the capital of X``, ``tell me the ...`` and the bare ``capital of X`` are one question."""
     start = 0
+    if tokens[1:2] == ["are"] and not SAME_IN_PLURAL.isdisjoint(tokens):
+        return tokens
     if tokens[0] == "what" and tokens[1:2] in (["is"], ["are"]):
         start = 3 if tokens[2:3] == ["the"] else 2 if tokens[2:3] == ["difference"] else 0
-    elif tokens[0] in ("tell", "give") and tokens[1:3] == ["me", "the"]:
+    elif tokens[0] in ("tell", "give") and tokens[1:3] == ["me", "the"] and TOLD.isdisjoint(tokens):
         start = 3
     elif tokens[0] in CALCULATE and any(token[-1:].isdigit() for token in tokens):
         start = 2 if tokens[1:2] == ["the"] else 1
-    elif tokens[:2] == ["name", "the"]:
+    elif tokens[:2] == ["name", "the"] and INVENTED.isdisjoint(tokens):
         start = 2
     elif tokens[0] == "the":
         start = 1
@@ -161,7 +169,8 @@ def _noun_phrase(tokens: list[str]) -> list[str]:
 
 
 def _without_the(tokens: list[str]) -> list[str]:
-    """``the`` goes where what follows is only one anyway: before a superlative, and in ``the capital of``."""
+    """``the`` goes where what follows is only one anyway: before a superlative, and in ``the capital of``. ``Are the children of`` some
+    is another question than of all."""
     last = len(tokens) - 1
     return [
         word
@@ -170,6 +179,7 @@ def _without_the(tokens: list[str]) -> list[str]:
         or index in (0, last)
         or tokens[index - 1] not in WITHOUT_THE
         or not (tokens[index + 1] in SUPERLATIVES or tokens[index + 2 : index + 3] in (["of"], ["between"]))
+        or (tokens[index - 1] in ("are", "were") and tokens[0] not in ("what", "who"))
     ]
 
 
@@ -194,7 +204,7 @@ def _two(tokens: Sequence[str], between: str) -> list[str] | None:
     if tokens.count(between) != 1:
         return None
     at = tokens.index(between)
-    sides = sorted([word for word in side if word != "a"] for side in (tokens[:at], tokens[at + 1 :]))
+    sides = sorted(list(side[1:] if side[:1] == ["a"] else side) for side in (tokens[:at], tokens[at + 1 :]))
     for side in sides:
         if not 0 < len(side) < 4 or not PREPOSITIONS.isdisjoint(side) or any(token[-1:].isdigit() for token in side):
             return None

@@ -7,7 +7,7 @@ it cannot make a name of an ordinary word; elsewhere it stays.
 import re
 from collections.abc import Sequence
 
-from .tables.courtesy import COURTESIES
+from .tables.courtesy import COURTESIES, IMPERATIVES
 from .tables.names import ACRONYMS, FUNCTION, NAMES, ORDINARY, TITLES_TOO
 from .tables.phrases import CONTRACTIONS
 from .tables.quantities import CURRENCIES, HALVES_OF_DAY, ORDINALS, UNITS
@@ -56,6 +56,11 @@ OPENING = 4
 SHOUTED_NAMES = frozenset("us it who may can will".split())
 """Of a text that shouts nobody can say whether these are names."""
 
+WORKS = frozenset(
+    "About About? Plot Wrote Directed Starred Author Cast Sang Album Movie Film Novel Book Song Show Band Game".split()
+)
+"""Words that capitalised titles come with."""
+
 UNCASED = 3
 """Words from which on a text that shouts, or has all its words capitalised, is taken for one that says nothing by its capitals."""
 
@@ -84,12 +89,14 @@ def raw_tokens_in(piece: str, tokens: list[str]) -> None:
             if core:
                 tokens.append(core)
             if len(core) != len(chunk):
-                _punctuate(chunk[len(core) :], tokens)
+                _punctuate(_after_factorial(core, chunk[len(core) :], tokens), tokens)
 
 
 def says_nothing_by_case(chunks: Sequence[str]) -> bool:
-    """Is every word of it capitalised, or all of it upper case?"""
+    """Is every word of it capitalised, or all of it upper case? Not where a work may be meant: ``Describe The Road``."""
     if len(chunks) < UNCASED or chunks[1][:1].islower():
+        return False
+    if chunks[0].lower() in IMPERATIVES or not WORKS.isdisjoint(chunks):
         return False
     return not any(chunk[:1].islower() for chunk in chunks)
 
@@ -109,7 +116,7 @@ def _add(chunk: str, tokens: list[str], loud: bool) -> None:
     elif core:
         _word(core, tokens, loud)
     if tail:
-        _punctuate(tail, tokens)
+        _punctuate(_after_factorial(core, tail, tokens), tokens)
 
 
 def _word(core: str, tokens: list[str], loud: bool) -> None:
@@ -171,8 +178,21 @@ def _quantity(core: str, tokens: list[str]) -> bool:
     return False
 
 
+def _after_factorial(core: str, tail: str, tokens: list[str]) -> str:
+    """The marks after one that may belong to the number: ``5!`` is 120, and so it is in ``n!`` and ``(2+3)!``."""
+    bracketed = tail[:1] == ")"
+    marks = tail.lstrip(")") if bracketed else tail
+    if marks[:1] != "!" or not (bracketed or core[-1:].isdigit() or (len(core) == 1 and core.isalpha())):
+        return tail
+    rest = marks.lstrip("!")
+    tokens += (*tail[: len(tail) - len(marks)], marks[: len(marks) - len(rest)])
+    return rest
+
+
 def _punctuate(tail: str, tokens: list[str]) -> None:
     """Marks after a word; a run of those that end a sentence counts once, as a question if it asks."""
+    if not tail:
+        return
     if len(tail) == 1:
         tokens.append("?" if tail == "؟" else "." if tail == "!" else tail)
         return

@@ -40,6 +40,8 @@ class _Written(Struct, frozen=True):
     a: str
     b: str
     similarity: float | None = None
+    seen: bool = False
+    """Was it found to slip through, or feared to, while the tables were mended? Then it is not held out."""
 
 
 def built_in() -> tuple[Pair, ...]:
@@ -79,7 +81,8 @@ def _shipped(name: str, *, same: bool) -> Iterator[Pair]:
     content = files(__package__).joinpath(name).read_bytes()
     for line in content.splitlines():
         row = msgspec.json.decode(line, type=_Written)
-        yield Pair(a=row.a, b=row.b, same=same, kind=row.kind, similarity=row.similarity, part=_part(row.a, row.b))
+        part: Part = "worked on" if row.seen else _part(row.a, row.b)
+        yield Pair(a=row.a, b=row.b, same=same, kind=row.kind, similarity=row.similarity, part=part)
 
 
 def _part(a: str, b: str) -> Part:

@@ -120,13 +120,14 @@ class ReplicatedIndex:
 
     async def purge(self, what: Purge) -> None:
         """Here at once, elsewhere soon. The texts leave the stream with everything else in it: those who come later begin with less."""
-        self._memory.discard(what)
         self._untold.clear()
-        self._tell(kind="purge", key=bytes.fromhex(what.key) if what.key else b"", tenant=what.account)
+        await self._memory.purge(what)
         try:
             await self._link.call("XTRIM", STREAM, "MAXLEN", 0)
         except StoreDown:
             self._records.failed("down")
+        # Only now, lest what tells the others goes with the texts before they have read it.
+        self._tell(kind="purge", key=bytes.fromhex(what.key) if what.key else b"", tenant=what.account)
 
     # ---- in the background --------------------------------------------------------------------------------------------
     async def open(self) -> None:
@@ -174,7 +175,7 @@ class ReplicatedIndex:
         messages = _messages(reply)
         for ident, stored in messages:
             self._heard = ident
-            self._apply(stored)
+            await self._apply(stored)
         return len(messages) == TOGETHER or bool(self._untold)
 
     async def _reassure(self) -> None:
@@ -203,7 +204,7 @@ class ReplicatedIndex:
         await self._link.call("XTRIM", STREAM, "MINID", max(0, int((self._wall() - self._longest) * 1000)))
         await self._link.call("PEXPIRE", STREAM, int(self._longest * 1000))
 
-    def _apply(self, stored: bytes) -> None:
+    async def _apply(self, stored: bytes) -> None:
         message = opened(self._secret(), stored)
         if isinstance(message, str):
             self._records.failed(message)
@@ -217,7 +218,7 @@ class ReplicatedIndex:
         elif message.kind == "forget":
             self._memory.forget(message.partition, message.key)
         else:
-            self._memory.discard(Purge(key=message.key.hex(), account=message.tenant))
+            await self._memory.purge(Purge(key=message.key.hex(), account=message.tenant))
 
     def _believe(self, message: Message) -> None:
         if message.embedder != self._embedder:

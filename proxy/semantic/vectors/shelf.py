@@ -1,6 +1,5 @@
 """The questions of one partition, in the order they came, and in groups of one guard signature each: only within a group vectors are compared."""
 
-from collections.abc import Iterator
 from itertools import islice
 
 from ..embedders.unit import Floats
@@ -112,10 +111,6 @@ class Shelf:
     def oldest(self) -> bytes:
         """The key of the row that came first."""
         return next(iter(self.rows))
-
-    def kept(self) -> Iterator[Kept]:
-        """Every row."""
-        return (row.kept for row in self.rows.values())
 
     def alike(self, signature: bytes, text: str, most: int, now: float) -> Alike:
         """As ``VectorIndex.alike``."""

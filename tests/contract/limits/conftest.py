@@ -3,7 +3,7 @@
 import importlib.util
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -43,3 +43,10 @@ async def store(store_factory: StoreFactory) -> AsyncIterator[LimitStore]:
     """A new one of each kind."""
     async with store_factory() as made:
         yield made
+
+
+@pytest.fixture
+async def stores() -> AsyncIterator[dict[str, LimitStore]]:
+    """A new one of every kind, by name."""
+    async with AsyncExitStack() as stack:
+        yield {name: await stack.enter_async_context(made()) for name, made in FACTORIES.items()}

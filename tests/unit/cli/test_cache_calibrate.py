@@ -93,11 +93,16 @@ def test_as_json(tmp_path: Path) -> None:
 
 def test_the_built_in_pairs_are_named_as_what_they_are() -> None:
     result = run()
-    assert "the built-in pairs, which are no sample of your traffic" in result.output
+    assert "pairs of the built-in sets, which are no sample of your traffic." in result.output
     assert "as recorded" in result.output
     found = json.loads(run("--json", "--max-false-hits", "0.05").output)
     assert all(row["wrong"] == 0 for row in found["thresholds"])
     assert found["picked"] is not None
+    assert found["own"] is False
+    picked = run("--max-false-hits", "0.05")
+    assert picked.exit_code == 0
+    assert "this promises nothing for others" in picked.output
+    assert "cache: {" not in picked.output, "no line to paste"
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------

@@ -22,13 +22,16 @@ FINAL = {
 """A verb that ends an indirect question, as a direct one has it."""
 
 SAME_IN_PAST = frozenset(
-    "put cut set hit let read shut cost hurt quit spread split bet cast burst beat become come run".split()
+    """put cut set hit let read shut cost hurt quit spread split bet cast burst beat become come run reset offset upset preset broadcast
+    forecast fit wet wed rid thrust slit knit bid sweat input output shed found saw fell felt left lay wound bound ground rose bore
+    smelt bent rent dove""".split()
 )
-"""Present or past: an indirect question with one of them stays as it is."""
+"""Present or past, of one verb or of two: an indirect question with one of them stays as it is."""
 
 STATES = frozenset(
     """look sound feel seem appear compare rank score smell taste die fare not be become have owe own weigh keep relate exist matter know help do stack measure differ end rate
-    come""".split()
+    come benefit affect influence impact react respond perform behave function stand fit age sleep work grow inherit contribute belong
+    figure count hear digest breathe cause perceive live need""".split()
 )  # fmt: skip
 """``How do I look`` is not ``how to look``."""
 
@@ -51,8 +54,30 @@ PREPOSITIONS = frozenset(
 )
 
 REPORTING = frozenset(
-    "say said says think thinks thought believe know tell told claim claimed hope want wants remember promise promised".split()
-)
+    """say said says think thinks thought believe know tell told claim claimed hope want wants remember promise promised agree offer plan
+    decide ask vow commit threaten intend arrange refuse prepare expect consent vote bet swear sign demand insist order request propose
+    advise warn mean try warned agreed warns accept choose""".split()
+)  # fmt: skip
 """With one of these a condition may belong to either verb."""
+
+SEEKING = frozenset("code find search look hire apply study job jobs work".split())
+"""``Find jobs in Python`` is about jobs, ``in Python, find`` about a program."""
+
+SAME_IN_PLURAL = frozenset(
+    """series species aircraft spacecraft hovercraft fish sheep deer means offspring moose salmon trout shrimp swine bison squid cod tuna
+    headquarters crossroads barracks gallows software hardware equipment chassis corps""".split()
+)  # fmt: skip
+"""Of these only ``is`` or ``are`` says how many are wanted."""
+
+TOLD = frozenset(
+    "tale tales story stories joke jokes poem poems song songs code source rhyme riddle riddles text lyrics".split()
+)
+"""``Give me the shortest poem`` wants the poem, ``what is the shortest poem`` its name."""
+
+PLACES = frozenset("work school market bed church town heaven hell home go the a my your".split())
+"""``The way to work`` is a road."""
+
+INVENTED = frozenset("my our his her their this fictional fictitious fantasy imaginary imagined new".split())
+"""What is said to be so may have no name yet: ``name the hero of my novel``."""
 
 CONDITIONED = frozenset("should can do will is are what how".split())

@@ -31,10 +31,15 @@ ASKING = frozenset(
 )  # fmt: skip
 """A sentence that begins with one of these asks, with or without its mark."""
 
-ASKING_WITHIN = ("怎么", "为什么", "如何", "多少", "吗", "कौन", "कहाँ", "कब", "कैसे", "ですか", "ますか")
-"""The same anywhere, where words are not set apart or do not move to the front."""
+ASKING_FIRST = ("怎么", "为什么", "如何", "多少", "कौन", "कहाँ", "कैसे")
+"""The same where words are not set apart."""
 
-EXCLAIMING = frozenset("was wie que quel quelle quale quanto quanta como come cosa quando что как когда ما من".split())
+ASKING_LAST = ("吗", "呢", "ですか", "ますか")
+"""And at the end. In the middle they may be part of a statement: ``he knows how to``."""
+
+EXCLAIMING = frozenset(
+    "was wie que quel quelle quale quanto quanta como come cosa quando quand что как когда ما من".split()
+)
 """Of those, the ones that begin other sentences too (``wie immer``): there a question mark counts."""
 
 COURTESY = {

@@ -1,7 +1,7 @@
 """Plain words and phrases that can stand for each other in any question, each to the one that stands for all.
 
 Left out is whatever has another sense that somebody might ask about: ``big`` (big data), ``benefits`` (of an insurance), ``remove`` (a
-file from git), ``present``, ``film``, ``kids``. A pair that is missing costs a hit; a pair too many costs a wrong answer.
+file from git), ``present``, ``film``, ``kids``, ``repo`` (of a bank), ``AI`` (in cattle). A pair that is missing costs a hit; a pair too many costs a wrong answer.
 """
 
 from collections.abc import Iterator
@@ -23,9 +23,21 @@ IS_OR_HAS = frozenset(word for word in CONTRACTIONS if word.endswith(("'s", "how
 """``who's left`` may be ``who has left``: before a participle these stay."""
 
 PARTICIPLES = frozenset(
-    """been got gone done had made come become left taken given seen known put cut set let hit lost found won said told read run thought
-    brought bought sold kept held met paid led grown written spoken broken chosen fallen forgotten eaten""".split()
+    """arisen awoken beaten become been begun bent bet bitten bled blown born borne bound bred broken brought built burnt burst bought cast
+    caught chosen clung come cost crept cut dealt done drawn dreamt driven drunk dug eaten fallen fed felt fled flown flung forbidden
+    foreseen forgiven forgotten forsaken fought found frozen given gone got gotten ground grown had heard held hidden hit hung hurt kept
+    knelt known laid lain leant leapt learnt led left lent let lit lost made meant met mistaken mown overcome overthrown overtaken paid
+    proven put quit read rent rid ridden risen run rung said sat sawn seen sent set sewn shaken shaved shed shone shorn shot shown shrunk
+    shut slain slept slid slung smelt sold sought sown spat sped spelt spent spilt split spoilt spoken spread sprung spun stolen stood
+    stricken striven struck strung stuck stung stunk sung sunk swept sworn swollen swum swung taken taught thought thriven thrown thrust
+    told torn trodden understood undertaken undone upset wept withdrawn withheld withstood woken won worn wound woven written wrung""".split()
 )  # fmt: skip
+
+ADVERBS = frozenset(
+    """already just never ever always also not once yet often since now still only even almost all so far long ago really actually quite
+    recently probably perhaps maybe long-since been""".split()
+)  # fmt: skip
+"""May stand between ``has`` and its participle."""
 
 _UK_US = """
 colour color; colours colors; coloured colored; favourite favorite; favourites favorites; flavour flavor; flavours flavors; neighbour neighbor;
@@ -49,13 +61,13 @@ SINGLE = {
     **SPELLINGS,
     "an": "a", "okay": "ok", "vs.": "versus", "vs": "versus", "e-mail": "email", "e-mails": "emails", "wi-fi": "wifi",
     "biggest": "largest", "quickest": "fastest", "automobile": "car", "automobiles": "cars", "television": "tv",
-    "telephone": "phone", "telephones": "phones", "refrigerator": "fridge", "repo": "repository", "repos": "repositories", "photograph": "photo",
+    "telephone": "phone", "telephones": "phones", "refrigerator": "fridge", "photograph": "photo",
     "photographs": "photos", "perhaps": "maybe", "drawbacks": "disadvantages",
-    "drawback": "disadvantage", "quickly": "fast", "wealthiest": "richest",  "k8s": "kubernetes", "JS": "javascript", "postgresql": "postgres", "USA": "usa", "US": "usa", "UK": "uk", "EU": "eu", "NYC": "nyc", "AI": "ai",
+    "drawback": "disadvantage", "quickly": "fast", "wealthiest": "richest",  "k8s": "kubernetes", "JS": "javascript", "postgresql": "postgres", "USA": "usa", "US": "usa", "UK": "uk", "EU": "eu", "NYC": "nyc",
     "WW2": "wwii", "WWII": "wwii", "WW1": "wwi", "WWI": "wwi", "frequently": "often", "sofa": "couch", "sofas": "couches",
 }  # fmt: skip
 
-_NAMED = frozenset(("usa", "uk", "eu", "nyc", "ai", "wwi", "wwii"))
+_NAMED = frozenset(("usa", "uk", "eu", "nyc", "wwi", "wwii"))
 
 _PHRASES = """
 in order to = to
@@ -63,6 +75,9 @@ united states of america = usa
 the united states of america = usa
 the united states = usa
 united states = usa
+the us versus = the us versus
+the us and = the us and
+the us or = the us or
 the us = usa
 the usa = usa
 the united kingdom = uk
@@ -72,7 +87,6 @@ the european union = eu
 european union = eu
 the eu = eu
 new york city = nyc
-artificial intelligence = ai
 world war 2 = wwii
 world war two = wwii
 the second world war = wwii

@@ -45,10 +45,10 @@ UNITS = {
 """After a number, apart from it or not: unit to the one spelling."""
 
 SPELT_UNITS = {
-    "kilometre": "kilometer", "kilometres": "kilometers", "metre": "meter", "metres": "meters", "centimetre": "centimeter",
+    "kilometre": "kilometer", "kilometres": "kilometers", "centimetre": "centimeter",
     "centimetres": "centimeters", "millimetre": "millimeter", "millimetres": "millimeters", "litre": "liter", "litres": "liters",
 }  # fmt: skip
-"""Anywhere."""
+"""Anywhere. Not the metre, since a meter is a device as well."""
 
 CURRENCIES = {"$": "dollars", "€": "euros", "£": "£", "¥": "¥"}
 """Pounds are weighed too, and ¥ is two currencies."""

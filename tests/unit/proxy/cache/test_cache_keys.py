@@ -435,3 +435,19 @@ def test_inputs_of_what_cannot_be_read() -> None:
         ctx = asked(raw, endpoint=EMBEDDINGS)
         keys, wanted = Keys(settings=ON, secret=lambda: SECRET), CacheRules(settings=ON).wanted(ctx)
         assert keys.inputs(ctx, wanted, keys.keyed(ctx, wanted)) == []
+
+
+def test_what_an_answer_repeats_is_part_of_its_key() -> None:
+    """The Responses API gives metadata back; chat does not."""
+    keys = Keys(settings=ON, secret=lambda: b"s" * 32)
+
+    def key(endpoint: Endpoint, body: dict[str, Any], ticket: str) -> bytes:
+        ctx = asked({**body, "metadata": {"ticket": ticket}}, endpoint=endpoint)
+        found = keys.keyed(ctx, CacheRules(settings=ON).wanted(ctx))
+        assert not found.reason
+        return found.key
+
+    told: dict[str, Any] = {"model": "fast", "input": "Hi", "store": False}
+    assert key(RESPONSES, told, "A-1") != key(RESPONSES, told, "B-2")
+    assert key(RESPONSES, told, "A-1") == key(RESPONSES, told, "A-1")
+    assert key(CHAT, dict(CHAT_BODY), "A-1") == key(CHAT, dict(CHAT_BODY), "B-2")

@@ -1,14 +1,16 @@
 """Who may follow whose answer: the same key says the same question, but not yet whom one may fall back to."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from msgspec import structs
 
-from proxy.cache.flight import Flight
+from proxy.cache.flight import STUCK, Flight
+from proxy.cache.keeping import made_otherwise
 from proxy.cache.recording import Recording
 from proxy.cache.sharing import suits
-from proxy.context import Controls, Principal, RequestContext
+from proxy.context import Attempt, Controls, Principal, RequestContext
 from proxy.policy.targets import Candidate, Plan, Route
 from proxy.wire.chat import RequestView
 from tests.support.fakes import TARGET
@@ -75,3 +77,37 @@ def test_nobody_follows_whose_time_is_over_before_its_own() -> None:
     assert not follows(hurried, asking(deadline=12.0))
     assert follows(hurried, asking(deadline=10.5)), "both came at the same time"
     assert follows(asking(), hurried)
+
+
+async def test_nobody_joins_a_leader_whose_client_does_not_read() -> None:
+    loop = asyncio.get_running_loop()
+    reading: asyncio.Future[None] = loop.create_future()
+
+    async def slow(_: object) -> None:
+        await reading
+
+    async def nobody() -> Any: ...
+
+    flight = Flight(b"k", asking(), nobody, slow, Recording(1024), {})
+    flight.recording.begin({"status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+    sending = asyncio.ensure_future(flight.send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True}))
+    await asyncio.sleep(0)
+    assert suits(flight, asking(), usage_known=True)
+    flight._since -= 10 * STUCK
+    assert not suits(flight, asking(), usage_known=True)
+    reading.set_result(None)
+    await sending
+    assert suits(flight, asking(), usage_known=True)
+
+
+def test_an_answer_of_a_plan_that_began_with_a_fallback_is_another_models() -> None:
+    ctx = asking()
+    assert ctx.plan is not None
+    ctx.target = OWN.target
+    ctx.attempts = [Attempt(provider="local", model="small", started=0.0)]
+    assert made_otherwise(ctx) == ""
+    fallback = Candidate(target=structs.replace(TARGET, model="large"), model="large")
+    ctx.plan = structs.replace(ctx.plan, chosen=fallback)
+    ctx.target = fallback.target
+    ctx.attempts = [Attempt(provider="local", model="large", started=0.0, role="fallback", public="large")]
+    assert made_otherwise(ctx) == "fallback"

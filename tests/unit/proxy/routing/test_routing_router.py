@@ -99,6 +99,19 @@ def test_when_all_rest_each_ones_state_is_told() -> None:
     assert dict(error.headers)[b"retry-after"] == b"12"
 
 
+def test_where_answers_are_stored_a_route_that_rests_is_planned_all_the_same() -> None:
+    """Its course refuses what is not stored; a dry run is told at once."""
+    text = "providers: {a: {use: openai, api_key: x}}\nmodels: {m: {targets: [{provider: a, model: m}]}}\n"
+    plan = Routed(text + "cache: {exact: {}}\n", board=StatedBoard(a__m="cooling")).plan("m")
+    assert plan.chosen.place == "a/m"
+    for routed, more in (
+        (Routed(text, board=StatedBoard(a__m="cooling")), {}),
+        (Routed(text + "cache: {exact: {}}\n", board=StatedBoard(a__m="cooling")), {"headers": {"x-tollway-dry-run": "true"}}),
+    ):
+        with pytest.raises(NoHealthyTarget):
+            routed.plan("m", **more)
+
+
 @pytest.mark.parametrize(("back", "told"), [(0.0, b"1"), (0.4, b"1"), (float("inf"), b"300"), (29.2, b"30")])
 def test_when_to_come_back_is_bounded(back: float, told: bytes) -> None:
     routed = stand(b__bigger="no_key")

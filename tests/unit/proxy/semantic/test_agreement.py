@@ -23,6 +23,7 @@ SAME = [
 
 DIFFERENT = [
     ("Paris", "Lyon"),
+    ("New York", "Paris"),
     ("The capital is Paris.", "The capital is Lyon."),
     ("It is legal.", "It is not legal."),
     ("It is legal.", "It isn’t legal."),
@@ -51,6 +52,7 @@ UNTOLD = [
     ("C#", "C++"),
     (LONG, LONG.replace("tenth", "ninth")),
     (LONG, LONG.replace("capital", "largest city")),
+    (4 * LONG + " It took 3 days.", 4 * LONG + " It took 4 days."),
     ("x" * (LONGEST + 1), "y"),
     ("Use `a`.", "Use `A`."),
     (f'{{"text": "{LONG}"}}', f'{{"text": "{LONG}."}}'),

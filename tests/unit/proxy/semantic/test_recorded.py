@@ -1,6 +1,7 @@
 """The file of pairs: private, bounded, whole lines only, and every pair that is lost is counted."""
 
 import asyncio
+import fcntl
 import json
 import os
 import queue
@@ -85,6 +86,24 @@ async def test_two_processes_at_one_file_lose_nothing_when_it_is_put_aside(tmp_p
     found = [str(line["a"]) for line in (*lines(tmp_path / "pairs.jsonl.1"), *lines(path))]
     assert len(found) == len(set(found)) == 200
     assert records.failures == []
+
+
+async def test_a_file_that_another_process_just_put_aside_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, aside, records = tmp_path / "pairs.jsonl", tmp_path / "pairs.jsonl.1", Records()
+    lock = fcntl.flock
+
+    def late(file: int, how: int) -> None:
+        lock(file, how)
+        if not aside.exists():
+            path.rename(aside)
+
+    monkeypatch.setattr(module.fcntl, "flock", late)
+    async with recording(path, records) as record:
+        record(PAIR)
+    assert lines(aside) == []
+    assert len(lines(path)) == 1
 
 
 async def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,8 @@ def test_a_bound_below_what_is_believed_needs_observations_first() -> None:
         told(thresholds, 0.95, True, entry=b"%d" % number)
     assert decided(thresholds, 0.95) == "serve"
     assert decided(thresholds, 0.93) == "explore", "what was right nearer proves nothing further off"
+    told(thresholds, 0.93, True, entry=b"b")
+    assert decided(thresholds, 0.93) == "explore", "one observation there does not either"
 
 
 @pytest.mark.parametrize("similarity", [0.5, FLOOR - 1e-9, 1.001, 2.0, -1.0, math.nan, math.inf, -math.inf])
@@ -109,6 +111,7 @@ def test_below_halfway_it_is_closed_for_good_and_above_it_proves_itself() -> Non
     told(thresholds, 0.93, True, entry=b"other", times=1000)
     told(thresholds, 0.99, True, entry=b"other", times=1000)
     told(thresholds, 0.94, False)
+    told(thresholds, 0.95, True, times=1000)
     told(thresholds, 0.98, True, times=AGAIN - 1)
     assert decided(thresholds, 0.98) == "explore"
     told(thresholds, 0.98, True)
@@ -135,10 +138,25 @@ def test_one_wrong_answer_closes_a_new_partition_until_it_has_proven_itself() ->
     thresholds = made()
     told(thresholds, 0.94, False)
     assert decided(thresholds, 0.99, entry=b"other") == "explore", "nothing is known above either"
-    for number in range(400):
+    for number in range(ENOUGH - 1):
         told(thresholds, 0.99, True, entry=b"%d" % number)
+    assert decided(thresholds, 0.99, entry=b"other") == "explore", "nor after a few"
+    told(thresholds, 0.99, True, entry=b"last")
     assert decided(thresholds, 0.99, entry=b"other") == "serve"
     assert decided(thresholds, 0.94, entry=b"other") == "explore"
+
+
+def test_where_something_was_wrong_an_estimate_under_the_bound_is_not_enough() -> None:
+    thresholds = made()
+    told(thresholds, 0.95, False)
+    seen = 1
+    for number in range(400):
+        if decided(thresholds, 0.95, entry=b"other") == "serve":
+            break
+        told(thresholds, 0.95, True, entry=b"%d" % number)
+        seen += 1
+    assert (PRIOR_WRONG + 1) / (PRIOR_SEEN + seen) < 0.01 / 2
+    assert 200 < seen < 300
 
 
 def test_a_second_surprise_soon_after_makes_what_was_seen_before_count_half() -> None:
@@ -167,6 +185,18 @@ def test_less_is_explored_once_enough_was_right_and_more_after_a_surprise() -> N
     told(thresholds, 0.95, False, entry=b"c")
     assert decided(thresholds, 0.95, entry=b"b", draw=EARLY - 0.001) == "explore"
     assert decided(thresholds, 0.95, entry=b"b", draw=EARLY) == "serve"
+
+
+def test_what_is_wrong_where_nothing_is_served_surprises_nobody() -> None:
+    thresholds = made()
+    told(thresholds, 0.93, False)
+    told(thresholds, 0.99, True, entry=b"b", times=ENOUGH)
+    told(thresholds, 0.93, True, entry=b"c", times=ENOUGH)
+    assert decided(thresholds, 0.99, entry=b"d", draw=EARLY - 0.001) == "explore", "so far away nothing calms either"
+    told(thresholds, 0.99, True, entry=b"b", times=ENOUGH)
+    assert decided(thresholds, 0.99, entry=b"d", draw=LATE) == "serve"
+    told(thresholds, 0.93, False, entry=b"c")
+    assert decided(thresholds, 0.99, entry=b"d", draw=LATE) == "serve"
 
 
 # ---- isolation and memory -------------------------------------------------------------------------------------------

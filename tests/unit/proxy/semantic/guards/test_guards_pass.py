@@ -58,6 +58,7 @@ SAME = [
     ("What is the difference between tea and coffee?", "What are the differences between coffee and tea?".replace("are the differences", "is the difference")),
     ("How does TCP differ from UDP?", "What is the difference between UDP and TCP?"),
     ("Explain when the war ended.", "When did the war end?"),
+    ("Who's left the room?", "Who's left the room"),
     # Plain synonyms.
     ("How do I fix a flat tire?", "How do I repair a flat tire?"),
     ("What is the biggest lake in the United States?", "What is the largest lake in the US?"),
@@ -123,6 +124,24 @@ DIFFERENT = [
     ("Which is best for me now, Numbers or pen?", "Which is best for me now, numbers or pen?", "entities"),
     ("What is vitamin II good for?", "What is vitamin 2 good for?", "numbers"),
     ("Was haben Sie gesagt?", "Was haben sie gesagt?", "entities"),
+    ("What is 5!", "What is 5?", "entities"),
+    ("What is (2 + 3)!?", "What is (2 + 3)?", "entities"),
+    ("Who dares wins.", "Who dares wins?", "punctuation"),
+    ("When it rains, it pours", "When it rains, it pours?", "punctuation"),
+    ("What a day", "What a day?", "punctuation"),
+    ("Wer A sagt, muss B sagen", "Wer A sagt, muss B sagen?", "punctuation"),
+    ("他知道怎么做", "他知道怎么做？", "punctuation"),
+    ("With Git, how do I compare a file?", "How do I compare a file with Git?", "punctuation"),
+    ("In Python, how do I find jobs?", "How do I find jobs in Python?", "person"),
+    ("Who's already taught at Yale?", "Who is already taught at Yale?", "question"),
+    ("What is the best TV series?", "What are the best TV series?", "question"),
+    ("What is the difference between vitamin a and vitamin c?", "What is the difference between vitamin and vitamin c?", "scope"),
+    ("Are the children of divorce sad?", "Are children of divorce sad?", "scope"),
+    ("If I lose, should I agree to pay?", "Should I agree to pay if I lose?", "punctuation"),
+    ("Do Americans write colour?", "Do Americans write color?", "words"),
+    ("How do I read a metre?", "How do I read a meter?", "units"),
+    ("How do I react to nuts?", "How can I react to nuts?", "modality"),
+    ("Describe The Road", "Describe the road", "entities"),
 ]  # fmt: skip
 
 
