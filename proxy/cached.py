@@ -4,6 +4,7 @@ Optional packages are imported here, and only when the configuration asks for wh
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from .state.link import StateLink
 
     Store = MemoryCacheStore | MemoryCacheOfFleet | SharedCacheStore
+
+_log = logging.getLogger("tollway.cache")
 
 Ask = Callable[[str, Sequence[str]], Awaitable[bytes]]
 """(public name of an embedding model, texts) to the JSON of its answer."""
@@ -81,6 +84,8 @@ class AnswerCache:
         """Are the answers in the shared state?"""
         self._apart = False
         """Do other workers have answers that nobody tells them to forget?"""
+        self._where = ""
+        """Where answers were to be stored when it began."""
         self._max_bytes = 0
         self._store: Store | None = None
         self._link: StateLink | None = None
@@ -94,7 +99,7 @@ class AnswerCache:
         self._settings: SemanticCache | None = None
 
     async def use(self, config: Config) -> None:
-        """From now on ``config`` holds. What exists stays, in its new size; store, embedder and index as the first one had them.
+        """From now on ``config`` holds. What exists stays, in its new size; where answers are stored needs a restart.
 
         Raises ``StartRefused`` where the embedder cannot be had.
         """
@@ -104,8 +109,11 @@ class AnswerCache:
         assert cache.exact is not None
         if self._store is None:
             await self._open_store(config, cache, cache.exact)
+            self._where = cache.store
         else:
             self._store.resize(cache.exact.max_entry if self._remote else cache.max_bytes)
+            if cache.store != self._where:
+                _log.warning("a change of cache.store needs a restart")
         self._max_bytes = cache.max_bytes
         if semantic_anywhere(config) and cache.semantic != self._settings:
             try:
@@ -163,7 +171,7 @@ class AnswerCache:
     # ---- what means the same ----------------------------------------------------------------------------------------
 
     async def _open_semantic(self, config: Config, semantic: SemanticCache, exact: ExactCache) -> None:
-        """A layer by these settings, over the embedder and the index that are there."""
+        """A layer by these settings, over the embedder and the index that are there, or new ones where they would be others."""
         check_installed(local=semantic.embedder == "local")
         from .semantic import guards  # noqa: PLC0415 - the extra `semantic`
         from .semantic.agreement import same  # noqa: PLC0415
@@ -172,17 +180,19 @@ class AnswerCache:
         from .semantic.recorded import Recorded  # noqa: PLC0415
         from .semantic.thresholds import Thresholds  # noqa: PLC0415
 
-        loop = asyncio.get_running_loop()
-        if self._embedder is None:
-            self._embedder = await self._open_embedder(semantic)
-        if self._index is None:
-            self._index = await self._open_index(config, semantic, exact)
-        if self._recorded is None and semantic.record is not None:
-            self._recorded = Recorded(Path(semantic.record), wall=time.time, records=self._metrics)
+        loop, before = asyncio.get_running_loop(), self._settings
+        await self._open_vectors(config, semantic, exact)
+        assert self._embedder is not None
+        assert self._index is not None
+        if before is None or before.record != semantic.record:
+            if self._recorded is not None:
+                await self._recorded.close()
+            path = semantic.record
+            self._recorded = Recorded(Path(path), wall=time.time, records=self._metrics) if path is not None else None
         if (
             self._thresholds is None
-            or self._settings is None
-            or self._settings.max_false_hits != semantic.max_false_hits
+            or before is None
+            or (before.max_false_hits, before.embedder) != (semantic.max_false_hits, semantic.embedder)
         ):
             self._thresholds = Thresholds(max_false_hits=semantic.max_false_hits)
         self._settings = semantic
@@ -201,6 +211,25 @@ class AnswerCache:
             record=self._recorded,
         )
 
+    async def _open_vectors(self, config: Config, semantic: SemanticCache, exact: ExactCache) -> None:
+        """The embedder and the index of these settings; those of other settings are let go once the new ones are there."""
+        before, embedder, index, following = self._settings, self._embedder, self._index, self._following
+        if before is None or before.embedder != semantic.embedder:
+            self._embedder = await self._open_embedder(semantic)
+        if before is not None and _kept_by(before) == _kept_by(semantic):
+            return
+        self._following = None
+        assert self._embedder is not None
+        self._index = await self._open_index(config, semantic, exact, self._embedder)
+        if self._layer is not None:
+            await self._layer.end()
+        if index is not None:
+            await index.close()
+        if following is not None:
+            await following.close()
+        if embedder is not None and embedder is not self._embedder:
+            await embedder.close()
+
     async def _open_embedder(self, semantic: SemanticCache) -> "Embedder":
         if semantic.embedder == "local":
             from .semantic.embedders.local import LocalEmbedder  # noqa: PLC0415 - the extra `semantic-local`
@@ -212,8 +241,9 @@ class AnswerCache:
 
         return RemoteEmbedder(self._ask, semantic.embedder)
 
-    async def _open_index(self, config: Config, semantic: SemanticCache, exact: ExactCache) -> "VectorIndex":
-        assert self._embedder is not None
+    async def _open_index(
+        self, config: Config, semantic: SemanticCache, exact: ExactCache, embedder: "Embedder"
+    ) -> "VectorIndex":
         index: VectorIndex
         if semantic.index == "pgvector":
             from .semantic.vectors.pgvector import PgvectorIndex  # noqa: PLC0415 - the extra `postgres`
@@ -221,7 +251,7 @@ class AnswerCache:
             url = config.storage.url
             index = PgvectorIndex(
                 url.reveal() if url is not None else "",
-                embedder=self._embedder.name,
+                embedder=embedder.name,
                 max_entries=semantic.max_entries,
                 max_total=semantic.max_total,
                 timeout=semantic.timeout,
@@ -250,7 +280,7 @@ class AnswerCache:
                     memory,
                     self._following,
                     secret=self._secret,
-                    embedder=self._embedder.name,
+                    embedder=embedder.name,
                     longest=exact.max_ttl,
                     most=3 * semantic.max_total,
                     wall=time.time,
@@ -298,6 +328,11 @@ class AnswerCache:
         for link in (self._following, self._link):
             if link is not None:
                 await link.close()
+
+
+def _kept_by(semantic: SemanticCache) -> tuple[object, ...]:
+    """What an index is made of; another one begins empty."""
+    return semantic.embedder, semantic.index, semantic.max_entries, semantic.max_total
 
 
 def _own_secret() -> Callable[[], bytes]:

@@ -22,7 +22,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """What the cache is to do for one request.
 
     ``status``: ``miss``: look and keep; ``refresh``: only keep; ``bypass`` and ``disabled``: neither, and ``reason`` says why
-    (``off``, ``no_store``, ``dry_run``; ``key_off``, ``model_off``, ``not_enabled``; of a refresh ``asked``, ``no_cache``, ``max_age``).
+    (``off``, ``no_store``; ``key_off``, ``model_off``, ``not_enabled``; of a refresh ``asked``, ``no_cache``, ``max_age``).
     ``exact`` and ``semantic``: which layers; ``ttl`` seconds that the answer is kept; ``max_age`` that it may be old.
     """
 
@@ -69,7 +69,6 @@ class CacheRules:
             or b"x-tollway-cache-ttl" in headers
             or b"x-tollway-cache-namespace" in headers
             or b"x-tollway-tags" in headers
-            or ctx.controls.dry_run
         ):
             return self._narrowed(ctx, usual)
         return usual
@@ -117,7 +116,7 @@ class CacheRules:
             ctx.response_headers.append((b"x-tollway-warning", f"ignored: {told}".encode()))
         if usual.status == "disabled":
             return usual
-        status, reason = ("bypass", "dry_run") if ctx.controls.dry_run else _status(asked, said)
+        status, reason = _status(asked, said)
         return structs.replace(
             usual,
             status=status,

@@ -16,8 +16,8 @@ from ..protocols import CacheEntry
 from ..wire.sse import COMMENT
 from .attending import Attendance
 from .flight import Flight
-from .recording import PASSED_ON
 from .judging import unfit
+from .recording import PASSED_ON
 from .replay import played
 from .serving import EVENTS, Manner, begin, serve_events, serve_json
 from .telling import SHARED, say

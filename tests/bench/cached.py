@@ -82,7 +82,7 @@ async def measure(*, count: int, rounds: int, profile: bool = False) -> dict[str
     """Each figure: the median of differences within a round for misses, the best round for hits."""
     bench, asked = Bench(), Asked()
     bench.transport.plain()
-    cache = AnswerCache(CacheMetrics(CollectorRegistry()), ask=_nobody, rng=Random(1))  # noqa: S311 - not for secrets
+    cache = AnswerCache(CacheMetrics(CollectorRegistry()), ask=_nobody, rng=Random(1))
     await cache.use(CACHED)
     plain = bench.chain()
     services = structs.replace(bench.services, cache=cache.made(CACHED))

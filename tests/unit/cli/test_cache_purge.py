@@ -88,8 +88,8 @@ def test_what_is_sent(gateway: Gateway, words: tuple[str, ...], body: dict[str, 
         (0, True, "0 answers forgotten."),
         (1, True, "1 answer forgotten."),
         (None, True, "Forgotten; how many answers there were is not known"),
-        (None, False, "the shared store is down, so other processes forget as soon as it is back"),
-        (2, False, "the shared store is down, so other processes forget as soon as it is back"),
+        (None, False, "where the shared store is down, other processes forget as soon as it is back"),
+        (2, False, "where the shared store is down, other processes forget as soon as it is back"),
     ],
 )
 def test_what_is_printed_is_one_sentence(gateway: Gateway, forgotten: int | None, everywhere: bool, said: str) -> None:

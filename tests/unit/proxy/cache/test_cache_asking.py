@@ -8,7 +8,7 @@ from msgspec import structs
 
 from proxy.cache.asking import CacheRules, answers
 from proxy.cache.directives import Directives, read_directives
-from proxy.context import Controls, RequestContext
+from proxy.context import RequestContext
 from proxy.errors import InvalidRequest
 from proxy.policy.caching import Cache, ExactCache, KeyCache, ModelCache, SemanticCache
 from proxy.wire.endpoints import SURFACE
@@ -114,11 +114,6 @@ def test_headers_narrow(headers: dict[str, str], status: str, reason: str) -> No
 def test_headers_turn_nothing_on(headers: dict[str, str]) -> None:
     assert wanted(with_headers(**headers), ON).semantic is False
     assert wanted(with_headers(**headers), Cache()).status == "disabled"
-
-
-def test_a_dry_run_passes_by() -> None:
-    found = wanted(asked(controls=Controls(dry_run=True)))
-    assert (found.status, found.reason) == ("bypass", "dry_run")
 
 
 TTLS = [

@@ -90,7 +90,9 @@ async def test_nobody_joins_a_leader_whose_client_does_not_read() -> None:
 
     flight = Flight(b"k", asking(), nobody, slow, Recording(1024), {})
     flight.recording.begin({"status": 200, "headers": [(b"content-type", b"text/event-stream")]})
-    sending = asyncio.ensure_future(flight.send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True}))
+    sending = asyncio.ensure_future(
+        flight.send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+    )
     await asyncio.sleep(0)
     assert suits(flight, asking(), usage_known=True)
     flight._since -= 10 * STUCK

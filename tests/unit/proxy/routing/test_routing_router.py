@@ -106,7 +106,10 @@ def test_where_answers_are_stored_a_route_that_rests_is_planned_all_the_same() -
     assert plan.chosen.place == "a/m"
     for routed, more in (
         (Routed(text, board=StatedBoard(a__m="cooling")), {}),
-        (Routed(text + "cache: {exact: {}}\n", board=StatedBoard(a__m="cooling")), {"headers": {"x-tollway-dry-run": "true"}}),
+        (
+            Routed(text + "cache: {exact: {}}\n", board=StatedBoard(a__m="cooling")),
+            {"headers": {"x-tollway-dry-run": "true"}},
+        ),
     ):
         with pytest.raises(NoHealthyTarget):
             routed.plan("m", **more)
