@@ -280,18 +280,25 @@ class Books:
 
     async def rows(self, statement: str) -> list[dict[str, Any]]:
         """The rows, by column."""
+        (found,) = await self.at_once(statement)
+        return found
+
+    async def at_once(self, *statements: str) -> list[list[dict[str, Any]]]:
+        """The rows of each, all as they were at one moment."""
         if isinstance(self._where, str):
             connection = await asyncpg.connect(self._where, timeout=10)
             try:
-                return [dict(row) for row in await connection.fetch(statement)]
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    return [[dict(row) for row in await connection.fetch(each)] for each in statements]
             finally:
                 await connection.close()
-        return await asyncio.to_thread(self._from_file, statement)
+        return await asyncio.to_thread(self._from_file, statements)
 
-    def _from_file(self, statement: str) -> list[dict[str, Any]]:
+    def _from_file(self, statements: Sequence[str]) -> list[list[dict[str, Any]]]:
         with contextlib.closing(sqlite3.connect(f"file:{self._where}?mode=ro", uri=True, timeout=10)) as connection:
             connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(statement)]
+            connection.execute("BEGIN")
+            return [[dict(row) for row in connection.execute(each)] for each in statements]
 
     async def one(self, statement: str) -> int:
         """One figure; 0 for none."""
@@ -319,18 +326,20 @@ class Books:
 
     async def check(self) -> None:
         """What must always be true: movements add to zero, balances are their postings, no movement is there twice."""
-        assert await self.one("SELECT SUM(amount) AS s FROM postings") == 0
-        assert not await self.rows("SELECT txn FROM postings GROUP BY txn HAVING SUM(amount) <> 0")
-        assert not await self.rows("SELECT ref FROM transactions GROUP BY ref HAVING COUNT(*) > 1")
-        assert not await self.rows(
-            "SELECT t.seq FROM transactions t LEFT JOIN postings p ON p.txn = t.seq WHERE p.txn IS NULL"
-        )
-        assert not await self.rows(
+        figures, *wrong = await self.at_once(
+            "SELECT (SELECT SUM(amount) FROM postings) AS postings, "
+            "(SELECT SUM(amount) FROM balances WHERE book LIKE 'held/%') AS held, (SELECT SUM(amount) FROM holds) AS holds, "
+            "(SELECT SUM(amount) FROM balances WHERE book = 'revenue') AS revenue, "
+            "(SELECT SUM(charge) FROM entries) AS charges",
+            "SELECT txn FROM postings GROUP BY txn HAVING SUM(amount) <> 0",
+            "SELECT ref FROM transactions GROUP BY ref HAVING COUNT(*) > 1",
+            "SELECT t.seq FROM transactions t LEFT JOIN postings p ON p.txn = t.seq WHERE p.txn IS NULL",
             "SELECT p.book FROM (SELECT book, SUM(amount) AS s FROM postings GROUP BY book) p "
-            "LEFT JOIN balances b ON b.book = p.book WHERE b.amount IS NULL OR b.amount <> p.s"
+            "LEFT JOIN balances b ON b.book = p.book WHERE b.amount IS NULL OR b.amount <> p.s",
+            "SELECT book FROM balances WHERE book LIKE 'held/%' AND amount < 0",
         )
-        assert not await self.rows("SELECT book FROM balances WHERE book LIKE 'held/%' AND amount < 0")
-        held = await self.one("SELECT SUM(amount) AS s FROM balances WHERE book LIKE 'held/%'")
-        assert held == await self.one("SELECT SUM(amount) AS s FROM holds")
-        revenue = await self.one("SELECT SUM(amount) AS s FROM balances WHERE book = 'revenue'")
-        assert revenue == await self.one("SELECT SUM(charge) AS s FROM entries")
+        assert wrong == [[]] * 5
+        (sums,) = [{name: int(value or 0) for name, value in row.items()} for row in figures]
+        assert sums["postings"] == 0
+        assert sums["held"] == sums["holds"]
+        assert sums["revenue"] == sums["charges"]
