@@ -29,7 +29,7 @@ from .failover import classify
 from .generations import Generations, Staging
 from .identity.authorisation import authorise
 from .inflight import InFlight
-from .lifespan import Lifespan
+from .lifespan import Lifespan, StartRefused
 from .limits.meter import Extend, LiveMeter
 from .local.health import Health, State
 from .protocols import Board, Pricing
@@ -302,7 +302,11 @@ class Gateway:
         """A good new configuration: new chains, swapped in; what needs a restart is said and left."""
         self._stores.use(loaded.config, generation.terms_of(loaded.config))
         self._tracing.resize(loaded.config.routing.traces)
-        await self._cache.use(loaded.config)
+        try:
+            await self._cache.use(loaded.config)
+        except StartRefused as error:
+            # The rest of a good configuration is not to wait for an embedder.
+            _log.error("the semantic cache stays as it was: %s", error)
         self._generations.take(loaded)
         if self._administration is not None:
             self._surface.admin.app = self._administration.app(loaded.config)

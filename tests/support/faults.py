@@ -64,7 +64,8 @@ class Upstream:
 
 def abort(writer: asyncio.StreamWriter) -> None:
     """RST, unless the connection is closed already: CPython 3.11's ``abort`` fails on one that closed after a late flush."""
-    if writer.get_extra_info("socket").fileno() != -1:
+    socket = writer.get_extra_info("socket")
+    if socket is not None and socket.fileno() != -1:
         writer.transport.abort()
 
 

@@ -282,8 +282,9 @@ CASES: dict[str, Case] = {
         model="event-alone", attempts=1, provider="event/one", ending="upstream_cut_early", charged="", prompts=("one",)
     ),
     "all-reset": Case(
-        model="all-reset", attempts=3, provider="reset/two", ending="upstream_cut_early", charged="",
-        prompts=("one", "one", "two"), flags=("retried",), status=502,
+        # Three tries, and the dead connection of the first one renewed.
+        model="all-reset", attempts=4, provider="reset/one", ending="upstream_cut_early", charged="",
+        prompts=("one", "one", "two", "one"), flags=("retried",), status=502,
     ),
     # The client leaves.
     "left-first": Case(

@@ -165,3 +165,14 @@ def test_a_member_of_a_group_that_nobody_is_is_warned_of(tmp_path: Path) -> None
     assert [each for each in warnings if "cache.groups" in each] == [
         "cache.groups.g[1]: 'nobody' is no account of this file; those of the database go by their id, acc_…"
     ]
+
+
+def test_an_embedder_of_two_models_is_warned_of(tmp_path: Path) -> None:
+    text = "models: {{e: {{targets: [{{provider: a, model: one}}, {{provider: b, model: {}}}]}}}}\n"
+    base = BASE.replace('"${A}"}}', '"${A}"}, b: {use: openai, api_key: "${A}"}}')
+    semantic = "cache: {semantic: {enabled: true, embedder: e}}\n"
+    told = [each for each in loaded(text.format("two") + semantic, tmp_path, base=base).warnings if "embedder" in each]
+    assert len(told) == 1
+    assert "different models" in told[0]
+    same = loaded(text.format("one") + semantic, tmp_path, base=base).warnings
+    assert not [each for each in same if "embedder" in each]
