@@ -6,14 +6,18 @@ from .load import Load, Outcome
 from .scenarios import Bench, Round, Row, foreign, middle
 from .servers import Server, gateway, valkey
 
+HITS = ("hit", "shared")
+"""Gateways that have the answer."""
+
 IN_MEMORY = "cache: {exact: {ttl: 1h}}\n"
 IN_VALKEY = 'cache: {{exact: {{ttl: 1h}}}}\nstate: {{type: redis, url: "redis://127.0.0.1:{port}"}}\n'
 
 
 def cached(bench: Bench) -> list[Row]:
     """Hits alone: one question, asked again and again. The upstream is not asked after the first."""
-    busy = Load(bench.body("chat"), connections=16, seconds=bench.plan.seconds, warmup=bench.plan.warmup)
-    paced = Load(bench.body("chat"), connections=64, seconds=bench.plan.seconds, warmup=bench.plan.warmup, rate=1000)
+    plan, body = bench.plan, bench.body("chat")
+    busy = Load(body, connections=16, seconds=plan.seconds, warmup=plan.warmup, hits=HITS)
+    paced = Load(body, connections=64, seconds=plan.seconds, warmup=plan.warmup, rate=1000, hits=HITS)
     with gateway(bench.cores, bench.folder, upstream=bench.upstream.port, name="hit", more=IN_MEMORY) as memory:
         _warm(bench, memory, busy)
         rounds = bench.rounds(busy, instead=memory)
@@ -28,7 +32,7 @@ def cached(bench: Bench) -> list[Row]:
 def _warm(bench: Bench, server: Server, load: Load) -> None:
     server.wait_ready()
     wait_served(server, load.body)
-    bench.meter.run(server, Load(load.body, connections=16, seconds=0.5, warmup=0))
+    bench.meter.run(server, Load(load.body, connections=16, seconds=0.5, warmup=0, hits=HITS))
 
 
 def _cpu(outcome: Outcome) -> float:
