@@ -13,12 +13,16 @@ PYTEST = $(BIN)/python -m pytest -rfEs -p tests.support.no_skips
 COMPUTES_1 = tests/unit/proxy tests/e2e/dialects
 COMPUTES_2 = $(addprefix tests/,contract/providers contract/corpus property simulation unit)
 WAITS_1 = $(addprefix tests/,contract/cache contract/limits contract/storage contract/vectors docs fuzz) \
-	$(addprefix tests/e2e/,surface keys local theft stack failover)
+	$(addprefix tests/e2e/,surface keys local theft stack failover faults)
 WAITS_2 = $(addprefix tests/e2e/,money outside lifecycle affinity ownership sdk hostile admin drill cache rollout) tests/architecture
 NARROW = $(addprefix tests/contract/,storage/test_sqlite_faults.py vectors/test_pgvector_faults.py) \
+	$(addprefix tests/e2e/faults/test_faults_,client_leaves.py keepalive.py timeouts.py) \
 	$(addprefix tests/e2e/,cache/test_cache_store_outages.py failover/test_failover_load.py local/test_local_start.py \
 	money/test_money_outages.py rollout/test_rollout_shadow.py)
 PARTS = computes-1 computes-2 waits-1 waits-2
+
+# Tests start hundreds of processes: a gateway that has to compile itself takes half as long again to start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test $(PARTS) alone install format lint typecheck e2e soak bench docs lock clean
