@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 def test_the_demo_answers_to_the_pasted_line() -> None:
     port = free_port()
     # It says hello until it is done: sometimes for as long as its context lasts.
-    environ = {"TOLLWAY_PROVIDERS__LOCAL__OPTIONS__CONTEXT": "256"}
+    environ = {"TOLLWAY_PROVIDERS__LOCAL__OPTIONS": '{"context": 256}'}
     demo = Process(["serve", "--demo", "--local", "--port", str(port)], environ)
     try:
         assert "smollm2-135m-instruct" in demo.wait_for("Tollway runs at")
