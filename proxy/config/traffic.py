@@ -124,6 +124,7 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     ``api_keys``: several keys instead of one, used in turn; one that is refused, spent or limited rests. ``region``: where it is.
     ``options`` are the provider's own settings: JSON of any shape, references resolved, checked by the provider itself.
+    ``transport``: what carries its requests; through a ``proxy``, and for WebSockets, that is always ``session``.
     """
 
     use: str
@@ -136,6 +137,7 @@ class Provider(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ca_file: str | None = None
     options: Options = {}
     limits: Limits = NO_LIMITS
+    transport: Literal["lean", "session"] = "lean"
 
 
 class Timeouts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -5,13 +5,19 @@ import ssl
 from collections.abc import Sequence
 
 import aiohttp
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from multidict import CIMultiDict
 from yarl import URL
 
 from ..context import Limits
 from ..errors import RawHeaders, UpstreamAuthFailed, UpstreamInvalid, UpstreamRefused
 from ..protocols import Exchange, UpstreamRequest, UpstreamSocket
-from .failures import FOREIGN, FOREIGN_BODY, of_body, of_request
+from .foreign import FOREIGN, FOREIGN_BODY, of_body, of_request
+from .resolver import Resolver
+from .sendable import check_line, check_names
+from .session_names import SessionNames
 
 READ_BUFFER = 64 * 1024
 """aiohttp reads on up to twice this; Granian's channel holds four sends, so a client that does not read costs under 1 MiB."""
@@ -22,11 +28,30 @@ _URLS = 1024
 """Parsed URLs kept; more (distinct query strings) start over."""
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Takes no connection from its pool on which something came while nobody had asked: that would answer the next request."""
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (found := await super()._get(key, traces)) is not None:
+            if found.protocol is None or not found.protocol.should_close:
+                return found
+            found.close()
+        return None
+
+
 class SessionTransport:
     """Upstream I/O of one provider. Bytes are handed out as they came; the answer's status is not judged here."""
 
-    def __init__(self, provider: str, *, proxy: str | None = None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        provider: str,
+        *,
+        proxy: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        resolver: Resolver | None = None,
+    ) -> None:
         self._provider = provider
+        self._names = SessionNames(resolver or Resolver())
         self._proxy = proxy
         self._tls: ssl.SSLContext | bool = tls if tls is not None else True
         self._pooled: aiohttp.ClientSession | None = None
@@ -37,7 +62,9 @@ class SessionTransport:
         session = self._unpooled if fresh else self._pooled
         if session is None:
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=self._tls, force_close=fresh),
+                connector=_Connector(
+                    limit=0, ssl=self._tls, force_close=fresh, resolver=self._names, use_dns_cache=False
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
@@ -64,13 +91,16 @@ class SessionTransport:
 
     async def send(self, request: UpstreamRequest, limits: Limits, *, fresh: bool = False) -> Exchange:
         """Sends; returns at the response head. Raises ``UpstreamError``."""
-        headers = CIMultiDict(request.headers)
-        if request.length is not None:
-            headers["content-length"] = str(request.length)
         try:
+            check_line(request.method, request.url)
+            check_names(request.headers)
+            url = self._url(request.url)
+            headers = CIMultiDict(request.headers)
+            if request.length is not None:
+                headers["content-length"] = str(request.length)
             response = await self._session(fresh=fresh).request(
                 request.method,
-                self._url(request.url),
+                url,
                 data=request.body,
                 headers=headers,
                 allow_redirects=False,
@@ -126,6 +156,12 @@ def _timeout(limits: Limits) -> aiohttp.ClientTimeout:
     return timeout
 
 
+def _seen(closed: "asyncio.Future[None]") -> None:
+    """Who reads is told of a reset by other means; the loop has nothing to report."""
+    if not closed.cancelled():
+        closed.exception()
+
+
 class SessionExchange:
     """An answer on aiohttp's response."""
 
@@ -144,14 +180,19 @@ class SessionExchange:
             self._closed = connection.protocol.closed
             if self._closed is not None:
                 self._closed.add_done_callback(self._lost)
+                # Once for a connection, however many answers it has brought.
+                self._closed.remove_done_callback(_seen)
+                self._closed.add_done_callback(_seen)
 
-    def _lost(self, _: object) -> None:
+    def _lost(self, closed: "asyncio.Future[None]") -> None:
+        _noted(closed)
         if not self._content.is_eof() and self._content.exception() is None:
             self._content.set_exception(aiohttp.ClientPayloadError("connection closed"))
 
     def _forget(self) -> None:
         if self._closed is not None:
             self._closed.remove_done_callback(self._lost)
+            self._closed.add_done_callback(_noted)
 
     @property
     def ended(self) -> bool:
@@ -174,6 +215,12 @@ class SessionExchange:
         """Closes the connection."""
         self._forget()
         self._response.close()
+
+
+def _noted(closed: "asyncio.Future[None]") -> None:
+    """Why a connection ended was said to whoever read from it; the loop need not report it."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 class SessionSocket:

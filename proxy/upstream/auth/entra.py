@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from ...errors import UpstreamAuthFailed
 from ...protocols import Authorizer, Clock, UpstreamRequest
 from ...wire.values import JsonObject, count, object_in, text
-from ..failures import FOREIGN_BODY
+from ..foreign import FOREIGN_BODY
 
 AUTHORITY = "https://login.microsoftonline.com"
 SCOPE = "https://cognitiveservices.azure.com/.default"

@@ -14,7 +14,7 @@ from proxy.policy.faults import ACTIONS, Fault, FaultKind
 from proxy.providers.bedrock.errors import error_of as bedrock_error
 from proxy.providers.cohere.errors import error_of as cohere_error
 from proxy.providers.gemini.errors import error_answer as gemini_error
-from proxy.upstream import failures
+from proxy.upstream import foreign
 from proxy.wire.endpoints import Dialect
 
 Body = dict[str, object] | list[object] | str
@@ -284,9 +284,9 @@ def test_what_was_raised(error: errors.TollwayError, kind: FaultKind, status: in
 
 
 def test_everything_that_the_transport_raises_counts_against_the_target() -> None:
-    for foreign in (ConnectionResetError(), TimeoutError(), ValueError()):
-        assert classify.of_error(failures.of_request(foreign, "p")).action.counts
-    assert classify.of_error(failures.of_body(OSError(), "p")).kind == "cut"
+    for error in (ConnectionResetError(), TimeoutError(), ValueError()):
+        assert classify.of_error(foreign.of_request(error, "p")).action.counts
+    assert classify.of_error(foreign.of_body(OSError(), "p")).kind == "cut"
 
 
 def test_a_translated_answer_is_the_same_fault_as_the_raw_one() -> None:

@@ -16,7 +16,8 @@ from proxy.errors import (
     UpstreamTlsFailed,
     UpstreamUnavailable,
 )
-from proxy.upstream.failures import FOREIGN, of_body, of_request
+from proxy.upstream.foreign import FOREIGN, of_body, of_request
+from proxy.upstream.sendable import Unsendable
 
 SECRET = "http://user:password@internal.test"
 KEY = ConnectionKey(
@@ -38,6 +39,7 @@ CASES: list[tuple[BaseException, type[UpstreamError]]] = [
     (aiohttp.ClientPayloadError(SECRET), UpstreamInvalid),
     (aiohttp.InvalidURL(SECRET), UpstreamInvalid),
     (ValueError(SECRET), UpstreamInvalid),
+    (Unsendable("a reason of ours"), UpstreamInvalid),
 ]
 
 
