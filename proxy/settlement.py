@@ -80,6 +80,8 @@ class Settler:
             except Exception as error:  # noqa: BLE001 - the journal has the hold: recovery will find it
                 self._telemetry.settler_failed("ledger", error)
         self._telemetry.record(ctx, ended)
+        # They know the request: with them it would stay, its body too, until the collector comes.
+        ctx.costing = ctx.retarget = ctx.meter = None
 
     async def _count(self, ctx: RequestContext) -> None:
         model = ctx.target.model if ctx.target is not None else ""
@@ -108,5 +110,5 @@ def _name_who_answered(ctx: RequestContext) -> None:
         ctx.target = maker(ctx)
         return
     target, answer = ctx.target, answering(ctx)
-    if target is not None and (target.provider, target.model) != (answer.provider, answer.model):
+    if target is not None and (target.model != answer.model or target.provider != answer.provider):
         ctx.target = structs.replace(target, provider=answer.provider, model=answer.model)

@@ -45,13 +45,16 @@ def asked(ctx: RequestContext, quote: Quote, recent: int | None, *, exact_input:
         paid = quote.max_output or usual
         return Asked(prompt, min(usual, paid), paid, paid, False, True)
     client = whole = ctx.estimate.output
-    for bound in (ctx.principal.output_cap, quote.max_output):
-        if bound and (not whole or bound < whole):
-            whole = bound
-    usual = recent if recent is not None else ASSUMED
-    output = min(usual, whole) if whole else usual
+    cap, longest = ctx.principal.output_cap, quote.max_output
+    if cap and (not whole or cap < whole):
+        whole = cap
+    if longest and (not whole or longest < whole):
+        whole = longest
+    output = recent if recent is not None else ASSUMED
+    if whole and whole < output:
+        output = whole
     paid = whole or output
-    return Asked(prompt, output, paid, paid if client else min(output, paid), bool(client), bool(whole))
+    return Asked(prompt, output, paid, paid if client else output, bool(client), bool(whole))
 
 
 def cost(quote: Quote, prompt: int, output: int) -> int:

@@ -1,5 +1,7 @@
 """Limits in response headers: OpenAI's six names, and ours for money and for a store that is down."""
 
+from functools import lru_cache
+
 from ..policy.rules import MICRO, Grant, Reservation
 
 Headers = list[tuple[bytes, bytes]]
@@ -26,19 +28,22 @@ def limit_headers(reservation: Reservation) -> Headers:
             headers.append((b"x-tollway-credit-remaining-usd", _left(grant)))
         elif money is None or grant.left < money.left:
             money = grant
+    reset = b""
     if requests is not None:
-        left = requests.left
+        left, reset = requests.left, duration(requests.reset)
         headers += (
-            (b"x-ratelimit-limit-requests", b"%d" % requests.rule.limit),
+            (b"x-ratelimit-limit-requests", _limit(requests.rule.limit)),
             (b"x-ratelimit-remaining-requests", b"%d" % left if left > 0 else b"0"),
-            (b"x-ratelimit-reset-requests", duration(requests.reset)),
+            (b"x-ratelimit-reset-requests", reset),
         )
     if tokens is not None:
         left = tokens.left
+        if requests is None or requests.reset != tokens.reset:
+            reset = duration(tokens.reset)
         headers += (
-            (b"x-ratelimit-limit-tokens", b"%d" % tokens.rule.limit),
+            (b"x-ratelimit-limit-tokens", _limit(tokens.rule.limit)),
             (b"x-ratelimit-remaining-tokens", b"%d" % left if left > 0 else b"0"),
-            (b"x-ratelimit-reset-tokens", duration(tokens.reset)),
+            (b"x-ratelimit-reset-tokens", reset),
         )
     if money is not None:
         headers.append((b"x-tollway-budget-remaining-usd", _left(money)))
@@ -56,16 +61,21 @@ def _left(grant: Grant) -> bytes:
     return b"%d.%06d" % divmod(left, MICRO) if left > 0 else b"0.000000"
 
 
+@lru_cache(maxsize=1024)
+def _limit(amount: int) -> bytes:
+    return b"%d" % amount
+
+
 _WHOLE: dict[int, bytes] = {60: b"1m0s", 61: b"1m1s"}
 """What a window that has just begun to fill is most often told."""
 
 
 def duration(seconds: float) -> bytes:
     """As OpenAI writes a reset: ``20ms``, ``1.5s``, ``6m0s``, ``1h0m0s``."""
-    if seconds < 1:
-        return b"%dms" % max(0, round(seconds * 1000))
     if seconds < 60:
-        return b"%gs" % round(seconds, 3)
+        if seconds < 1:
+            return b"%dms" % max(0, round(seconds * 1000))
+        return b"%gs" % (int(seconds * 1000 + 0.5) / 1000)
     whole = -int(-seconds // 1)
     if whole in _WHOLE:
         return _WHOLE[whole]

@@ -1,6 +1,9 @@
 """What one admitted request holds: grown while its stream runs, turned into use as it is delivered, settled once at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from sys import maxsize
+
+from msgspec import Struct
 
 from ..context import Quote, RequestContext
 from ..errors import TollwayError
@@ -11,34 +14,40 @@ from .asking import Asked, affordable, cost
 from .leases import Leases
 from .refusal import refusal
 
+FAR = 64
+"""A limit is far where so many times as much is left as is asked for."""
 
-class Holding:
+AMPLE = 4096
+"""Output tokens that are asked for at once far from every limit."""
+
+LEAST = 256
+"""Fewer are not worth a question; a limit that has no more to give is near."""
+
+
+class Holding(Struct, gc=False):
     """One reservation and how many output tokens each of its grants covers."""
 
-    __slots__ = ("_asked", "_cover", "_leases", "_quote", "_sent_prompt", "_store", "bound", "reservation", "short")
-
-    def __init__(
-        self, reservation: Reservation, *, asked: Asked, quote: Quote, store: LimitStore, leases: Leases
-    ) -> None:
-        self.reservation = reservation
-        self._quote = quote
-        self._asked = asked
-        self._store = store
-        self._leases = leases
-        self._cover: list[int | None] | None = None
-        self._sent_prompt = False
-        self.short = False
-        """May the answer cost more than hard budgets have granted, unless it is capped?"""
-        self.bound: int | None = None
-        """Output tokens that the request as it is sent allows, whoever answers; ``None``: as many as each model has."""
+    reservation: Reservation
+    asked: Asked
+    quote: Quote
+    store: LimitStore
+    leases: Leases
+    short: bool = False
+    """May the answer cost more than hard budgets have granted, unless it is capped?"""
+    bound: int | None = None
+    """Output tokens that the request as it is sent allows, whoever answers; ``None``: as many as each model has."""
+    cover: list[int | None] | None = None
+    """Output tokens that each grant stands for, once somebody has asked."""
+    sent_prompt: bool = False
+    """Has the prompt been told as spent?"""
 
     @property
-    def _covered(self) -> list[int | None]:
+    def covered(self) -> list[int | None]:
         """Output tokens that each grant stands for; worked out where somebody asks."""
-        if self._cover is None:
+        if self.cover is None:
             grants = self.reservation.grants
-            self._cover = [_covered(grant.rule, grant.held, self._asked, self._quote) for grant in grants]
-        return self._cover
+            self.cover = [_covered(grant.rule, grant.held, self.asked, self.quote) for grant in grants]
+        return self.cover
 
     @property
     def spends(self) -> bool:
@@ -59,7 +68,7 @@ class Holding:
         """Output tokens that every rule which binds a stream has granted; ``None`` where none does."""
         bound = [
             covered
-            for covered, grant in zip(self._covered, self.reservation.grants, strict=True)
+            for covered, grant in zip(self.covered, self.reservation.grants, strict=True)
             if covered is not None and not grant.rule.shadow and not grant.rule.soft
         ]
         return min(bound) if bound else None
@@ -69,30 +78,52 @@ class Holding:
         """Output tokens that hard budgets and balances have granted; ``None`` where there is none."""
         bound = [
             covered
-            for covered, grant in zip(self._covered, self.reservation.grants, strict=True)
+            for covered, grant in zip(self.covered, self.reservation.grants, strict=True)
             if covered is not None and grant.rule.method == "money" and not grant.rule.soft and not grant.rule.shadow
         ]
         return min(bound) if bound else None
+
+    def ample(self, need: int) -> int:
+        """How many more output tokens, at least ``need``, may be asked for at once without anybody missing them; 0: none."""
+        most = self._spare() // FAR
+        return max(need, min(AMPLE, most)) if most >= max(need, LEAST) else 0
+
+    def _spare(self) -> int:
+        """Output tokens that every rule which binds a stream has left, beside those that are held."""
+        spare = maxsize
+        for grant in self.reservation.grants:
+            rule = grant.rule
+            if rule.shadow or rule.soft:
+                continue
+            if rule.unit == "micro_usd":
+                left = affordable(self.quote, 0, grant.left)
+            elif rule.unit == "tokens" or rule.unit == "output_tokens":
+                left = grant.left
+            else:
+                continue
+            if left is not None and left < spare:
+                spare = left
+        return spare
 
     async def extend(self, tokens: int) -> TollwayError | None:
         """Asks for ``tokens`` more output; the error to end the stream with when a rule refuses."""
         have = self.output
         goal = (have if have is not None else 0) + tokens
-        quote, amounts, later = self._quote, [], list(self._covered)
+        quote, amounts, later = self.quote, [], list(self.covered)
         for index, grant in enumerate(self.reservation.grants):
-            covered = self._covered[index]
+            covered = self.covered[index]
             if covered is None or covered >= goal:
                 amounts.append(0)
                 continue
             later[index] = goal
             more = goal - covered
             if grant.rule.unit == "micro_usd":
-                more = max(0, cost(quote, self._asked.input, goal) - grant.held)
+                more = max(0, cost(quote, self.asked.input, goal) - grant.held)
             amounts.append(more)
-        denial = await self._store.extend(self.reservation, amounts)
+        denial = await self.store.extend(self.reservation, amounts)
         if denial is not None:
             return refusal(denial)
-        self._cover = later
+        self.cover = later
         return None
 
     async def requote(self, quote: Quote, *, stream: bool, whole: bool, begun: bool) -> TollwayError | None:
@@ -102,7 +133,7 @@ class Holding:
         ``whole``: an answer that leaves in one piece, so that something must bound it. Never gives back: of targets that are tried at
         once the dearest may answer.
         """
-        asked, longest = self._asked, self._longest(quote)
+        asked, longest = self.asked, self._longest(quote)
         denial = self._unbounded() if longest is None and whole else None
         if denial is None:
             denial = await self._top_up(quote, asked.paid if longest is None else longest, begun=begun)
@@ -110,14 +141,14 @@ class Holding:
                 denial = await self._top_up(quote, min(asked.least, longest or asked.least), begun=begun)
         if denial is not None:
             return refusal(denial)
-        known = self._quote
+        known = self.quote
         if quote.output_price > known.output_price or quote.input_price > known.input_price:
-            self._quote, self._cover = _dearer(known, quote), None
+            self.quote, self.cover = _dearer(known, quote), None
         return None
 
     def _longest(self, quote: Quote) -> int | None:
         """Output tokens that the longest answer at a target may have; ``None``: nobody knows."""
-        if not self._asked.paid:
+        if not self.asked.paid:
             return 0
         known = [bound for bound in (self.bound, quote.max_output) if bound]
         return min(known, default=None)
@@ -132,21 +163,19 @@ class Holding:
     async def _top_up(self, quote: Quote, output: int, *, begun: bool) -> Denial | None:
         """Asks for what ``output`` tokens cost there and is not held yet."""
         amounts = []
-        for covered, grant in zip(self._covered, self.reservation.grants, strict=True):
+        for covered, grant in zip(self.covered, self.reservation.grants, strict=True):
             more = 0
             if grant.rule.unit == "micro_usd":
                 tokens = max(output, covered or 0) if begun else output
-                more = max(0, cost(quote, self._asked.input, tokens) - grant.held)
+                more = max(0, cost(quote, self.asked.input, tokens) - grant.held)
             amounts.append(more)
-        return await self._store.extend(self.reservation, amounts) if any(amounts) else None
+        return await self.store.extend(self.reservation, amounts) if any(amounts) else None
 
     async def spend(self, more: int) -> None:
         """``more`` output tokens have been delivered, and the prompt was read: they are used now, not held."""
-        prompt, self._sent_prompt = (0 if self._sent_prompt else self._asked.input), True
+        prompt, self.sent_prompt = (0 if self.sent_prompt else self.asked.input), True
         by_unit = {"tokens": prompt + more, "input_tokens": prompt, "output_tokens": more}
-        await self._store.spend(
-            self.reservation, [by_unit.get(grant.rule.unit, 0) for grant in self.reservation.grants]
-        )
+        await self.store.spend(self.reservation, [by_unit.get(grant.rule.unit, 0) for grant in self.reservation.grants])
 
     async def used(self, usage: Usage, micro_usd: int) -> TollwayError | None:
         """One more response of a socket came to so much: it is used now, and as much is asked for again.
@@ -160,27 +189,27 @@ class Holding:
             "micro_usd": micro_usd,
         }
         amounts = [by_unit.get(grant.rule.unit, 0) for grant in self.reservation.grants]
-        await self._store.spend(self.reservation, amounts)
+        await self.store.spend(self.reservation, amounts)
         short = None
         for index, grant in enumerate(self.reservation.grants):
             if not amounts[index]:
                 continue
             asked = [amount if place == index else 0 for place, amount in enumerate(amounts)]
-            denial = await self._store.extend(self.reservation, asked)
+            denial = await self.store.extend(self.reservation, asked)
             if denial is not None and (grant.rule.method == "money" or grant.held <= 0):
                 short = short or refusal(denial)
         return short
 
-    async def settle(self, ctx: RequestContext) -> None:
+    def settle(self, ctx: RequestContext) -> Awaitable[None]:
         """The end: what was used stays used, the rest is given back. A request that reached no provider used a request and, where the
         cache answered it at a price, that."""
         charge = (ctx.settled.charge or 0) if ctx.settled is not None else 0
-        await self.settle_as(amounts_of(self.reservation, ctx.usage if ctx.attempts else NO_USAGE, charge))
+        return self.settle_as(amounts_of(self.reservation, ctx.usage if ctx.attempts else NO_USAGE, charge))
 
-    async def settle_as(self, amounts: Sequence[int]) -> None:
+    def settle_as(self, amounts: Sequence[int]) -> Awaitable[None]:
         """The end, for each grant with what it comes to."""
-        self._leases.remove(self.reservation)
-        await self._store.settle(self.reservation, amounts)
+        self.leases.remove(self.reservation)
+        return self.store.settle(self.reservation, amounts)
 
 
 def amounts_of(reservation: Reservation, usage: Usage, charge: int = 0) -> Sequence[int]:

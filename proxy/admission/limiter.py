@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from secrets import token_hex
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from ..context import Principal, Quote, RequestContext, StreamMeter, Target
 from ..errors import LedgerUnavailable, TollwayError
@@ -14,7 +14,7 @@ from ..wire.usage import Usage
 from .asking import GENERATING, Asked, Calendar, asked, cost
 from .capping import put_cap
 from .headers import limit_headers
-from .holding import Holding
+from .holding import AMPLE, Holding
 from .leases import LEASE, Leases
 from .moving import Moving, price_unknown
 from .program import Program, Programs, program_of
@@ -22,6 +22,9 @@ from .refusal import refusal
 from .socket_meter import SocketMeter
 from .tries import tries_of
 from .unseen import refuse_later, refuse_secrets, spends
+
+_MODELS = 1000
+"""Models, as clients name them, that are remembered."""
 
 
 class Forecast(Protocol):
@@ -58,10 +61,12 @@ class MakeMeter(Protocol):
         *,
         reserved: int | None,
         extend: Callable[[int], Awaitable[TollwayError | None]],
+        ample: Callable[[int], int],
         checkpoint: Callable[[int], None] | None,
         spend: Callable[[int], None] | None,
     ) -> StreamMeter:
-        """``reserved`` output tokens may leave; ``None``: only counted."""
+        """``reserved`` output tokens may leave; ``None``: only counted. ``ample``: how many, at least so many, may be asked for at once
+        without anybody missing them, 0 where a limit is near."""
 
 
 class Decisions(Protocol):
@@ -102,7 +107,7 @@ class Shared:
 
     def ident(self) -> str:
         """32 hexadecimal digits that no other request has: of this process, and a number."""
-        return f"{self._born}{next(self._numbers):016x}"
+        return self._born + next(self._numbers).to_bytes(8, "big").hex()
 
 
 class Limiter:
@@ -134,6 +139,8 @@ class Limiter:
         self._counter = counter
         self._meter = meter
         self._hands_out = hands_out
+        self._vocabularies: set[str] = set()
+        """Models whose vocabulary has been asked for."""
         # A fallback may be known by a glob; looking that up is worth it only where one has limits.
         self._globs = any("*" in name for name in models)
 
@@ -172,7 +179,8 @@ class Limiter:
             raise
         metered = holding if program.metered else None
         streams = ctx.request.stream is True and ctx.endpoint.dialect in GENERATING
-        if target is not None and (holding is not None or ctx.ledger_id):
+        if target is not None and (priced or ledger is not None):
+            # Without money and a ledger another target is like this one.
             ctx.retarget = Moving(
                 ctx,
                 planned=target,
@@ -188,8 +196,8 @@ class Limiter:
             put_cap(ctx, holding)
         if streams:
             if metered is not None or (ledger is not None and ctx.ledger_id):
-                # By estimates the first streams of a process would end at half of what they were granted, and be settled at twice.
-                await self._counter.ready(ctx.request.model or "")
+                exact = (ledger is not None and ctx.ledger_id != "") or metered is None or not metered.ample(0)
+                await self._vocabulary(ctx.request.model or "", exact=exact)
             self._watch(ctx, metered, ledger)
         elif ctx.endpoint.body == "socket" and holding is not None:
             noted = partial(ledger.checkpoint, ctx.ledger_id) if ledger is not None and ctx.ledger_id else None
@@ -230,11 +238,12 @@ class Limiter:
         want = asked(ctx, ctx.quote, shared.forecast.p95(ctx.route))
         ident = shared.ident()
         outcome = await shared.store.reserve(ident, program.charges(want, ctx.quote, shared.calendar), LEASE)
-        self._tell(program, outcome, ctx)
         if isinstance(outcome, Denial):
-            raise refusal(outcome)
+            self._refuse(outcome)
+        if program.watched:
+            shared.decisions.held(outcome, ctx.principal)
         shared.leases.add(outcome)
-        tries.add(target, Holding(outcome, asked=want, quote=ctx.quote, store=shared.store, leases=shared.leases))
+        tries.add(target, Holding(outcome, want, ctx.quote, shared.store, shared.leases))
 
     def _costing(self, ctx: RequestContext, usage: Usage) -> int | None:
         """Micro-dollars to the customer at the target that answers; at the plan's share of it where the cache does."""
@@ -281,13 +290,14 @@ class Limiter:
         if isinstance(outcome, Denial) and shared.room is not None and outcome.retry_after is not None:
             again = partial(shared.store.reserve, ctx.ledger_id, wanted, LEASE)
             outcome = await shared.room.enter(ctx.principal.tenant, outcome, again)
-        self._tell(program, outcome, ctx)
         if isinstance(outcome, Denial):
-            raise refusal(outcome)
+            self._refuse(outcome)
+        if program.watched:
+            shared.decisions.held(outcome, ctx.principal)
         ctx.reservation = outcome
         ctx.response_headers += limit_headers(outcome)
         shared.leases.add(outcome)
-        holding = Holding(outcome, asked=want, quote=quote, store=shared.store, leases=shared.leases)
+        holding = Holding(outcome, want, quote, shared.store, shared.leases)
         if ctx.endpoint.dialect in GENERATING and ctx.estimate.output:
             holding.bound = ctx.estimate.output
         # Where nobody bounds the answer, or the money does not reach to the bound, a cap is due.
@@ -334,32 +344,33 @@ class Limiter:
             return
         ctx.on_dispatch = partial(ledger.dispatched, ctx.ledger_id)
 
+    async def _vocabulary(self, model: str, *, exact: bool) -> None:
+        """Loaded with the first stream of a model, for a count when one ends. Where the stream is counted while it runs it is waited for:
+        by estimates it would end at half of what it was granted, and be settled at twice."""
+        if exact:
+            await self._counter.ready(model)
+        elif model not in self._vocabularies and len(self._vocabularies) < _MODELS:
+            self._vocabularies.add(model)
+            self._shared.tasks.spawn(self._counter.ready(model))
+
     def _watch(self, ctx: RequestContext, holding: Holding | None, ledger: Ledger | None) -> None:
         reserved = holding.output if holding is not None else None
         if reserved is None and (ledger is None or not ctx.ledger_id):
             return
-        tasks, spend = self._shared.tasks, None
-        if holding is not None and reserved is not None:
-            current = holding
-
-            def spend(tokens: int) -> None:
-                tasks.spawn(current.spend(tokens))
-
+        spend = partial(_spend, self._shared.tasks, holding) if holding is not None and reserved is not None else None
         moving = ctx.retarget if ledger is not None and ctx.ledger_id else None
         ctx.meter = self._meter(
             ctx,
             reserved=reserved,
             extend=holding.extend if holding is not None else _granted,
+            ample=holding.ample if holding is not None else _any,
             checkpoint=moving.checkpoint if isinstance(moving, Moving) else None,
             spend=spend,
         )
 
-    def _tell(self, program: Program, outcome: Reservation | Denial, ctx: RequestContext) -> None:
-        decisions = self._shared.decisions
-        if isinstance(outcome, Denial):
-            decisions.decided(outcome.rule, "denied" if outcome.reason == "limit" else "unavailable")
-        elif program.watched:
-            decisions.held(outcome, ctx.principal)
+    def _refuse(self, denial: Denial) -> NoReturn:
+        self._shared.decisions.decided(denial.rule, "denied" if denial.reason == "limit" else "unavailable")
+        raise refusal(denial)
 
 
 def _public(ctx: RequestContext) -> str:
@@ -367,8 +378,16 @@ def _public(ctx: RequestContext) -> str:
     return ctx.plan.chosen.model if ctx.plan is not None else ctx.request.model or ""
 
 
+def _spend(tasks: Tasks, holding: Holding, tokens: int) -> None:
+    tasks.spawn(holding.spend(tokens))
+
+
 async def _granted(_: int) -> None:
     return None
+
+
+def _any(_: int) -> int:
+    return AMPLE
 
 
 def _shrunk(reservation: Reservation, wanted: Sequence[Charge]) -> bool:

@@ -1,6 +1,6 @@
 """How long answers have been of late, for each public model: what a reservation of output tokens goes by."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 ANSWERS = 128
 """Answers remembered for a route."""
@@ -17,26 +17,16 @@ _SHARE = 95
 class _Recent:
     """The last answers of one route, and the figure they last gave."""
 
-    __slots__ = ("figure", "fresh", "ring", "turn")
+    __slots__ = ("answers", "figure", "fresh")
 
     def __init__(self) -> None:
-        self.ring: list[int] = []
-        self.turn = 0
+        self.answers: deque[int] = deque(maxlen=ANSWERS)
         self.fresh = RHYTHM
         self.figure = 0
 
-    def note(self, tokens: int) -> None:
-        ring = self.ring
-        if len(ring) < ANSWERS:
-            ring.append(tokens)
-        else:
-            ring[self.turn] = tokens
-            self.turn = (self.turn + 1) % ANSWERS
-        self.fresh += 1
-
     def work_out(self) -> int:
         """The nearest rank: at least 95 in 100 of the answers were not longer."""
-        ordered = sorted(self.ring)
+        ordered = sorted(self.answers)
         self.figure = ordered[-(-_SHARE * len(ordered) // 100) - 1]
         self.fresh = 0
         return self.figure
@@ -60,7 +50,8 @@ class OutputForecast:
             recent = routes[route] = _Recent()
         else:
             routes.move_to_end(route)
-        recent.note(max(0, tokens))
+        recent.answers.append(tokens if tokens > 0 else 0)
+        recent.fresh += 1
 
     def p95(self, route: str) -> int | None:
         """Tokens that 95 of 100 recent answers did not pass, at most 16 answers old; ``None`` where none is known."""

@@ -94,6 +94,15 @@ class LiveMeter:
         self._granted = reserved
         self._set_room()
 
+    def go_on(self, begun: bytes, asking: "asyncio.Future[TollwayError | None] | None", asked: int) -> None:
+        """Before the first byte: of an event ``begun`` has left, and ``asked`` more tokens may be under way."""
+        if begun:
+            self._buffer.append(begun)
+            self._size = self._left = len(begun)
+        if asking is not None:
+            self._asking, self._asked = asking, asked
+            self._set_room()
+
     @property
     def tokens(self) -> int:
         """Output tokens that have left so far: exact for what could be read, an event under way not included."""

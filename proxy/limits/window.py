@@ -45,7 +45,8 @@ class Window:
         """Used now. Nothing is given back: whose bucket it came from is not known, and too little must never count."""
         if amount > 0:
             self.used += amount
-            self._buckets[self._bucket] = self._buckets.get(self._bucket, 0) + amount
+            bucket, buckets = self._bucket, self._buckets
+            buckets[bucket] = buckets.get(bucket, 0) + amount
 
     def undo(self, amount: int) -> None:
         """Takes back an ``add`` of this very moment."""
@@ -63,7 +64,7 @@ class Window:
 
     def reset(self, now: float) -> float:
         """Seconds until nothing counts, were all that is held used now."""
-        if self.held:
+        if self.held or self._bucket in self._buckets:
             newest = self._bucket
         elif self.used:
             newest = next(reversed(self._buckets))

@@ -178,10 +178,13 @@ _ROWS = (
 )
 
 ENDINGS: Mapping[str, Ending] = {row.name: row for row in _ROWS}
+COMPLETE = ENDINGS["complete"]
 
 
 def ending_of(ctx: RequestContext) -> Ending:
     """How a request ended that has ended."""
+    if ctx.attempts and ctx.error is None and ctx.outcome == "ok":
+        return COMPLETE
     if ctx.from_cache:
         return ENDINGS["cached"]
     if not ctx.attempts:
@@ -198,12 +201,12 @@ def ending_of(ctx: RequestContext) -> Ending:
 
 def answering(ctx: RequestContext) -> Attempt:
     """The try that answered, or was to: the last one at the request's target. Beside it there may be the other of a race."""
-    target = ctx.target
-    if target is not None:
-        for attempt in reversed(ctx.attempts):
+    target, attempts = ctx.target, ctx.attempts
+    if target is not None and len(attempts) > 1:
+        for attempt in reversed(attempts):
             if attempt.provider == target.provider and attempt.model == target.model:
                 return attempt
-    return ctx.attempts[-1]
+    return attempts[-1]
 
 
 _SPLIT = frozenset({"client_left", "upstream_cut", "timeout", "drained", "failed"})
@@ -219,8 +222,6 @@ def delivered(ctx: RequestContext) -> bool:
 def _name(ctx: RequestContext) -> str:
     error = ctx.error
     if error is None:
-        if ctx.outcome == "ok":
-            return "complete"
         return {"client_closed": "client_left", "internal_error": "failed"}.get(ctx.outcome, "upstream_error")
     if isinstance(error, ClientGone):
         return "client_left"

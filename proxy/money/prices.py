@@ -21,7 +21,7 @@ from ..policy.terms import AT_COST, Plan
 from ..wire.usage import Usage
 from .tariff import FREE, UNKNOWN, WHOLE, Rates, Tariff, factor_of, of_list, of_model, price_up, rounded_up
 
-AT_LIST = Fraction(1)
+AT_LIST = WHOLE
 _PLANS = 4096
 _QUOTES = 4096
 
@@ -50,6 +50,15 @@ class Priced(Quote, frozen=True, gc=False, kw_only=True):
         """Micro-dollars to the customer for ``share`` of a whole answer with ``usage``; ``None``: price unknown."""
         total = self.customer.total(usage)
         return None if total is None else rounded_up(total, self.factor, share)
+
+    def whole(self, usage: Usage) -> tuple[int | None, int | None]:
+        """Micro-dollars to the customer for a whole answer, and to the operator."""
+        due = self.customer.total(usage)
+        spent = due if self.operator is self.customer else self.operator.total(usage)
+        return (
+            None if due is None else rounded_up(due, self.factor),
+            None if spent is None else rounded_up(spent, AT_LIST),
+        )
 
 
 class _Table:
@@ -96,13 +105,13 @@ class PriceList:
         """See ``protocols.Pricing``: tiers and classes at their dearest, so that a hold covers whatever is reported."""
         if target is None:
             return NO_QUOTE
-        quotes = self._table(principal.plan).quotes
+        table = self._table(principal.plan)
         asked = (model, target.provider, target.model)
-        found = quotes.get(asked)
+        found = table.quotes.get(asked)
         if found is None:
-            if len(quotes) >= _QUOTES:
-                quotes.clear()
-            found = quotes[asked] = self._quote(self._table(principal.plan), model, target)
+            if len(table.quotes) >= _QUOTES:
+                table.quotes.clear()
+            found = table.quotes[asked] = self._quote(table, model, target)
         return found
 
     def version(self, principal: Principal) -> str:

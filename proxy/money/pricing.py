@@ -6,7 +6,7 @@ from ..context import Attempt, Limits, Principal, Quote, RequestContext, Settled
 from ..protocols import Entry, Hold
 from ..wire.usage import NO_USAGE, Source, Usage
 from .cached import due, flags_of, given, kind_of, maker, public_name, spared
-from .endings import ENDINGS, Basis, Ending, answering, ending_of
+from .endings import COMPLETE, ENDINGS, Basis, Ending, answering, ending_of
 from .prices import AT_LIST, Priced, PriceList
 from .sanity import ABSURD, TAG
 from .tariff import Tariff, rounded_up
@@ -52,9 +52,10 @@ class CataloguePricing:
         usage = measured(ctx)
         beside = given(ctx)
         saved, saved_cost = (0, 0) if beside is NO_USAGE else spared(self._made_at(ctx), beside)
+        charge, cost = (0, 0) if _costs_nothing(ctx) else self._due(ctx, ending, usage)
         return Settled(
-            charge=self._charge(ctx, ending, usage),
-            cost=self._cost(ctx, ending, usage),
+            charge=charge,
+            cost=cost,
             ending=ending.name,
             count=_source(usage, ending.operator),
             saved=saved,
@@ -158,8 +159,19 @@ class CataloguePricing:
             return quote
         return self._prices.quote(ctx.principal, public_name(ctx, target), target)
 
+    def _due(self, ctx: RequestContext, ending: Ending, usage: Usage) -> tuple[int | None, int | None]:
+        """To the customer, and to the operator."""
+        quote, attempts = ctx.quote, ctx.attempts
+        if ending is COMPLETE and len(attempts) == 1 and isinstance(quote, Priced) and usage.output:
+            only, target = attempts[0], ctx.target
+            here = only.model == quote.model and only.provider == quote.provider and only.usage is None
+            if here and target is not None and target.model == quote.model and target.provider == quote.provider:
+                # Nearly every request: one try, at the place that it was quoted for.
+                return quote.whole(usage)
+        return self._charge(ctx, ending, usage), self._cost(ctx, ending, usage)
+
     def _charge(self, ctx: RequestContext, ending: Ending, usage: Usage) -> int | None:
-        if ending.customer == "nothing" or _costs_nothing(ctx):
+        if ending.customer == "nothing":
             return 0
         quote = self._quote(ctx)
         if not isinstance(quote, Priced):
@@ -170,7 +182,7 @@ class CataloguePricing:
     def _cost(self, ctx: RequestContext, ending: Ending, usage: Usage) -> int | None:
         """All tries: the answer's by how it ended; of the others what they had used, else their prompt where the provider may bill it."""
         target = ctx.target
-        if target is None or not ctx.attempts or _costs_nothing(ctx):
+        if target is None or not ctx.attempts:
             return 0
         total, answer = 0, answering(ctx)
         for attempt in ctx.attempts:
@@ -249,7 +261,7 @@ _NO_LIMITS = Limits(connect=0, first_byte=None, idle=0, total=0)
 
 
 def _total(ctx: RequestContext, tariff: Tariff, usage: Usage) -> int | None:
-    if ctx.endpoint.name in OTHER_UNITS and not usage.input and not usage.output and tariff.rates.output != 0:
+    if not usage.input and not usage.output and ctx.endpoint.name in OTHER_UNITS and tariff.rates.output != 0:
         return None
     return tariff.total(usage)
 

@@ -53,7 +53,7 @@ def doubted(ctx: RequestContext) -> bool:
 def beyond_the_body(ctx: RequestContext, usage: Usage) -> bool:
     """Is the prompt said to be longer than the body can hold? ``bound`` is one token a byte and the dearest image for each."""
     estimate, tokens = ctx.estimate, usage.input
-    if not excessive(tokens, estimate.likely) or tokens <= estimate.bound:
+    if tokens <= estimate.bound or not excessive(tokens, estimate.likely):
         return False
     return ctx.endpoint.dialect in _COUNTABLE and bool(ctx.body) and not _unseen(ctx.body)
 
@@ -67,7 +67,7 @@ def needs_count(ctx: RequestContext) -> bool:
     if not ctx.attempts or not (ctx.body or ctx.output_text):
         return False
     if ctx.usage.input_source == "reported":
-        return doubted(ctx)
+        return bool(ctx.output_text) or beyond_the_body(ctx, ctx.usage)
     if ctx.endpoint.dialect not in _COUNTABLE and ctx.endpoint.name != "embeddings" and not any(ctx.output_text):
         return False
     return 200 <= ctx.attempts[-1].status < 300 or (bool(ctx.ledger_id) and ending_of(ctx).operator != "nothing")

@@ -64,7 +64,7 @@ class Tariff(Struct, frozen=True):
 
     def total(self, usage: Usage) -> int | None:
         """As ``Rates.total``, at the rates that hold for a prompt of this length."""
-        return self.at(usage.input).total(usage)
+        return (self.rates if self.tier is None else self.at(usage.input)).total(usage)
 
     def at(self, prompt: int) -> Rates:
         """The rates for a prompt of so many tokens."""
@@ -124,7 +124,7 @@ def of_list(price: ListPrice) -> Tariff:
 
 def factor_of(markup: float) -> Fraction:
     """What a provider's price is multiplied with: exact, by the decimal text of the percentage (12.5 is 1.125)."""
-    return (100 + Fraction(repr(markup))) / 100
+    return (100 + Fraction(repr(markup))) / 100 if markup else WHOLE
 
 
 @lru_cache(maxsize=1024)
@@ -135,6 +135,8 @@ def share_of(percent: float) -> Fraction:
 
 def rounded_up(total: int, factor: Fraction, share: Fraction = WHOLE) -> int:
     """Micro-dollars of ``total`` millionths times ``factor``, of which ``share`` is due, rounded up: the one rounding of a request."""
+    if factor is WHOLE is share:
+        return -(-total // MILLION)
     above, below = factor.as_integer_ratio()
     part, whole = share.as_integer_ratio()
     return -(-total * above * part // (MILLION * below * whole))

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from .metrics import OTHER
+from .requests import OTHER
+from .series import Counts, Series
 
 EMBEDDING = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -13,17 +13,11 @@ MOST = 200
 """Combinations of labels that one metric may have."""
 
 
-class Lookups(Struct, gc=False):
-    """A kind of lookup with one result: its metric, and how many there were in this process."""
-
-    child: Counter
-    count: int = 0
-
-
 class CacheMetrics:
-    """Implements ``CacheRecords``. Made once for a process, in the registry of ``Metrics``."""
+    """Implements ``CacheRecords``. Made once for a process, in the registry of ``Metrics`` and with its ``series``."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, series: Series | None = None) -> None:
+        series = series or Series(registry)
         self.lookups = Counter(
             "tollway_cache_lookups_total", "Lookups in the cache.", ("kind", "result"), registry=registry
         )
@@ -72,41 +66,42 @@ class CacheMetrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
-        self._looked: dict[tuple[str, str], Lookups] = {}
-        self._children: dict[Counter, dict[tuple[str, ...], Counter]] = {}
+        self._lookups = series.counts(self.lookups)
+        self._bypassed = series.counts(self.bypasses)
+        self._kept = series.counts(self.keeping)
+        self._guarded = series.counts(self.guards)
+        self._embedded = series.counts(self.embeddings)
+        self._observed = series.counts(self.observations)
+        self._failed = series.counts(self.errors)
 
     def looked_up(self, kind: Literal["exact", "semantic", "input"], result: str) -> None:
         """See ``CacheRecords``."""
-        found = self._looked.get((kind, result))
-        if found is None:
-            found = self._looked[kind, result] = Lookups(self._child(self.lookups, kind, result))
-        found.child.inc()
-        found.count += 1
+        _add(self._lookups, (kind, result))
 
     def bypassed(self, reason: str) -> None:
         """See ``CacheRecords``."""
-        self._child(self.bypasses, reason).inc()
+        _add(self._bypassed, (reason,))
 
     def kept(self, result: str) -> None:
         """See ``CacheRecords``."""
-        self._child(self.keeping, result).inc()
+        _add(self._kept, (result,))
 
     def guarded(self, guard: str) -> None:
         """See ``CacheRecords``."""
-        self._child(self.guards, guard).inc()
+        _add(self._guarded, (guard,))
 
     def embedded(self, result: str, seconds: float) -> None:
         """See ``CacheRecords``."""
-        self._child(self.embeddings, result).inc()
+        _add(self._embedded, (result,))
         self.embedding.observe(seconds)
 
     def observed(self, route: str, result: Literal["same", "different"]) -> None:
         """See ``CacheRecords``."""
-        self._child(self.observations, route, result).inc()
+        _add(self._observed, (route, result))
 
     def failed(self, kind: str) -> None:
         """See ``CacheRecords``."""
-        self._child(self.errors, kind).inc()
+        _add(self._failed, (kind,))
 
     def evicted(self, count: int) -> None:
         """See ``CacheRecords``."""
@@ -120,15 +115,14 @@ class CacheMetrics:
     def counts(self) -> dict[str, dict[str, int]]:
         """Lookups of this process so far, by kind and result."""
         told: dict[str, dict[str, int]] = {}
-        for (kind, result), found in self._looked.items():
-            told.setdefault(kind, {})[result] = found.count
+        for (kind, result), found in self._lookups.items():
+            told.setdefault(kind, {})[result] = int(found.value)
         return told
 
-    def _child(self, metric: Counter, *labels: str) -> Counter:
-        children = self._children.setdefault(metric, {})
-        child = children.get(labels)
-        if child is None:
-            if len(children) >= MOST:
-                labels = (OTHER,) * len(labels)
-            child = children[labels] = metric.labels(*labels)
-        return child
+
+def _add(counts: Counts, labels: tuple[str, ...]) -> None:
+    """One more."""
+    found = counts.get(labels)
+    if found is None:
+        found = counts[labels if len(counts) < MOST else (OTHER,) * len(labels)]
+    found.value += 1

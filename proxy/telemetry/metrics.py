@@ -1,4 +1,4 @@
-"""Prometheus metrics. Children are kept by label values, so a request costs increments and no label look-ups.
+"""Prometheus metrics: all that there are, and those that are rarely touched. What every request adds is in ``requests.py``.
 
 Labels are bounded: ``route`` and ``model`` take configured names only, else ``other``.
 """
@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from .. import __version__
-from ..context import Cached, RequestContext, Settled
-from ..policy.rules import MICRO
-from .attainment import judged
+from .requests import OTHER, RequestSeries
+from .series import Series
 
 DURATION = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 FIRST_TOKEN = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -18,17 +17,14 @@ BETWEEN_TOKENS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25)
 RATIO = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 2.0, 4.0)
 
-OTHER = "other"
-
-CACHE = "cache"
-"""The provider that requests stand under which the cache answered: nobody was asked, and no provider's figures are to have them."""
-
 
 class Metrics:
     """Every metric of the gateway, in one registry."""
 
     def __init__(self, registry: CollectorRegistry, *, known_models: Callable[[str], bool]) -> None:
         self._known_models = known_models
+        self.series = Series(registry)
+        """What requests add to. It comes before the metrics: see there."""
         by_target = ("route", "provider", "model")
         self.requests = Counter(
             "tollway_requests_total",
@@ -333,12 +329,6 @@ class Metrics:
             ("route", "objective", "result"),
             registry=registry,
         )
-        self._requests: dict[tuple[str, ...], Counter] = {}
-        self._money: dict[tuple[str, str], tuple[Counter, Counter]] = {}
-        self._targets: dict[tuple[str, str, str], tuple[Histogram, ...]] = {}
-        self._tokens: dict[tuple[str, str, str, str], Counter] = {}
-        self._estimates: dict[str, Histogram] = {}
-        self._attempts: dict[tuple[str, str, str], Counter] = {}
         self.failovers = Counter(
             "tollway_failovers_total",
             "Tries after a failed one, by the fault and what was tried.",
@@ -352,82 +342,12 @@ class Metrics:
             registry=registry,
         )
         self._states: dict[tuple[str, str], int] = {}
-        self._saved_input, self._saved_output = (self.saved_tokens.labels(name) for name in ("input", "output"))
-        self._saved_charge, self._saved_cost = (self.saved_usd.labels(name) for name in ("charge", "cost"))
-
-    def observe(self, ctx: RequestContext, ended: float) -> None:
-        """Everything that one settled request adds."""
-        target = ctx.target
-        route = ctx.route or OTHER
-        hit = ctx.from_cache
-        provider = CACHE if hit else target.provider if target is not None else ""
-        model = target.model if target is not None and self._known_models(target.model) else OTHER
-        stream = "true" if ctx.request.stream else "false"
-        self._count_request((ctx.endpoint.name, route, provider, model, str(ctx.status), stream, ctx.outcome))
-        if b"x-stainless-retry-count" in ctx.headers and ctx.headers[b"x-stainless-retry-count"] != b"0":
-            self.client_retries.labels(ctx.endpoint.name).inc()
-        if ctx.plan is not None and ctx.plan.asking.slo is not None:
-            for objective, result in judged(ctx).items():
-                self.slo.labels(route, objective, result).inc()
-        if ctx.cached is not None:
-            self._count_saved(ctx, ctx.cached)
-        if target is None:
-            return
-        duration, upstream, overhead, first, between = self._of_target(route, provider, model)
-        duration.observe(ended - ctx.started)
-        waited = 0.0
-        for name, seconds in ctx.timings:
-            if name == "upstream":
-                waited += seconds
-        if waited:
-            upstream.observe(waited)
-        if ctx.attempts:
-            overhead.observe(max(0.0, ctx.attempts[0].started - ctx.started))
-        if ctx.first_token_at:
-            first.observe(ctx.first_token_at - ctx.started)
-            if ctx.token_events > 1:
-                between.observe((ctx.last_token_at - ctx.first_token_at) / (ctx.token_events - 1))
-        for attempt in ctx.attempts:
-            outcome = attempt.error or ("ok" if attempt.status < 400 else f"{attempt.status // 100}xx")
-            if attempt.model == target.model:
-                known = model
-            else:
-                known = attempt.model if self._known_models(attempt.model) else OTHER
-            self._count_attempt((attempt.provider, known, outcome))
-        if ctx.dropped:
-            self.changed.labels(provider, "dropped").inc()
-        if ctx.rewritten:
-            self.changed.labels(provider, "rewritten").inc()
-        if not hit:
-            self._count_tokens(ctx, provider, model)
-        if ctx.settled is not None:
-            self._count_money(ctx.settled, provider, model)
-
-    def _count_money(self, settled: Settled, provider: str, model: str) -> None:
-        if settled.charge is None or settled.cost is None:
-            self.unpriced.labels(provider, model).inc()
-        if not settled.charge and not settled.cost:
-            return
-        children = self._money.get((provider, model))
-        if children is None:
-            children = self._money[provider, model] = (
-                self.charge.labels(provider, model),
-                self.cost.labels(provider, model),
-            )
-        if settled.charge:
-            children[0].inc(settled.charge / MICRO)
-        if settled.cost:
-            children[1].inc(settled.cost / MICRO)
-
-    def _count_saved(self, ctx: RequestContext, cached: Cached) -> None:
-        """What came from the cache and left whole."""
-        usage, settled = cached.usage, ctx.settled
-        if ctx.outcome == "ok" and (usage.input or usage.output):
-            self._saved_input.inc(usage.input)
-            self._saved_output.inc(usage.output)
-        if settled is not None and (settled.saved or settled.saved_cost):
-            self._saved_charge.inc(settled.saved / MICRO)
-            self._saved_cost.inc(settled.saved_cost / MICRO)
+        for name in ("input", "output"):
+            self.saved_tokens.labels(name)
+        for name in ("charge", "cost"):
+            self.saved_usd.labels(name)
+        self.observe = RequestSeries(self, self.series, known_models=known_models).observe
+        """Everything that one settled request adds; see there."""
 
     def catalogue_refreshed(self, good: bool) -> None:
         """One refresh of the catalogue went well, or left the last good one in place."""
@@ -458,56 +378,3 @@ class Metrics:
                 self.target_state.labels(*place).set(state)
         self._states = {place: known.get(place, 0) for place in self._states.keys() | known.keys()}
         self.target_waiting.set(waiting)
-
-    def _count_request(self, labels: tuple[str, ...]) -> None:
-        child = self._requests.get(labels)
-        if child is None:
-            child = self._requests[labels] = self.requests.labels(*labels)
-        child.inc()
-
-    def _count_attempt(self, labels: tuple[str, str, str]) -> None:
-        child = self._attempts.get(labels)
-        if child is None:
-            child = self._attempts[labels] = self.attempts.labels(*labels)
-        child.inc()
-
-    def _of_target(self, route: str, provider: str, model: str) -> tuple[Histogram, ...]:
-        labels = (route, provider, model)
-        children = self._targets.get(labels)
-        if children is None:
-            children = self._targets[labels] = (
-                self.duration.labels(*labels),
-                self.upstream.labels(*labels),
-                self.overhead.labels(route),
-                self.first_token.labels(*labels),
-                self.between_tokens.labels(*labels),
-            )
-        return children
-
-    def _add_tokens(self, amount: int, labels: tuple[str, str, str, str]) -> None:
-        child = self._tokens.get(labels)
-        if child is None:
-            child = self._tokens[labels] = self.tokens.labels(*labels)
-        child.inc(amount)
-
-    def _count_tokens(self, ctx: RequestContext, provider: str, model: str) -> None:
-        usage = ctx.usage
-        if usage.input > 0:
-            self._add_tokens(usage.input, ("input", provider, model, usage.input_source))
-        if usage.output > 0:
-            self._add_tokens(usage.output, ("output", provider, model, usage.output_source))
-        if usage.cached > 0:
-            self._add_tokens(usage.cached, ("cached", provider, model, usage.input_source))
-        if usage.cache_write > 0:
-            self._add_tokens(usage.cache_write, ("cache_write", provider, model, usage.input_source))
-        if usage.audio_input > 0:
-            self._add_tokens(usage.audio_input, ("audio_input", provider, model, usage.input_source))
-        if usage.reasoning > 0:
-            self._add_tokens(usage.reasoning, ("reasoning", provider, model, usage.output_source))
-        if usage.audio_output > 0:
-            self._add_tokens(usage.audio_output, ("audio_output", provider, model, usage.output_source))
-        if usage.input and usage.input_source == "reported" and ctx.estimate.likely:
-            error = self._estimates.get(provider)
-            if error is None:
-                error = self._estimates[provider] = self.estimate_error.labels(provider)
-            error.observe(ctx.estimate.likely / usage.input)

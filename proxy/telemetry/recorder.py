@@ -5,7 +5,8 @@ import traceback
 from collections.abc import Callable
 
 from ..context import RequestContext
-from .access_log import AccessLog, line_of
+from .access_log import AccessLog
+from .lines import encoded, line_of
 from .metrics import Metrics
 
 _log = logging.getLogger("tollway.request")
@@ -36,7 +37,7 @@ class Recorder:
         if self._metrics is not None:
             self._metrics.observe(ctx, ended)
         if self._access_log is not None:
-            self._access_log.append(line_of(ctx, ended, self._wall()))
+            self._access_log.append(encoded(line_of(ctx, ended, self._wall())))
         self._traced(ctx, ended)
 
     def settler_failed(self, name: str, error: BaseException) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..policy.rules import MICRO
-from .metrics import OTHER, Metrics
+from .metrics import Metrics
+from .requests import OTHER
 
 _log = logging.getLogger("tollway.shadow")
 _canary = logging.getLogger("tollway.canary")

@@ -113,9 +113,10 @@ async def test_a_hit_counts_as_a_request_and_gives_back_tokens_and_money(tmp_pat
         held = await gateway.used(rpm, tpm, budget)
         assert held[1] > before[1]
         assert held[2] > before[2]
-        assert ctx.costing is not None
+        costing = ctx.costing
+        assert costing is not None
         await gateway.hit(ctx)
-        assert ctx.costing(reported(prompt=1000, output=100)) == spent, "what the header says is what it is settled at"
+        assert costing(reported(prompt=1000, output=100)) == spent, "what the header says is what it is settled at"
         assert await gateway.used(rpm, tpm, budget) == [before[0] + 1, before[1], before[2] + spent]
     assert gateway.forecast.noted == [], "an answer that was there says nothing about how long answers are"
     gateway.ledger.close()

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 from msgspec import structs
 
+from proxy.admission.holding import FAR
 from proxy.admission.limiter import Limiter, Shared
 from proxy.context import Attempt, Principal, Quote, RequestContext, Settled, StreamMeter, Target, TokenEstimate
 from proxy.errors import BudgetExceeded, LedgerUnavailable, PermissionDenied, PriceUnknown, RateLimited, TollwayError
@@ -378,6 +379,33 @@ async def test_a_stream_under_a_token_limit_is_metered_and_one_without_is_not() 
     assert made.meters[0]["reserved"] == 50
     # Counted by estimates, it would end at half of its grant.
     assert made.counter.made_ready == ["fast"]
+
+
+async def test_a_stream_far_from_its_limits_waits_for_no_vocabulary() -> None:
+    made = Made()
+    for _ in range(3):
+        await made.limiter.admit(request(Limits(tpm=1_000_000, output_tpm=FAR * 600 + 150), cap=50, stream=True))
+    ample: Callable[[int], int] = made.meters[-1]["ample"]  # type: ignore[assignment]
+    assert made.counter.made_ready == []
+    await made.tasks.finish()
+    assert made.counter.made_ready == ["fast"], "once, for when one is needed"
+    # A sixty-fourth of what is left, which is the least that any limit has.
+    assert [ample(0), ample(100), ample(600), ample(601)] == [600, 600, 600, 0]
+
+
+async def test_far_is_so_by_every_limit_that_binds_a_stream() -> None:
+    for limits, budget, far in (
+        (Limits(tpm=FAR * 200), None, False),
+        (Limits(tpm=FAR * 200, soft=("tpm",), output_tpm=10**9), None, True),
+        (Limits(tpm=FAR * 200, shadow=("tpm",), output_tpm=10**9), None, True),
+        (Limits(input_tpm=1000, output_tpm=10**9), None, True),
+        (Limits(tpm=10**9), Budget(usd=0.01), False),
+        (Limits(tpm=10**9), Budget(usd=1000), True),
+    ):
+        made = Made()
+        await made.limiter.admit(request(limits, budget=budget, cap=50, stream=True))
+        ample: Callable[[int], int] = made.meters[0]["ample"]  # type: ignore[assignment]
+        assert bool(ample(0)) is far, limits
 
 
 async def test_a_soft_limit_does_not_bind_a_stream() -> None:

@@ -10,7 +10,7 @@ from proxy.policy.attainment import attained
 from proxy.policy.faults import Fault
 from proxy.policy.routes import Slo
 from proxy.policy.targets import Asking, Candidate, Plan, Route
-from proxy.telemetry.access_log import line_of
+from proxy.telemetry.lines import line_of
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.recorder import Recorder
 from tests.support.fakes import TARGET
@@ -74,7 +74,7 @@ def test_attainment_in_metrics() -> None:
 
 def test_a_whole_answer_counts_from_its_head() -> None:
     line = line_of(request(first_token_at=0.0, first_byte_at=11.5), 12.0, 0.0)
-    assert line["slo"] == {"ttft": "missed", "cost": "missed"}
+    assert line.slo == {"ttft": "missed", "cost": "missed"}
 
 
 def test_the_log_names_the_policy_and_every_try() -> None:
@@ -85,8 +85,8 @@ def test_the_log_names_the_policy_and_every_try() -> None:
         Attempt(provider="b", model="n", started=10.25, status=200, role="fallback"),
     ]
     line = line_of(ctx, 12.0, 0.0)
-    assert (line["route_policy"], line["attempts"], line["slo"]) == ("sticky", 2, None)
-    assert line["tried"] == [
+    assert (line.route_policy, line.attempts, line.slo) == ("sticky", 2, None)
+    assert line.tried == [
         {"provider": "a", "model": "m", "key": 2, "role": "first", "status": 429, "fault": "quota", "detail": "insufficient_quota", "ms": 250.0},
         {"provider": "b", "model": "n", "key": 0, "role": "fallback", "status": 200, "fault": None, "detail": None, "ms": None},
     ]  # fmt: skip
@@ -95,8 +95,8 @@ def test_the_log_names_the_policy_and_every_try() -> None:
 def test_one_try_is_not_told_twice() -> None:
     ctx = request()
     ctx.attempts.append(Attempt(provider="a", model="m", started=10.0))
-    assert line_of(ctx, 12.0, 0.0)["tried"] is None
-    assert line_of(RequestContext(request_id="r"), 12.0, 0.0)["route_policy"] is None
+    assert line_of(ctx, 12.0, 0.0).tried is None
+    assert line_of(RequestContext(request_id="r"), 12.0, 0.0).route_policy is None
 
 
 def test_the_recorder_hands_every_request_to_whoever_traces() -> None:

@@ -4,9 +4,10 @@ from prometheus_client import CollectorRegistry
 
 from proxy.context import Attempt, Cached, RequestContext, Settled, Target, TokenEstimate
 from proxy.rollout.arm import Arm
-from proxy.telemetry.access_log import line_of
-from proxy.telemetry.metrics import CACHE, Metrics
+from proxy.telemetry.lines import line_of
+from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.recorder import Recorder
+from proxy.telemetry.requests import CACHE
 from proxy.wire.usage import reported
 from tests.support.fakes import LIMITS
 
@@ -69,7 +70,7 @@ def test_what_did_not_leave_whole_saved_nothing() -> None:
     ctx = hit(outcome="client_closed", settled=Settled(charge=0, cost=0, ending="cached", count="estimated"))
     registry = observed(ctx)
     assert not any(name.startswith("tollway_cache_saved") for name in named(registry))
-    assert line_of(ctx, 11.0, 0.0)["input_tokens"] == 0
+    assert line_of(ctx, 11.0, 0.0).input_tokens == 0
 
 
 def test_a_miss_and_a_part_are_the_providers() -> None:
@@ -90,17 +91,17 @@ def test_a_line_tells_what_the_cache_said() -> None:
     )
     line = line_of(hit(cached=cached), 11.0, 0.0)
     found = {
-        name: line[name]
+        name: getattr(line, name)
         for name in ("cache", "cache_reason", "similarity", "saved_usd", "input_tokens", "output_tokens")
     }
     assert found == {
         "cache": "semantic-hit", "cache_reason": None, "similarity": 0.97, "saved_usd": 1.5, "input_tokens": 30, "output_tokens": 4,
     }  # fmt: skip
-    assert (line["attempts"], line["upstream_ms"], line["overhead_ms"], line["ending"]) == (0, 0.0, None, "cached")
+    assert (line.attempts, line.upstream_ms, line.overhead_ms, line.ending) == (0, 0.0, None, "cached")
     missed = line_of(hit(cached=Cached(status="bypass", reason="temperature"), settled=None), 11.0, 0.0)
-    assert (missed["cache"], missed["cache_reason"], missed["saved_usd"]) == ("bypass", "temperature", None)
+    assert (missed.cache, missed.cache_reason, missed.saved_usd) == ("bypass", "temperature", None)
     without = line_of(hit(cached=None, settled=None), 11.0, 0.0)
-    assert [without[name] for name in ("cache", "cache_reason", "similarity", "saved_usd")] == [None] * 4
+    assert [getattr(without, name) for name in ("cache", "cache_reason", "similarity", "saved_usd")] == [None] * 4
 
 
 def test_a_hit_says_nothing_about_a_configuration_on_trial() -> None:

@@ -9,15 +9,25 @@ from queue import SimpleQueue
 
 import orjson
 import pytest
+from msgspec.structs import fields
 
-from proxy.context import Limits, RequestContext, Target
+from proxy.context import Attempt, Cached, Limits, Principal, RequestContext, Settled, Target
 from proxy.errors import InvalidRequest
+from proxy.policy.faults import Fault
+from proxy.policy.rules import Reservation
 from proxy.telemetry import access_log
-from proxy.telemetry.access_log import AccessLog, line_of
+from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.lines import Line, encoded, line_of
 from proxy.telemetry.log import JsonFormatter
 from proxy.telemetry.recorder import Recorder
+from proxy.wire.chat import RequestView
+from proxy.wire.usage import Usage
 
 SECRET = "sk-live-never-log-this"
+
+
+def written(ctx: RequestContext, now: float = 1.0) -> bytes:
+    return encoded(line_of(ctx, 11.0, now))
 
 
 def request(**more: object) -> RequestContext:
@@ -47,22 +57,22 @@ def test_a_line_tells_how_it_went() -> None:
     )
     ctx.timings.append(("upstream", 0.25))
     line = line_of(ctx, 11.5, 1.0)
-    assert line["duration_ms"] == 1500.0
-    assert line["upstream_ms"] == 250.0
-    assert (line["provider"], line["model"], line["route"], line["outcome"]) == ("local", "small", "fast", "ok")
-    assert line["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+    assert line.duration_ms == 1500.0
+    assert line.upstream_ms == 250.0
+    assert (line.provider, line.model, line.route, line.outcome) == ("local", "small", "fast", "ok")
+    assert line.trace_id == "0af7651916cd43dd8448eb211c80319c"
 
 
 @pytest.mark.parametrize("trace", [b"", b"x", b"00-" + b"\xff" * 60, b"00-" + b"<script>" * 8])
 def test_a_malformed_traceparent_is_no_trace(trace: bytes) -> None:
-    assert line_of(request(headers={b"traceparent": trace}), 11.0, 1.0)["trace_id"] is None
+    assert line_of(request(headers={b"traceparent": trace}), 11.0, 1.0).trace_id is None
 
 
 async def test_lines_are_written_in_order(tmp_path: Path) -> None:
     dropped: list[int] = []
     log = AccessLog(str(tmp_path / "a.log"), dropped=dropped.append)
     for index in range(100):
-        log.append(line_of(request(request_id=f"r{index}"), 11.0, 1_700_000_000.5))
+        log.append(written(request(request_id=f"r{index}"), 1_700_000_000.5))
     log.close()
     lines = [orjson.loads(line) for line in (tmp_path / "a.log").read_bytes().splitlines()]
     assert [line["request_id"] for line in lines] == [f"r{index}" for index in range(100)]
@@ -75,7 +85,7 @@ async def test_a_sink_that_fails_costs_its_lines_and_nothing_else(sink: str) -> 
     dropped: list[int] = []
     log = AccessLog(sink, dropped=dropped.append)
     for _ in range(3):
-        log.append(line_of(request(), 11.0, 1.0))
+        log.append(written(request()))
     log.close()
     assert sum(dropped) == 3
 
@@ -88,7 +98,7 @@ async def test_a_sink_that_blocks_drops_and_counts(tmp_path: Path, monkeypatch: 
     dropped: list[int] = []
     log = AccessLog(str(pipe), dropped=dropped.append)
     for _ in range(25):
-        log.append(line_of(request(), 11.0, 1.0))
+        log.append(written(request()))
         await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -102,19 +112,100 @@ async def test_a_sink_that_blocks_drops_and_counts(tmp_path: Path, monkeypatch: 
     os.close(reader)
 
 
-async def test_a_line_that_cannot_be_encoded_does_not_stop_the_log(tmp_path: Path) -> None:
-    dropped: list[int] = []
-    log = AccessLog(str(tmp_path / "a.log"), dropped=dropped.append)
-    log.append({**line_of(request(), 11.0, 1.0), "client": "\ud800"})
-    log._hand_over()
-    log.append(line_of(request(request_id="later"), 11.0, 1.0))
-    log.close()
-    assert b"later" in (tmp_path / "a.log").read_bytes()
+@pytest.mark.parametrize("odd", ["\ud800", "a\udfffb"])
+def test_a_line_with_what_json_cannot_say_says_the_nearest(odd: str) -> None:
+    ctx = request(path=odd, client=odd, dropped=[odd, "seed"])
+    line = orjson.loads(written(ctx))
+    nearest = odd.encode("utf-8", "replace").decode()
+    assert (line["path"], line["client"], line["dropped"]) == (nearest, nearest, [nearest, "seed"])
+    assert list(line) == [each.name for each in fields(Line)]
 
 
-test_a_line_that_cannot_be_encoded_does_not_stop_the_log.pytestmark = [  # type: ignore[attr-defined]
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-]
+def test_a_count_beyond_all_measure_is_written_too() -> None:
+    line = orjson.loads(written(request(usage=Usage(input=1 << 80))))
+    assert line["input_tokens"] in (1 << 80, str(1 << 80), float(1 << 80))
+
+
+def test_a_field_has_what_its_name_says() -> None:
+    """Lines are made field by field without their names, so each is looked at here."""
+    limits = Limits(connect=1.0, first_byte=None, idle=1.0, total=1.0)
+    fault = Fault(kind="server_error", detail="503")
+    ctx = request(
+        principal=Principal(name="app", tenant="t", account="acme"),
+        client="10.0.0.7",
+        path="/chat/completions" + "x" * 600,
+        route="fast",
+        target=Target(provider="local", model="small", limits=limits),
+        request=RequestView(stream=True),
+        status=200,
+        outcome="timeout",
+        error=InvalidRequest("no", code="odd", detail="at 3"),
+        plan=None,
+        dropped=["seed"],
+        rewritten=["model"],
+        usage=Usage(
+            input=1, output=2, cached=3, cache_write=4, reasoning=5, input_source="reported", output_source="counted"
+        ),
+        settled=Settled(charge=7, cost=1_500_000, ending="complete", count="counted", saved=9),
+        cached=Cached(status="miss", reason="new", similarity=0.5),
+        reservation=Reservation(ident="i", grants=[], degraded="open"),
+        first_token_at=10.125,
+        timings=[("auth", 1.0), ("upstream", 0.25), ("upstream", 0.5)],
+        attempts=[
+            Attempt(
+                provider="far", model="big", started=10.0625, ended=10.1, status=503, role="first", fault=fault, key=1
+            ),
+            Attempt(provider="local", model="small", started=10.1, status=200, role="failover"),
+        ],
+        headers={b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+    )
+    assert orjson.loads(written(ctx, 1_700_000_000.0625)) == {
+        "time": "2023-11-14T22:13:20.062+00:00",
+        "request_id": "r1",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "key": "app",
+        "client": "10.0.0.7",
+        "method": "POST",
+        "path": "/chat/completions" + "x" * 495,
+        "endpoint": "chat",
+        "route": "fast",
+        "provider": "local",
+        "model": "small",
+        "stream": True,
+        "status": 200,
+        "outcome": "timeout",
+        "error": "odd",
+        "detail": "at 3",
+        "attempts": 2,
+        "route_policy": None,
+        "tried": [
+            {"provider": "far", "model": "big", "key": 1, "role": "first", "status": 503, "fault": "server_error", "detail": "503", "ms": 37.5},
+            {"provider": "local", "model": "small", "key": 0, "role": "failover", "status": 200, "fault": None, "detail": None, "ms": None},
+        ],
+        "slo": None,
+        "dropped": ["seed"],
+        "rewritten": ["model"],
+        "input_tokens": 1,
+        "input_source": "reported",
+        "output_tokens": 2,
+        "output_source": "counted",
+        "cached_tokens": 3,
+        "cache_write_tokens": 4,
+        "reasoning_tokens": 5,
+        "account": "acme",
+        "charge_usd": 7e-06,
+        "cost_usd": 1.5,
+        "ending": "complete",
+        "cache": "miss",
+        "cache_reason": "new",
+        "similarity": 0.5,
+        "saved_usd": 9e-06,
+        "limits": "open",
+        "ttft_ms": 125.0,
+        "duration_ms": 1000.0,
+        "upstream_ms": 750.0,
+        "overhead_ms": 62.5,
+    }  # fmt: skip
 
 
 def record(error: Exception) -> logging.LogRecord:

@@ -1,0 +1,188 @@
+"""What a settled request adds to the metrics: its series are found in one look, and then only added to.
+
+Labels are bounded: a model has its own name where the configuration or the catalogue knows it, else it is ``other``.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..context import RequestContext, Settled
+from ..policy.rules import MICRO
+from ..wire.usage import NO_USAGE, Usage
+from .attainment import judged
+from .series import Count, Series, Spread
+
+if TYPE_CHECKING:
+    from .metrics import Metrics
+
+OTHER = "other"
+
+CACHE = "cache"
+"""The provider that requests stand under which the cache answered: nobody was asked, and no provider's figures are to have them."""
+
+
+class _Place:
+    """A route's times at one provider's model."""
+
+    __slots__ = ("between", "duration", "first", "overhead", "upstream")
+
+    def __init__(self, metrics: "Metrics", series: Series, route: str, provider: str, model: str) -> None:
+        labels = (route, provider, model)
+        self.duration = series.spread(metrics.duration, *labels)
+        self.upstream = series.spread(metrics.upstream, *labels)
+        self.overhead = series.spread(metrics.overhead, route)
+        self.first = series.spread(metrics.first_token, *labels)
+        self.between = series.spread(metrics.between_tokens, *labels)
+
+
+class _Kind:
+    """Requests that ended alike at one place; ``model`` is its label. ``place``: ``None`` where no target was chosen."""
+
+    __slots__ = ("count", "model", "place")
+
+    def __init__(self, count: Count, model: str, place: _Place | None) -> None:
+        self.count = count
+        self.model = model
+        self.place = place
+
+
+class RequestSeries:
+    """The series of all requests of a process, each made when a request first needs it."""
+
+    def __init__(self, metrics: "Metrics", series: Series, *, known_models: Callable[[str], bool]) -> None:
+        self._metrics = metrics
+        self._series = series
+        self._known_models = known_models
+        self._kinds: dict[tuple[object, ...], _Kind] = {}
+        self._places: dict[tuple[str, str, str], _Place] = {}
+        self._estimates: dict[str, Spread] = {}
+        self._tokens = series.counts(metrics.tokens)
+        self._attempts = series.counts(metrics.attempts)
+        self._charge = series.counts(metrics.charge)
+        self._cost = series.counts(metrics.cost)
+        self._saved_tokens = series.counts(metrics.saved_tokens)
+        self._saved_usd = series.counts(metrics.saved_usd)
+
+    def observe(self, ctx: RequestContext, ended: float) -> None:
+        """Everything that one request adds."""
+        target, cached = ctx.target, ctx.cached
+        provider = model = ""
+        if target is not None:
+            model = target.model
+            provider = CACHE if cached is not None and ctx.from_cache else target.provider
+        alike = (ctx.endpoint.name, ctx.route, provider, model, ctx.status, ctx.request.stream, ctx.outcome)
+        kind = self._kinds.get(alike)
+        if kind is None:
+            kind = self._kind(ctx, provider, model)
+        kind.count.value += 1
+        self._count_asides(ctx)
+        if cached is not None and cached.usage is not NO_USAGE:
+            self._count_saved(ctx, cached.usage)
+        place = kind.place
+        if place is None:
+            return
+        self._observe_times(ctx, place, ended)
+        label = kind.model
+        for attempt in ctx.attempts:
+            outcome = attempt.error or ("ok" if attempt.status < 400 else f"{attempt.status // 100}xx")
+            tried = label if attempt.model == model else self._label(attempt.model)
+            self._attempts[attempt.provider, tried, outcome].value += 1
+        if provider != CACHE:
+            self._count_tokens(ctx, provider, label)
+        if ctx.settled is not None:
+            self._count_money(ctx.settled, provider, label)
+        if ctx.dropped:
+            self._metrics.changed.labels(provider, "dropped").inc()
+        if ctx.rewritten:
+            self._metrics.changed.labels(provider, "rewritten").inc()
+
+    def _count_asides(self, ctx: RequestContext) -> None:
+        """What few requests have: a count of their SDK's own retries, targets of their own."""
+        headers, plan = ctx.headers, ctx.plan
+        if b"x-stainless-retry-count" in headers and headers[b"x-stainless-retry-count"] != b"0":
+            self._metrics.client_retries.labels(ctx.endpoint.name).inc()
+        if plan is not None and plan.asking.slo is not None:
+            for objective, result in judged(ctx).items():
+                self._metrics.slo.labels(ctx.route or OTHER, objective, result).inc()
+
+    def _observe_times(self, ctx: RequestContext, place: _Place, ended: float) -> None:
+        started, first = ctx.started, ctx.first_token_at
+        place.duration.observe(ended - started)
+        waited = 0.0
+        for name, seconds in ctx.timings:
+            if name == "upstream":
+                waited += seconds
+        if waited:
+            place.upstream.observe(waited)
+        if ctx.attempts:
+            place.overhead.observe(max(0.0, ctx.attempts[0].started - started))
+        if first:
+            place.first.observe(first - started)
+            if ctx.token_events > 1:
+                place.between.observe((ctx.last_token_at - first) / (ctx.token_events - 1))
+
+    def _count_tokens(self, ctx: RequestContext, provider: str, model: str) -> None:
+        tokens, usage = self._tokens, ctx.usage
+        read, written = usage.input_source, usage.output_source
+        if usage.input > 0:
+            tokens["input", provider, model, read].value += usage.input
+        if usage.output > 0:
+            tokens["output", provider, model, written].value += usage.output
+        if usage.cached > 0:
+            tokens["cached", provider, model, read].value += usage.cached
+        if usage.cache_write > 0:
+            tokens["cache_write", provider, model, read].value += usage.cache_write
+        if usage.audio_input > 0:
+            tokens["audio_input", provider, model, read].value += usage.audio_input
+        if usage.reasoning > 0:
+            tokens["reasoning", provider, model, written].value += usage.reasoning
+        if usage.audio_output > 0:
+            tokens["audio_output", provider, model, written].value += usage.audio_output
+        if read == "reported" and usage.input and ctx.estimate.likely:
+            error = self._estimates.get(provider)
+            if error is None:
+                error = self._estimates[provider] = self._series.spread(self._metrics.estimate_error, provider)
+            error.observe(ctx.estimate.likely / usage.input)
+
+    def _count_money(self, settled: Settled, provider: str, model: str) -> None:
+        charge, cost = settled.charge, settled.cost
+        if charge is None or cost is None:
+            self._metrics.unpriced.labels(provider, model).inc()
+        if charge:
+            self._charge[provider, model].value += charge / MICRO
+        if cost:
+            self._cost[provider, model].value += cost / MICRO
+
+    def _count_saved(self, ctx: RequestContext, usage: Usage) -> None:
+        """What came from the cache and left whole."""
+        settled = ctx.settled
+        if ctx.outcome == "ok":
+            self._saved_tokens["input",].value += usage.input
+            self._saved_tokens["output",].value += usage.output
+        if settled is not None:
+            self._saved_usd["charge",].value += settled.saved / MICRO
+            self._saved_usd["cost",].value += settled.saved_cost / MICRO
+
+    # ---- made once --------------------------------------------------------------------------------------------------
+
+    def _kind(self, ctx: RequestContext, provider: str, model: str) -> _Kind:
+        """Found by its labels. A model that is not known is looked up by what it counts as, and so kept once."""
+        label = self._label(model) if provider else OTHER
+        endpoint, status, stream, outcome = ctx.endpoint.name, ctx.status, ctx.request.stream, ctx.outcome
+        alike = (endpoint, ctx.route, provider, label if provider else "", status, stream, outcome)
+        kind = self._kinds.get(alike)
+        if kind is None:
+            route = ctx.route or OTHER
+            labels = (endpoint, route, provider, label, str(status), "true" if stream else "false", outcome)
+            count = self._series.count(self._metrics.requests, *labels)
+            kind = self._kinds[alike] = _Kind(count, label, self._place(route, provider, label) if provider else None)
+        return kind
+
+    def _place(self, route: str, provider: str, model: str) -> _Place:
+        place = self._places.get((route, provider, model))
+        if place is None:
+            place = self._places[route, provider, model] = _Place(self._metrics, self._series, route, provider, model)
+        return place
+
+    def _label(self, model: str) -> str:
+        return model if self._known_models(model) else OTHER
