@@ -10,14 +10,14 @@ from pydoc_data.topics import topics
 PROMPT_BYTES = 1000
 
 
-def chat(*, chunks: int = 50, pace_us: int | None = None) -> bytes:
-    """A chat completion body with a 1 KB prompt; streamed when `pace_us` (microseconds between chunks) is given."""
+def chat(*, chunks: int = 50, pace_us: int | None = None, prompt: int = PROMPT_BYTES) -> bytes:
+    """A chat completion body with a prompt of so many bytes; streamed when `pace_us` (microseconds between chunks) is given."""
     text = "\n".join(topics[name] for name in sorted(topics))
     body: dict[str, object] = {
         "model": "gpt-4o-mini",
         "messages": [
             {"role": "system", "content": "You are a helpful assistant."},
-            {"role": "user", "content": text[PROMPT_BYTES : 2 * PROMPT_BYTES]},
+            {"role": "user", "content": text[PROMPT_BYTES : PROMPT_BYTES + prompt]},
         ],
         "temperature": 0.2,
         "max_tokens": chunks,

@@ -50,7 +50,7 @@ def _hit(rounds: list[Round]) -> Row:
     return Row(
         "cached",
         "exact hit, 1 KB chat, 16 connections: CPU per request",
-        6.5,
+        6,
         "x nginx",
         values,
         gateway=middle(rounds, "hit", _cpu, "{:.1f} µs"),

@@ -2,13 +2,16 @@
  *
  *   cc -O2 -o loadgen loadgen.c
  *   ./loadgen -p PORT [-u PATH] [-b BODY_FILE] [-H 'Name: value']... [-c CONNECTIONS]
- *             [-t SECONDS] [-w WARMUP_SECONDS] [-r RATE] [-n MAX_REQUESTS]
+ *             [-t SECONDS] [-w WARMUP_SECONDS] [-r RATE] [-n MAX_REQUESTS] [-v MARK] [-d]
  *
  * One thread, epoll, 127.0.0.1 only; prints one JSON object. Without -b it sends GET.
  *
  *   no -r   closed loop: each connection sends its next request when the last one is answered
  *   -r N    N requests a second, evenly spaced; a request that finds no free connection waits in line, and its
  *           latency counts from the planned time all the same, so a slow server cannot hide its queue
+ *   -v MARK MARK stands once in the body; each request has a number of its own in its place, as wide and never used
+ *           before on this machine, so that no two bodies are alike
+ *   -d      closed loop: at the end, answers under way are waited for, so that what they cost is shared by all of them
  *
  * Latencies are those of requests that ended after the warm-up. "chunk_delay" is receive time minus the
  * "@<CLOCK_MONOTONIC ns>" stamp that upstream.c puts into each content chunk; "ttft" is planned start to first stamp.
@@ -133,6 +136,7 @@ typedef struct {
     phase phase;
     bool waits_to_write; /* EPOLLOUT is armed */
     size_t sent;         /* bytes of the request the socket has taken */
+    uint64_t number;     /* of the request, where each has one */
     uint64_t planned_ns;
 
     char head[HEAD_SIZE];
@@ -161,6 +165,8 @@ typedef struct {
     double warmup_s;
     double rate; /* 0: closed loop */
     unsigned long max_requests;
+    const char *mark;
+    bool drains;
 } options;
 
 typedef struct {
@@ -176,6 +182,8 @@ static int poller;
 static conn *conns;
 static char *request;
 static size_t request_length;
+static char *mark_place; /* in the request; NULL: all requests are alike */
+static uint64_t next_number;
 
 static progress total;
 static unsigned long started;
@@ -236,9 +244,18 @@ static void reopen_conn(conn *c)
 
 /* ---- requests ---- */
 
+/* The bytes are shared by all connections, so a connection's own number is put in before each of its writes. */
+static void put_number(uint64_t number)
+{
+    for (size_t i = strlen(opt.mark); i-- > 0; number /= 10)
+        mark_place[i] = (char)('0' + number % 10);
+}
+
 static void send_request(conn *c)
 {
     while (c->sent < request_length) {
+        if (mark_place)
+            put_number(c->number);
         ssize_t n = send(c->fd, request + c->sent, request_length - c->sent, MSG_NOSIGNAL);
         if (n < 0) {
             if (errno == EAGAIN || errno == ENOTCONN)
@@ -256,6 +273,7 @@ static void start_request(conn *c, uint64_t planned_ns)
     c->planned_ns = planned_ns;
     c->phase = SENDING;
     c->sent = 0;
+    c->number = next_number++;
     c->head_length = 0;
     c->part = CHUNK_SIZE;
     c->chunk_left = 0;
@@ -541,6 +559,18 @@ static void build_request(void)
     free(body);
 }
 
+static void find_mark(void)
+{
+    if (!opt.mark)
+        return;
+    mark_place = memmem(request, request_length, opt.mark, strlen(opt.mark));
+    if (!mark_place) {
+        fprintf(stderr, "loadgen: the body has no '%s'\n", opt.mark);
+        exit(2);
+    }
+    next_number = now_ns() / 1000; /* slower than a request a microsecond, the numbers of two runs do not meet */
+}
+
 static void open_all(void)
 {
     server.sin_family = AF_INET;
@@ -558,12 +588,20 @@ static void open_all(void)
     }
 }
 
+static int count_in_flight(void)
+{
+    int count = 0;
+    for (int i = 0; i < opt.connections; i++)
+        count += conns[i].phase != IDLE;
+    return count;
+}
+
 static bool finished(uint64_t now)
 {
     if (total.requests + errors >= opt.max_requests)
         return true;
     if (closed_loop())
-        return now >= end_ns;
+        return now >= end_ns && (!opt.drains || count_in_flight() == 0);
     return now >= end_ns + DRAIN_NS || (now >= end_ns && free_count == opt.connections);
 }
 
@@ -600,14 +638,6 @@ static uint64_t run(uint64_t start_ns, progress *warmup)
     }
 }
 
-static int count_in_flight(void)
-{
-    int count = 0;
-    for (int i = 0; i < opt.connections; i++)
-        count += conns[i].phase != IDLE;
-    return count;
-}
-
 static void report(const progress *warmup, double seconds)
 {
     unsigned long requests = total.requests - warmup->requests;
@@ -636,7 +666,7 @@ static void add_header(const char *header)
 static void parse_options(int argc, char **argv)
 {
     int option;
-    while ((option = getopt(argc, argv, "p:u:b:H:c:t:w:r:n:")) != -1) {
+    while ((option = getopt(argc, argv, "p:u:b:H:c:t:w:r:n:v:d")) != -1) {
         switch (option) {
         case 'p': opt.port = atoi(optarg); break;
         case 'u': opt.path = optarg; break;
@@ -647,6 +677,8 @@ static void parse_options(int argc, char **argv)
         case 'w': opt.warmup_s = atof(optarg); break;
         case 'r': opt.rate = atof(optarg); break;
         case 'n': opt.max_requests = strtoul(optarg, NULL, 10); break;
+        case 'v': opt.mark = optarg; break;
+        case 'd': opt.drains = true; break;
         default: exit(2);
         }
     }
@@ -658,6 +690,7 @@ int main(int argc, char **argv)
 {
     parse_options(argc, argv);
     build_request();
+    find_mark();
 
     progress warmup = {0};
     uint64_t start_ns = now_ns();

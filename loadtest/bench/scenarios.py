@@ -17,9 +17,10 @@ from .load import Load, Meter, Outcome, parse
 from .servers import ROOT, BenchError, Cores, Server, child_of_ours, clean_environment, gateway
 
 MB = 1e6
-KIB = 1024
+KB = 1000
 PACE_US = 10_000
 IDLE_PACE_S = 3.0
+PROMPTS = {10: 185.0, 100: 700.0}  # KB of a prompt: microseconds to reach
 FOREIGN_SHARE = 0.10  # of a core; a round in which others used more is repeated
 Round = dict[str, Outcome]  # by server
 
@@ -100,9 +101,11 @@ class Bench:
     worst_foreign: float = 0
     runs: list[Outcome] = field(default_factory=list)  # every run of every round, kept or repeated
 
-    def body(self, name: str, *, chunks: int = 50, pace_us: int | None = None) -> Path:
+    def body(
+        self, name: str, *, chunks: int = 50, pace_us: int | None = None, prompt: int = bodies.PROMPT_BYTES
+    ) -> Path:
         """A request body in a file."""
-        return bodies.write(self.folder, name, bodies.chat(chunks=chunks, pace_us=pace_us))
+        return bodies.write(self.folder, name, bodies.chat(chunks=chunks, pace_us=pace_us, prompt=prompt))
 
     def new_gateway(self) -> Server:
         """A gateway of its own; the caller waits for it and stops it."""
@@ -193,13 +196,35 @@ def chat(bench: Bench) -> list[Row]:
     ]
 
 
+def prompts(bench: Bench) -> list[Row]:
+    """The same with longer prompts: what each KB costs."""
+    rows = []
+    for kilobytes, limit in PROMPTS.items():
+        body = bench.body(f"prompt{kilobytes}", prompt=kilobytes * KB)
+        load = Load(body, connections=16, seconds=bench.plan.seconds, warmup=bench.plan.warmup)
+        rounds = bench.rounds(load)
+        rows.append(
+            Row(
+                "prompts",
+                f"{kilobytes} KB prompt, 16 connections: CPU per request",
+                limit,
+                "µs",
+                [each["gateway"].cpu_us_per_request for each in rounds],
+                gateway=middle(rounds, "gateway", lambda o: o.cpu_us_per_request, "{:.1f} µs"),
+                nginx=middle(rounds, "nginx", lambda o: o.cpu_us_per_request, "{:.1f} µs"),
+                disturbed=max(map(foreign, rounds)),
+            )
+        )
+    return rows
+
+
 def latency(bench: Bench) -> list[Row]:
     """Fixed rate below saturation."""
     load = Load(bench.body("chat"), connections=64, seconds=bench.plan.seconds, warmup=bench.plan.warmup, rate=1000)
     rounds = bench.rounds(load, direct=True)
     return [
         added_row(
-            "latency", "1 KB chat at 1,000 req/s: added p50", 0.6, rounds, lambda o: o.quantile_us("latency_us", "p50")
+            "latency", "1 KB chat at 1,000 req/s: added p50", 0.45, rounds, lambda o: o.quantile_us("latency_us", "p50")
         )
     ]
 
@@ -209,16 +234,19 @@ def paced(bench: Bench) -> list[Row]:
     chunks = bench.plan.paced_chunks
     load = Load(bench.body("paced", chunks=chunks, pace_us=PACE_US), connections=100, seconds=20, warmup=0, limit=100)
     what = f"100 streams at once, {chunks} chunks at 10 ms: CPU per chunk"
-    return [ratio_row("paced", what, 2.6, bench.rounds(load), lambda o: o.cpu_us_per_chunk)]
+    return [ratio_row("paced", what, 2.2, bench.rounds(load), lambda o: o.cpu_us_per_chunk)]
 
 
 def delay(bench: Bench) -> list[Row]:
-    """New streams at a fixed rate; each chunk is timed from the upstream's send to the client's receive."""
+    """New streams at a fixed rate; each chunk is timed from the upstream's send to the client's receive, the first from the request."""
     body = bench.body("delay", chunks=50, pace_us=PACE_US)
     load = Load(body, connections=64, seconds=bench.plan.delay_seconds, warmup=bench.plan.warmup, rate=10)
     rounds = bench.rounds(load, direct=True)
-    what = "10 new streams/s, 50 chunks at 10 ms: added chunk delay p99"
-    return [added_row("delay", what, 2.0, rounds, lambda o: o.quantile_us("chunk_delay_us", "p99"))]
+    what = "10 new streams/s, 50 chunks at 10 ms: added"
+    return [
+        added_row("delay", f"{what} chunk delay p99", 2.0, rounds, lambda o: o.quantile_us("chunk_delay_us", "p99")),
+        added_row("delay", f"{what} time to first token p50", 0.9, rounds, lambda o: o.quantile_us("ttft_us", "p50")),
+    ]
 
 
 def burst(bench: Bench) -> list[Row]:
@@ -233,7 +261,7 @@ def burst(bench: Bench) -> list[Row]:
         Row(
             "burst",
             "500-chunk burst: CPU per stream",
-            1.2,
+            0.35,
             "ms",
             [milliseconds(each["gateway"]) for each in rounds],
             gateway=middle(rounds, "gateway", milliseconds, "{:.3f} ms"),
@@ -254,7 +282,7 @@ def memory(bench: Bench) -> list[Row]:
         bench.meter.run(server, warm)
         before = meter.memory(server.pid)
         full = _memory_with_streams(bench, server, count)
-    each = (full.pss - before.pss) / count / KIB
+    each = (full.pss - before.pss) / count / KB
     return [
         Row(
             "memory",
@@ -267,8 +295,8 @@ def memory(bench: Bench) -> list[Row]:
         Row(
             "memory",
             f"memory of {count:,} idle streams: PSS each",
-            64,
-            "KiB",
+            40,
+            "KB",
             [each],
             gateway=f"{before.pss / MB:.1f} to {full.pss / MB:.1f} MB",
         ),

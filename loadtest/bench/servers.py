@@ -30,7 +30,7 @@ BUILD = HERE / "build"
 READY_S = 30.0  # a server that is not ready by then has failed
 STOP_S = 8.0  # between SIGTERM and SIGKILL
 POLL_S = 0.005
-UPSTREAM_LIFE_S = 1800
+UPSTREAM_LIFE_S = 7200
 PR_SET_PDEATHSIG = 1
 API_KEY = "sk-bench"
 
@@ -185,10 +185,12 @@ class Server:
         core: int | None,
         folder: Path,
         ready_path: str | None = None,
+        ready_s: float = READY_S,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.port = port
+        self._ready_s = ready_s
         self._ready_path = ready_path
         self._log_path = folder / f"{name}.log"
         self._log = self._log_path.open("wb")
@@ -218,7 +220,7 @@ class Server:
 
     def wait_ready(self) -> float:
         """Waits for a 200 on the ready path (any answer, when there is none); seconds since the process began."""
-        deadline = self.started_at + READY_S
+        deadline = self.started_at + self._ready_s
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise BenchError(f"{self.name} ended with status {self._process.returncode}:\n{self._last_words()}")
@@ -226,7 +228,7 @@ class Server:
             if status == 200 or (status and self._ready_path is None):
                 return time.monotonic() - self.started_at
             time.sleep(POLL_S)
-        raise BenchError(f"{self.name} was not ready after {READY_S:g} s:\n{self._last_words()}")
+        raise BenchError(f"{self.name} was not ready after {self._ready_s:g} s:\n{self._last_words()}")
 
     def wait_listening(self) -> None:
         """Waits until somebody listens: for a server that does not speak HTTP."""

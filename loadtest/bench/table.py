@@ -7,6 +7,7 @@ from .scenarios import Bench, Row
 
 SCENARIOS: dict[str, Callable[[Bench], list[Row]]] = {
     "chat": scenarios.chat,
+    "prompts": scenarios.prompts,
     "latency": scenarios.latency,
     "paced": scenarios.paced,
     "delay": scenarios.delay,

@@ -8,7 +8,7 @@
  *
  *   no "stream": true    one fixed JSON answer of about 1 KB with "usage"
  *   "stream": true       server-sent events; the last chunk carries "usage"
- *   "max_tokens": N      number of content chunks (default 50)
+ *   "max_tokens": N      number of content chunks (default 50); "max_completion_tokens", its newer name, where a proxy uses that
  *   "seed": N            microseconds between two chunks (default 0: all of them in one burst)
  *   "user": "fail-NNN"   answer with HTTP status NNN
  *
@@ -369,7 +369,7 @@ static void start_answer(conn *c)
 static void start_stream(conn *c, const char *body)
 {
     c->phase = STREAMING;
-    c->chunks_left = number_of(body, "\"max_tokens\"", DEFAULT_CHUNKS);
+    c->chunks_left = number_of(body, "\"max_tokens\"", number_of(body, "\"max_completion_tokens\"", DEFAULT_CHUNKS));
     c->pace_ns = (uint64_t)number_of(body, "\"seed\"", 0) * NS_PER_US;
     append(&c->out, STREAM_HEAD, sizeof STREAM_HEAD - 1);
 

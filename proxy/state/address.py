@@ -1,12 +1,14 @@
 """A server's address: as a URL has it, and as the nodes of a cluster tell it."""
 
 import ssl
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from .settings import LinkSettings
 
+SCHEMES = ("redis", "rediss", "unix")
 PORT = 6379
 SENTINEL_PORT = 26379
 
@@ -28,18 +30,24 @@ class Address(Struct, frozen=True, kw_only=True):
 
 def parse(settings: LinkSettings) -> Address:
     """The server of the URL. Raises ``ValueError`` for a URL that says nothing usable."""
-    from redis.asyncio.connection import parse_url  # noqa: PLC0415 - the extra, and 0.3 s to import
-
-    found = parse_url(settings.url)
-    db = found.get("db")
+    url = urlsplit(settings.url)
+    if url.scheme not in SCHEMES:
+        raise ValueError(
+            f"The state store's URL must begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}."
+        )
+    asked = {name: values[-1] for name, values in parse_qs(url.query).items()}
+    local = url.scheme == "unix"
+    db = asked.get("db", "" if local else unquote(url.path).strip("/")) or "0"
+    if not db.isdecimal():
+        raise ValueError(f"The state store's URL names {db!r} as its database, which is a number.")
     return Address(
-        host=str(found.get("host") or "localhost"),
-        port=int(found.get("port") or PORT),
-        path=str(found.get("path") or ""),
-        username=found.get("username"),
-        password=found.get("password"),
-        db=int(db) if db else 0,
-        tls=ssl.create_default_context(cafile=settings.ca_file) if settings.url.startswith("rediss:") else None,
+        host=unquote(url.hostname or "") or "localhost",
+        port=(None if local else url.port) or PORT,
+        path=unquote(url.path) if local else "",
+        username=unquote(url.username or "") or asked.get("username"),
+        password=unquote(url.password or "") or asked.get("password"),
+        db=int(db),
+        tls=ssl.create_default_context(cafile=settings.ca_file) if url.scheme == "rediss" else None,
     )
 
 

@@ -1,0 +1,1 @@
+"""The gateway beside its peers: all on the same mock upstream, with the same bodies, in interleaved rounds."""

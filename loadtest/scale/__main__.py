@@ -1,0 +1,7 @@
+"""``python -m loadtest.scale``."""
+
+import sys
+
+from .run import main
+
+sys.exit(main())
