@@ -144,6 +144,16 @@ def nothing_sent(fault: Fault) -> bool:
     return fault.kind == "limited_here" or (fault.kind == "model_missing" and not fault.status)
 
 
+def sound(body: bytes) -> bool:
+    """Is the whole body of a 2xx certainly an answer? Otherwise ``of_success`` and ``of_shape`` have to tell."""
+    return (
+        body[:1] == b"{"
+        and body[-1:] == b"}"
+        and body.find(b'"error"', 0, _HEAD) < 0
+        and (len(body) > _SHORT or b'"base_resp"' not in body)
+    )
+
+
 def of_success(body: bytes) -> Fault | None:
     """The error inside a JSON body that came with 2xx: ``{"error": …}``, ``null``, nothing."""
     whole = body[:1] == b"{"

@@ -54,47 +54,47 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     """What requests share that are best sent with the same key, for the sake of prompt caches; ``None``: nobody has several."""
 
 
-class Course:
+class Course(Struct, eq=False):
     """See ``protocols.Course``. Made for one request and thrown away with it."""
 
-    __slots__ = (
-        "_again", "_charged", "_ctx", "_made", "_plan", "_renewed", "_repeated", "_reserved", "_spent_keys", "_tried",
-        "_with",
-        "fallbacks", "hedge", "slow_stream", "stopped",
-    )  # fmt: skip
-
-    def __init__(self, ctx: RequestContext, plan: Plan, surroundings: Surroundings) -> None:
-        self._ctx = ctx
-        self._plan = plan
-        self._with = surroundings
-        self._tried: list[Candidate] = []
-        self._again: Again | None = None
-        self._made = 0
-        self._repeated = 0
-        self._renewed = False
-        self._spent_keys: frozenset[tuple[str, int]] = frozenset()
-        self._charged = ""
-        self._reserved: Reserved | None = None
-        self.fallbacks: list[str] = []
-        """Fallback models that were used, in order."""
-        self.stopped: Stop | Literal[""] = ""
-        route = plan.route
-        # A client may do without; what a second target costs only the configuration allows.
-        self.hedge: Hedge | None = None if ctx.controls.hedge is False else route.hedge
-        self.slow_stream: SlowStream | None = route.slow_stream
+    _ctx: RequestContext
+    _plan: Plan
+    _with: Surroundings
+    hedge: Hedge | None = None
+    slow_stream: SlowStream | None = None
+    fallbacks: list[str] = []
+    """Fallback models that were used, in order."""
+    stopped: Stop | Literal[""] = ""
+    _tried: list[Candidate] = []
+    _again: Again | None = None
+    _made: int = 0
+    _repeated: int = 0
+    _renewed: bool = False
+    _spent_keys: frozenset[tuple[str, int]] = frozenset()
+    _charged: str = ""
+    _reserved: Reserved | None = None
 
     # ---- where it begins --------------------------------------------------------------------------------------------
 
-    async def first(self) -> Step:
-        """The plan's choice, or what stands in for it by now. Raises ``NoHealthyTarget``, ``DeadlineExceeded``."""
-        plan = self._plan
-        chosen = plan.chosen
+    def at_once(self) -> Step | None:
+        """The plan's choice, where it takes the request now. Raises ``DeadlineExceeded``."""
+        chosen = self._plan.chosen
         # The board is asked with all of the route, so that a target which has faults alone is left.
         lease = self._enter(chosen) or self._spared(chosen)
-        if lease is not None:
-            step = Step(candidate=chosen, lease=lease, role="first" if chosen in plan.candidates else "fallback")
-        else:
-            step = await self._instead()
+        if lease is None:
+            return None
+        role: Role = "first" if chosen in self._plan.candidates else "fallback"
+        return self._first(Step(candidate=chosen, lease=lease, role=role))
+
+    async def first(self) -> Step:
+        """The plan's choice, or what stands in for it by now. Raises ``NoHealthyTarget``, ``DeadlineExceeded``."""
+        found = self.at_once()
+        if found is not None:
+            return found
+        step = await self._instead()
+        return self._first(structs.replace(step, role="first") if step.role == "failover" else step)
+
+    def _first(self, step: Step) -> Step:
         if self._ctx.deadline and self._left() <= 0:
             step.lease.close()
             raise DeadlineExceeded("The deadline of this request passed before a target could be asked.")
@@ -103,7 +103,7 @@ class Course:
         if self.hedge is not None:
             cost = expected_cost(step.candidate, self._plan.asking)
             self._with.hedging.requested(self._label, self.hedge, cost)
-        return self._begun(structs.replace(step, role="first") if step.role == "failover" else step)
+        return self._begun(step)
 
     async def _instead(self) -> Step:
         """The plan's choice takes nothing now. Raises ``NoHealthyTarget``."""
@@ -382,6 +382,10 @@ class Courses:
 
     def course(self, ctx: RequestContext) -> Course:
         """For a planned request."""
-        if ctx.plan is None:
+        plan = ctx.plan
+        if plan is None:
             raise ValueError("the request has no plan")
-        return Course(ctx, ctx.plan, self._surroundings)
+        route = plan.route
+        # A client may do without; what a second target costs only the configuration allows.
+        hedge = None if ctx.controls.hedge is False else route.hedge
+        return Course(ctx, plan, self._surroundings, hedge, route.slow_stream)

@@ -133,7 +133,8 @@ class HealthBoard:
             if lease is None:
                 return None
         else:
-            lease = Lease(register, self._verdicts, cell, pair, 0, 0.0)
+            turns = pair.rest.turn, pair.key.rest.turn
+            lease = Lease(register, self._verdicts, cell, pair, pair.key.index, cell.breaker.turn, turns)
         cell.touched = True
         cell.inflight += 1
         if capacity:
@@ -273,7 +274,8 @@ class HealthBoard:
         until = 0.0
         if number or not pair.plain:
             until = self._verdicts.probing(cell, pair, now, target=number > 0)
-        return Lease(self._register, self._verdicts, cell, pair, number, until)
+        turns = pair.rest.turn, pair.key.rest.turn
+        return Lease(self._register, self._verdicts, cell, pair, pair.key.index, breaker.turn, turns, number, until)
 
     def _pass_on(self, cell: Cell, room: Room) -> None:
         """Somebody has stopped waiting. If a place is free nevertheless, the next one has it; who was last closes the room."""

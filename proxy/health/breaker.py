@@ -3,6 +3,7 @@
 Closed it counts. Open it takes nothing until its cooldown is over; then one try, the probe, may show whether the target is well.
 """
 
+from collections.abc import Sequence
 from math import ceil
 from random import Random
 
@@ -99,6 +100,12 @@ class Breaker:
         self._row = 0
         self._window.note(now, fault=False)
         return False
+
+    def did_well(self, times: Sequence[float]) -> None:
+        """Tries of this turn did well while it is closed, one at each of ``times``, which are in order."""
+        if times:
+            self._row = 0
+            self._window.note_good(times)
 
     def faulted(self, turn: int, probe: int, now: float) -> bool:
         """A try of ``turn`` failed, and the target is at fault; ``probe``: its number if it was one. Has that opened it (again)?"""
@@ -203,6 +210,18 @@ class Window:
         if fault:
             cell[1] += 1
             self._faults += 1
+
+    def note_good(self, times: Sequence[float]) -> None:
+        """As many outcomes that are no faults, in order: mostly all of one cell."""
+        number = int(times[0] / self._width)
+        if number == int(times[-1] / self._width):
+            if number != self._current:
+                self._turn(number)
+            self._cell[0] += len(times)
+            self._total += len(times)
+            return
+        for now in times:
+            self.note(now, fault=False)
 
     def counts(self, now: float) -> tuple[int, int]:
         """(all, faults)."""

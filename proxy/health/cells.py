@@ -1,11 +1,12 @@
 """What is known of each target and each provider's keys, bounded in number: names behind wildcards are anybody's to invent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from ..policy.routes import Breaker as Settings
 from ..policy.targets import Candidate
 from .breaker import Breaker
+from .diary import Output
 from .keys import Key, Pair
 from .latency import Latency
 from .room import Room
@@ -93,6 +94,25 @@ class Cell:
     def blocked_until(self, now: float) -> float:
         """When it may take a try, were there a place; a time that has passed: now."""
         return max(self.breaker.blocked_until(now), self.keys_until(now))
+
+    def begun(self, lines: Sequence[Output]) -> None:
+        """First outputs of some of its tries."""
+        breaker = self.breaker
+        if breaker.until or not self._calm():
+            # Each may change what the next one means.
+            for writer, seconds, now in lines:
+                writer.succeed(seconds, now)
+            return
+        self.latency.note_all(lines)
+        turn = breaker.turn
+        breaker.did_well([now for writer, _, now in lines if writer.turn == turn])
+
+    def _calm(self) -> bool:
+        """Does none of its keys rest?"""
+        for pair in self.pairs:
+            if pair.rest.until or pair.key.rest.until:
+                return False
+        return True
 
     def fit(self, account: Account) -> None:
         """The provider's keys are these now; what is known of those that stay is kept."""

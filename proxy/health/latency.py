@@ -5,6 +5,7 @@ kept: where so many answers come that one more makes no difference it is worked 
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import accumulate
 from math import exp2, log2
 
@@ -63,24 +64,36 @@ class Latency:
 
     def note(self, seconds: float, now: float) -> None:
         """One more answer began."""
-        peak = self._peak
-        if seconds >= peak:
-            self._peak = seconds
-        else:
-            kept = exp2((self._at - now) / HALF_LIFE)
-            self._peak = peak * kept + seconds * (1 - kept)
-        self._at = now
+        self.note_all(((None, seconds, now),))
+
+    def note_all(self, lines: Sequence[tuple[object, float, float]]) -> None:
+        """Several, in order: whose, its seconds, and when it began."""
         weights = self._weights
         if weights is None:
             weights = self._weights = [0.0] * BUCKETS
-            self._began = now
-        weight = exp2((now - self._began) / MEMORY)
-        if weight > HEAVY:
-            weight = self._lighten(weights, weight, now)
-        bucket = int(log2(seconds / FASTEST) * PER_DOUBLING) + 1 if seconds > FASTEST else 0
-        weights[bucket if bucket < BUCKETS else BUCKETS - 1] += weight
-        self._total += weight
-        self._spare -= weight
+            self._began = lines[0][2]
+        peak, at, added = self._peak, self._at, 0.0
+        for _, seconds, now in lines:
+            if seconds >= peak:
+                peak = seconds
+            else:
+                kept = exp2((at - now) / HALF_LIFE)
+                peak = peak * kept + seconds * (1 - kept)
+            at = now
+            weight = exp2((now - self._began) / MEMORY)
+            if weight > HEAVY:
+                self._count(added)
+                added, weight = 0.0, self._lighten(weights, weight, now)
+            bucket = int(log2(seconds / FASTEST) * PER_DOUBLING) + 1 if seconds > FASTEST else 0
+            weights[bucket if bucket < BUCKETS else BUCKETS - 1] += weight
+            added += weight
+        self._peak, self._at = peak, at
+        self._count(added)
+
+    def _count(self, added: float) -> None:
+        """So much weight more."""
+        self._total += added
+        self._spare -= added
         if self._spare < 0:
             self.until = 0.0
         elif self.until > self._holds:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote, unquote_to_bytes
 
-from ..catalogue import answering, info
-from ..catalogue.behaviour import behaviour_of
+from msgspec import Struct
+
+from ..catalogue import ModelInfo, answering, info
+from ..catalogue.behaviour import Behaviour, behaviour_of
 from ..context import RequestContext, Target
 from ..errors import EndpointUnsupported, InvalidJson, InvalidRequest
 from ..protocols import Prepared, UpstreamRequest
@@ -16,7 +17,7 @@ from ..translation.composed import Composed
 from ..translation.contract import Front, Operation, Translation
 from ..translation.fronts import FRONTS
 from ..wire.endpoints import NATIVE, Endpoint
-from ..wire.headers import upstream_headers
+from ..wire.outgoing import Outgoing
 from ..wire.splice import with_model, with_usage
 from ..wire.values import object_in
 from .base import AuthSpec, Settings
@@ -27,6 +28,8 @@ AGENT = "tollway"
 
 CARRIED = (b"traceparent", b"tracestate", b"baggage")
 """Client headers that a translated request keeps."""
+
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 class Passing(Protocol):
@@ -41,9 +44,24 @@ class Passing(Protocol):
     def repair(self, endpoint: Endpoint, ask: Ask) -> Translation | None:
         """For answers of a provider that deviates from the dialect; ``None``: bytes pass untouched."""
 
+    def untouched(self, endpoint: Endpoint, behaviour: Behaviour) -> bool:
+        """Would ``edit`` and ``repair`` of a model that behaves so do nothing, whatever the body?"""
+
 
 def _nothing(endpoint: str, model: str) -> Operation | None:
     return None
+
+
+class _Model(Struct, frozen=True):
+    """What is known of one upstream model; ``untouched``: operations (by name) for which nothing is ever changed, or something may be."""
+
+    info: ModelInfo | None
+    behaviour: Behaviour
+    untouched: dict[str, bool]
+
+
+_MODELS = 1024
+"""Models that are remembered; names behind wildcards are anybody's to invent."""
 
 
 class Account:
@@ -78,6 +96,9 @@ class Account:
         keys = [] if settings.forwards else [pair for pair in credentials if pair[0] not in own]
         self._added = [*settings.headers, *keys]
         self._replaced = frozenset(own)
+        self._models: dict[str, _Model] = {}
+        self._days = 0
+        self._outgoing = Outgoing(forwards=self.forwards, added=self._added, replaced=self._replaced)
 
     def passes(self, endpoint: Endpoint, model: str, path: str) -> bool:
         """Does this operation travel as the client wrote it?"""
@@ -127,10 +148,10 @@ class Account:
             return Prepared(streamed)
         body, repair = ctx.body, None
         if renamed and body:
-            body = with_model(body, target.model)
+            body = with_model(body, target.model, ctx.request.model)
         if include_usage:
             body = with_usage(body)
-        if body and ctx.endpoint.body == "json":
+        if body and ctx.endpoint.body == "json" and not self._untouched(ctx.endpoint, target.model, now):
             ask = self._ask(ctx, target, now=now)
             body = self._passing.edit(ctx.endpoint, body, ask)
             repair = self._passing.repair(ctx.endpoint, ask)
@@ -157,11 +178,8 @@ class Account:
         return Prepared(plain, meter=metering)
 
     def _headers(self, ctx: RequestContext) -> list[tuple[str, str]]:
-        headers = upstream_headers(ctx.raw_headers, forwards=self.forwards)
-        if self._replaced:
-            headers = [pair for pair in headers if pair[0] not in self._replaced]
-        headers += self._added
-        return headers + self._forwarded_key(ctx)
+        headers = self._outgoing.headers(ctx.raw_headers, ctx.headers.get(b"user-agent"))
+        return [*headers, *self._forwarded_key(ctx)] if self.forwards else headers
 
     def _forwarded_key(self, ctx: RequestContext) -> list[tuple[str, str]]:
         key = ctx.principal.forwarded
@@ -173,7 +191,7 @@ class Account:
     # ---- another dialect --------------------------------------------------------------------------------------------
 
     def _ask(self, ctx: RequestContext, target: Target, *, now: int) -> Ask:
-        request = ctx.request
+        request, known = ctx.request, self._model(target.model, now)
         options = request.stream_options
         return Ask(
             model=target.model,
@@ -182,12 +200,34 @@ class Account:
             include_usage=options is not None and options.include_usage is True,
             created=now,
             request_id=ctx.request_id,
-            info=info(self._catalogued, target.model) if self._catalogued else None,
-            behaviour=behaviour_of(
-                answering(self._catalogued, target.model, _day(now)) if self._catalogued else target.model
-            ),
+            info=known.info,
+            behaviour=known.behaviour,
             headers=ctx.headers,
         )
+
+    def _untouched(self, endpoint: Endpoint, model: str, now: int) -> bool:
+        assert self._passing is not None
+        known = self._model(model, now)
+        found = known.untouched.get(endpoint.name)
+        if found is None:
+            found = known.untouched[endpoint.name] = self._passing.untouched(endpoint, known.behaviour)
+        return found
+
+    def _model(self, model: str, now: int) -> _Model:
+        """An alias may stand for another model tomorrow, so what is known holds for a day (UTC); ``now`` in unix seconds."""
+        days = now // 86_400
+        if days != self._days or len(self._models) > _MODELS:
+            self._days = days
+            self._models.clear()
+        found = self._models.get(model)
+        if found is None:
+            catalogued = self._catalogued
+            found = self._models[model] = _Model(
+                info(catalogued, model) if catalogued else None,
+                behaviour_of(answering(catalogued, model, date.fromordinal(_EPOCH + days)) if catalogued else model),
+                {},
+            )
+        return found
 
     def _translate(
         self, ctx: RequestContext, target: Target, operation: Operation, front: Front | None, *, now: int
@@ -224,16 +264,6 @@ def _tell(ctx: RequestContext, ask: Ask) -> None:
         )
     ctx.dropped += notes.dropped
     ctx.rewritten += notes.rewritten
-
-
-@lru_cache(maxsize=4)
-def _by_day(days: int) -> date:
-    return date.fromordinal(date(1970, 1, 1).toordinal() + days)
-
-
-def _day(now: int) -> date:
-    """The day (UTC) of ``now`` in unix seconds."""
-    return _by_day(now // 86_400)
 
 
 def _empty(method: str) -> bytes | None:

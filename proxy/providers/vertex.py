@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from ..catalogue.behaviour import Behaviour
 from ..translation.ask import Ask
 from ..translation.contract import Operation, Translation
 from ..wire.endpoints import CHAT, Endpoint
@@ -85,6 +86,10 @@ class SharedEndpoint:
     def repair(self, endpoint: Endpoint, ask: Ask) -> Translation | None:
         """Nothing is known to deviate."""
         return None
+
+    def untouched(self, endpoint: Endpoint, behaviour: Behaviour) -> bool:
+        """Always."""
+        return True
 
 
 def provider(settings: Settings) -> Account:

@@ -5,9 +5,8 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from ..context import RequestContext, Target
+from ..context import RequestContext
 from ..errors import RawHeaders
-from ..wire.headers import value_of
 from .reasons import fallbacks, reason_header, slo_header, tries
 
 PAUSED = ("upstream", "backoff", "shared")
@@ -29,7 +28,6 @@ def own_headers(
     ctx: RequestContext,
     settings: RelaySettings,
     theirs: Container[bytes],
-    *,
     now: float,
     draining: bool,
 ) -> list[tuple[bytes, bytes]]:
@@ -57,12 +55,24 @@ def own_headers(
             met = slo_header(ctx, now, charge)
             if met is not None:
                 headers.append((b"x-tollway-slo", met))
-        waited = _waited(ctx)
-        headers.append((b"x-tollway-overhead-ms", b"%.3f" % max(0.0, (now - ctx.started - waited) * 1000)))
+        spent = now - ctx.started - _waited(ctx)
+        headers.append((b"x-tollway-overhead-ms", b"%.3f" % (spent * 1000 if spent > 0 else 0.0)))
     if settings.server_timing:
-        marks = b", ".join([b"%s;dur=%.3f" % (name.encode(), seconds * 1000) for name, seconds in ctx.timings])
-        headers.append((b"server-timing", marks))
+        headers.append((b"server-timing", server_timing(ctx.timings)))
     return headers
+
+
+def server_timing(timings: Sequence[tuple[str, float]]) -> bytes:
+    """Each part's name and milliseconds; ``timings`` in seconds."""
+    if not timings:
+        return b""
+    names, times = zip(*timings)  # noqa: B905 - pairs all of them
+    return _timing_form(names) % tuple([seconds * 1000.0 for seconds in times])
+
+
+@lru_cache(maxsize=1024)
+def _timing_form(names: tuple[str, ...]) -> bytes:
+    return b", ".join([b"%b;dur=%%.3f" % name.encode() for name in names])
 
 
 def _waited(ctx: RequestContext) -> float:
@@ -72,7 +82,15 @@ def _waited(ctx: RequestContext) -> float:
         if name == "upstream":
             # The only such part, and the last.
             return seconds
-    return sum([seconds for name, seconds in ctx.timings if name in PAUSED])
+    cached = ctx.cached
+    if cached is not None and cached.status == "hit" and not cached.reason:
+        # It was here.
+        return 0.0
+    waited = 0.0
+    for name, seconds in ctx.timings:
+        if name in PAUSED:
+            waited += seconds
+    return waited
 
 
 def way_headers(ctx: RequestContext) -> Sequence[tuple[bytes, bytes]]:
@@ -82,12 +100,12 @@ def way_headers(ctx: RequestContext) -> Sequence[tuple[bytes, bytes]]:
         only = attempts[0]
         if only.fault is None and only.role == "first":
             # The usual case: the first try answers, and says the same as the one before it.
-            return _straight(ctx.route, target, plan.policy)
+            return _straight(ctx.route, target.provider, target.model, plan.policy)
     if not attempts and plan is not None and target is not None and not plan.bound:
-        return _unasked(ctx.route, target, plan.policy)
+        return _unasked(ctx.route, target.provider, target.model, plan.policy)
     headers: list[tuple[bytes, bytes]] = []
     if target is not None:
-        headers += _of_target(ctx.route, target)
+        headers += _of_target(ctx.route, target.provider, target.model)
     headers.append((b"x-tollway-attempts", b"%d" % tries(ctx)))
     if plan is not None:
         headers.append((b"x-tollway-fallbacks", b"%d" % fallbacks(ctx)))
@@ -96,10 +114,10 @@ def way_headers(ctx: RequestContext) -> Sequence[tuple[bytes, bytes]]:
 
 
 @lru_cache(maxsize=1024)
-def _unasked(route: str, target: Target, policy: str) -> tuple[tuple[bytes, bytes], ...]:
+def _unasked(route: str, provider: str, model: str, policy: str) -> tuple[tuple[bytes, bytes], ...]:
     """Nobody was asked: the answer was here."""
     return (
-        *_of_target(route, target),
+        *_of_target(route, provider, model),
         (b"x-tollway-attempts", b"0"),
         (b"x-tollway-fallbacks", b"0"),
         (b"x-tollway-reason", _header_text(f"policy={policy}")),
@@ -107,9 +125,9 @@ def _unasked(route: str, target: Target, policy: str) -> tuple[tuple[bytes, byte
 
 
 @lru_cache(maxsize=1024)
-def _straight(route: str, target: Target, policy: str) -> tuple[tuple[bytes, bytes], ...]:
+def _straight(route: str, provider: str, model: str, policy: str) -> tuple[tuple[bytes, bytes], ...]:
     return (
-        *_of_target(route, target),
+        *_of_target(route, provider, model),
         (b"x-tollway-attempts", b"1"),
         (b"x-tollway-fallbacks", b"0"),
         (b"x-tollway-reason", _header_text(f"policy={policy}")),
@@ -117,11 +135,11 @@ def _straight(route: str, target: Target, policy: str) -> tuple[tuple[bytes, byt
 
 
 @lru_cache(maxsize=1024)
-def _of_target(route: str, target: Target) -> tuple[tuple[bytes, bytes], ...]:
+def _of_target(route: str, provider: str, model: str) -> tuple[tuple[bytes, bytes], ...]:
     """The headers that say who answered."""
-    pairs = [(b"x-tollway-route", _header_text(route)), (b"x-tollway-provider", _header_text(target.provider))]
-    if target.model:
-        pairs.append((b"x-tollway-model", _header_text(target.model)))
+    pairs = [(b"x-tollway-route", _header_text(route)), (b"x-tollway-provider", _header_text(provider))]
+    if model:
+        pairs.append((b"x-tollway-model", _header_text(model)))
     return tuple(pairs)
 
 
@@ -132,19 +150,6 @@ def renotice(ctx: RequestContext, notices: RawHeaders) -> None:
     """Another target answers than was planned: its model's standing takes the place of the first one's."""
     ctx.response_headers[:] = [pair for pair in ctx.response_headers if pair[0] not in _NOTICES]
     ctx.response_headers += notices
-
-
-_REQUEST_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-request-id", b"x-goog-request-id")
-"""Where providers name a request."""
-
-
-def request_id_in(headers: RawHeaders) -> str:
-    """The provider's own id of the request, bounded; "" where it gives none."""
-    for name in _REQUEST_IDS:
-        value = value_of(headers, name)
-        if value:
-            return value[:128].decode("latin-1")
-    return ""
 
 
 def _list_text(names: list[str]) -> bytes:

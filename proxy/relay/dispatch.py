@@ -6,36 +6,34 @@ What comes next the course decides; here it happens. The answer that is left whe
 import asyncio
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
 from ..protocols import Course, Step
 from .announcing import renotice
 from .continuation import continued, resumable
-from .opening import Opening
+from .opening import Opening, opening_at
 from .race import Race
 
 if TYPE_CHECKING:
     from .relay import Relay
 
 
-class Dispatch:
+class Dispatch(Struct, eq=False):
     """One request's tries. Nothing of one that failed has left."""
 
-    __slots__ = ("_course", "_left", "_relay")
-
-    def __init__(self, relay: "Relay", course: Course) -> None:
-        self._relay = relay
-        self._course = course
-        plan = relay.ctx.plan
-        # A body that is streamed through is there once.
-        self._left = plan.attempts if plan is not None and relay.ctx.upload is None else 1
+    _relay: "Relay"
+    _course: Course
+    _left: int
+    """Tries that may still be made."""
 
     async def opening(self) -> Opening:
         """The try whose answer is the client's, at its commit point, or the last of those that failed."""
         relay, course = self._relay, self._course
         ctx, watchdog = relay.ctx, relay.watchdog
         watchdog.paused = True
-        step: Step | None = await course.first()
+        step: Step | None = course.at_once() or await course.first()
         shown: Opening | None = None
         several = False
         while step is not None:
@@ -44,7 +42,7 @@ class Dispatch:
             after = course.hedge_after(step) if course.hedge is not None and left > 0 else None
             if after is None:
                 watchdog.begin(target.limits)
-                opening = Opening(relay, step, watchdog)
+                opening = opening_at(relay, step, watchdog)
                 if left > 0:
                     watchdog.expire = opening.expire
                     fault = await opening.open(hold=True, slow=course.slow_stream and self._slow())
@@ -86,7 +84,7 @@ class Dispatch:
             return None
         while (step := self._course.continuation(opening.step)) is not None:
             watchdog.begin(step.candidate.target.limits)
-            following = Opening(relay, step, watchdog, after=part.said)
+            following = opening_at(relay, step, watchdog, after=part.said)
             watchdog.expire = following.expire
             fault = await following.open(hold=True)
             watchdog.expire = None

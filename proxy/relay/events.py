@@ -20,7 +20,7 @@ class EventStream(HeldStream):
 
     def __init__(self, opening: "Opening", exchange: Exchange) -> None:
         super().__init__(opening, exchange, opening.relay.ctx.endpoint.dialect if exchange.status < 300 else "opaque")
-        self._inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
+        self._inflater = Inflater.for_encoding(opening.head.encoding)
 
     async def read(self) -> None:
         """Whatever one socket read brought."""
@@ -48,8 +48,6 @@ class EventStream(HeldStream):
         meter = ctx.meter
         if self.data is None:
             await self.read()
-        elif meter is not None:
-            self.again()
         data, seen, events = self.taken()
         decoder = self.decoder
         eager = decoder.eager
@@ -59,6 +57,8 @@ class EventStream(HeldStream):
         if not ctx.response_started:
             ctx.insertion = b"" if inflater is None else None
             await relay.start(exchange, event_stream=True)
+        # Nobody sends it again, and a prompt may be long.
+        opening.request = None
         while True:
             out = data
             if inflater is not None:
@@ -70,16 +70,24 @@ class EventStream(HeldStream):
                         )
             elif withholder is not None:
                 out = withholder.feed(data)
+            ended = exchange.ended
             if meter is not None:
-                ended = exchange.ended and withholder is None
                 plain = None if inflater is None or plain_only else seen
-                out = await opening.metered(meter, out, plain, last=ended)
-            if exchange.ended:
+                passing = meter.feed(out if plain is None else plain)
+                if ended or meter.waiting or meter.error is not None:
+                    if events is not None:
+                        # A limit may let less of it pass than was read, so that what was held is looked at anew.
+                        events, decoder = None, self.again()
+                    last = ended and withholder is None
+                    out = await opening.limited(meter, out, passing, plain, last=last)
+                elif plain is None:
+                    out = passing
+            if ended:
                 break
             if out:
-                watchdog.sending = watchdog.touched
+                ctx.sending = watchdog.touched
                 await send({"type": "http.response.body", "body": out, "more_body": True})
-                watchdog.sending = 0.0
+                ctx.sending = 0.0
             if events is None:
                 events = decoder.feed(seen)
             if eager or not ctx.first_token_at:

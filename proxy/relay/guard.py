@@ -4,13 +4,18 @@ Granian 2.8 aborts the worker on a status outside 100-999 and puts a body of any
 are made impossible here, whatever a link or an upstream does.
 """
 
-from collections.abc import Awaitable, Generator, Sequence
+from collections.abc import Awaitable, Generator
 
 from ..context import Message, RequestContext, Send
 from ..errors import UpstreamInvalid
-from ..wire.headers import check_response
+from ..wire.headers import check_response, check_values
 
 _BODILESS = (204, 205, 304)
+
+_REMEMBERED = 2048
+
+_ordinary: set[bytes] = set()
+"""Names of headers that were found valid, and say nothing of the body."""
 
 
 class _Done:
@@ -48,7 +53,10 @@ class ResponseGuard:
         self._bodiless = False
 
     def __call__(self, message: Message) -> Awaitable[None]:
-        """Checks and passes on. Raises ``UpstreamInvalid`` instead of letting a malformed answer out."""
+        """Checks and passes on. Raises ``UpstreamInvalid`` instead of letting a malformed answer out.
+
+        A head may say of which of its headers names and values were ``checked`` before it was chosen; the others are then our own.
+        """
         if self._open and message.get("more_body"):
             return self._send(message)
         if message["type"] == "http.response.start":
@@ -82,21 +90,22 @@ class ResponseGuard:
                 "The provider answered with a status that is not HTTP's.", detail=f"status {status!r}"
             )
         headers: list[tuple[bytes, bytes]] = message["headers"]
-        checked: list[tuple[bytes, bytes]] = message.pop("checked", [])
-        # What was looked at before the answer was chosen, and is still there as it was, is sound.
-        check_response(headers[len(checked) :] if headers[: len(checked)] == checked else headers)
+        theirs: list[tuple[bytes, bytes]] | None = message.pop("checked", None)
+        if theirs is None:
+            length, kind = _looked_at(headers)
+            check_values(headers)
+        else:
+            # The others are ours: constant names, numbers, texts made printable; what links have added is looked at all the same.
+            length, kind = _looked_at(theirs)
+            check_values(self._ctx.response_headers)
         self._ctx.status = status
-        by_name = dict(headers)
-        length = by_name.get(b"content-length")
-        if length is not None and not (length.isdigit() and (len(by_name) == len(headers) or _agreed(headers, length))):
-            raise UpstreamInvalid("The provider's answer contradicts itself.", detail="content-length headers")
-        self._bodiless = status in _BODILESS or self._method == "HEAD"
-        self._left = int(length) if length is not None and not self._bodiless else None
+        bodiless = self._bodiless = status in _BODILESS or self._method == "HEAD"
+        self._left = int(length) if length is not None and not bodiless else None
         self._head = message
-        if by_name.get(b"content-type", b"").startswith(b"text/event-stream"):
+        if kind[:17] == b"text/event-stream":
             self._head = None
             self._ctx.response_started = True
-            self._open = self._left is None and not self._bodiless
+            self._open = self._left is None and not bodiless
             return self._send(message)
         return _DONE
 
@@ -121,6 +130,25 @@ class ResponseGuard:
         await self._send({"type": "http.response.body", "body": b"" if bodiless else body, "more_body": more})
 
 
-def _agreed(headers: Sequence[tuple[bytes, bytes]], length: bytes) -> bool:
-    """Do all of the lengths that are given say the same?"""
-    return all(value == length for name, value in headers if name == b"content-length")
+def _looked_at(headers: list[tuple[bytes, bytes]]) -> tuple[bytes | None, bytes]:
+    """(declared length, content type). Raises ``UpstreamInvalid`` for a name that must not reach a client, or lengths that differ."""
+    length, kind = None, b""
+    for name, value in headers:
+        if name in _ordinary:
+            continue
+        if name == b"content-length":
+            if not value.isdigit() or (length is not None and value != length):
+                raise UpstreamInvalid("The provider's answer contradicts itself.", detail="content-length headers")
+            length = value
+        elif name == b"content-type":
+            kind = value
+        else:
+            _note_name(name)
+    return length, kind
+
+
+def _note_name(name: bytes) -> None:
+    """One that was not seen before. Raises ``UpstreamInvalid`` unless it may reach a client's parser."""
+    check_response(((name, b""),))
+    if len(_ordinary) < _REMEMBERED:
+        _ordinary.add(name)

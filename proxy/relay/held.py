@@ -89,11 +89,11 @@ class HeldStream:
         self.data, self.seen, self.events = b"", b"", None
         return found
 
-    def again(self) -> None:
-        """What is held is looked at anew: a limit may let less of it pass than was read."""
-        if self.events is not None:
-            self.decoder = self.opening.new_decoder(self._dialect)
-            self.events = None
+    def again(self) -> StreamDecoder:
+        """What was held is looked at anew, by this one."""
+        self.decoder = self.opening.new_decoder(self._dialect)
+        self.events = None
+        return self.decoder
 
     def _verdict(self) -> Fault | None:
         """There was no output. An error, an answer that is empty and says so, or one that broke off?"""

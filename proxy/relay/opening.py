@@ -5,8 +5,8 @@ known whether another try follows.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..context import Attempt, Role
 from ..errors import (
@@ -27,91 +27,46 @@ from ..policy.accounts import account_name
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
 from ..protocols import Exchange, Meter, Step, UpstreamRequest
-from ..wire.headers import TIME_LEFT, check_response
+from ..wire.answered import NO_HEAD, Head, head_of
+from ..wire.headers import TIME_LEFT
 from ..wire.stream import Withholder
 from ..wire.usage import Usage
-from .announcing import request_id_in
 from .continuation import Part, Said
 from .events import EventStream
 from .metered import MeteredExchange
 from .plain import OpaqueAnswer, PlainAnswer, Refusal, json_due
 from .preparing import new_part, prepared_as_part, with_time_left
 from .replayed import Kept, Replayed
-from .tally import Answer, Tally
+from .tally import Answer, Pulse, Tally
 from .translated import TranslatedAnswer, TranslatedError, TranslatedStream
 
 if TYPE_CHECKING:
     from .relay import Relay
 
 
-NO_HEAD: Mapping[bytes, bytes] = {}
-
-
-class Pulse(Protocol):
-    """Whoever times a try: the request's watchdog, or in a race a timer of its own. Written by the try; loop seconds."""
-
-    answered: bool
-    touched: float
-
-
-class Opening(Tally):
+class Opening(Tally, eq=False):
     """A try. ``open`` once, then either ``deliver`` or ``leave``."""
 
-    __slots__ = (
-        "_begun",
-        "_headed",
-        "_late",
-        "_lease",
-        "_make_meter",
-        "_noted",
-        "_over",
-        "_settled",
-        "checked",
-        "error",
-        "exchange",
-        "fault",
-        "head",
-        "provider",
-        "pulse",
-        "request",
-        "step",
-        "target",
-        "task",
-        "transport",
-        "withholder",
-    )
-
-    def __init__(self, relay: "Relay", step: Step, pulse: Pulse, *, after: Said | None = None) -> None:
-        """``after``: what the client was given of an answer that broke off, which this one goes on with."""
-        target = step.candidate.target
-        self.relay = relay
-        self.after = after
-        self.attempt = self.answer = self.part = self.translation = self.meter = None
-        self.step = step
-        self.pulse = pulse
-        self.target = target
-        name, key = target.provider, step.lease.key
-        self.provider, self.transport = relay.providers[account_name(name, key) if key else name]
-        self.exchange: Exchange | None = None
-        self.head: Mapping[bytes, bytes] = NO_HEAD
-        """Names of the answer's headers to their (first) values."""
-        self.checked = False
-        """Are the answer's headers known to be sound?"""
-        self.error: TollwayError | None = None
-        """What the client is told of it, unless there is an answer."""
-        self.fault: Fault | None = None
-        """How it failed before any output."""
-        self.withholder: Withholder | Part | None = None
-        self.request: UpstreamRequest | None = None
-        self._make_meter: Callable[[RawHeaders], Meter | None] | None = None
-        self._noted: tuple[list[str], list[str]] = ([], [])
-        """Fields of the request that do not travel to this target, and those that travel changed."""
-        self._lease = step.lease
-        self._headed = 0.0
-        self._begun = self._over = self._settled = False
-        self.task: asyncio.Task[Fault | None] | None = None
-        """The one it runs in, if that is not the request's own."""
-        self._late: UpstreamTimeout | None = None
+    exchange: Exchange | None = None
+    head: Head = NO_HEAD
+    checked: bool = False
+    """Is the head known to be sound?"""
+    error: TollwayError | None = None
+    """What the client is told of it, unless there is an answer."""
+    fault: Fault | None = None
+    """How it failed before any output."""
+    withholder: Withholder | Part | None = None
+    request: UpstreamRequest | None = None
+    task: asyncio.Task[Fault | None] | None = None
+    """The one it runs in, if that is not the request's own."""
+    _make_meter: Callable[[RawHeaders], Meter | None] | None = None
+    _noted: tuple[Sequence[str], Sequence[str]] = ((), ())
+    """Fields of the request that do not travel to this target, and those that travel changed."""
+    _headed: float = 0.0
+    _begun: bool = False
+    _over: bool = False
+    _settled: bool = False
+    _late: UpstreamTimeout | None = None
 
     # ---- up to the commit point -------------------------------------------------------------------------------------
 
@@ -120,13 +75,23 @@ class Opening(Tally):
 
         Raises what ends the whole request: a ``ClientError``, a cancellation.
         """
-        done = False
+        relay, done = self.relay, False
         try:
-            exchange = self.exchange = self._headed_by(await self._send())
+            request = self._prepared()
+            await relay.admission.attempt(relay.ctx, self.target, self.step.candidate.model)
+            attempt = self._begin(self.step.role)
+            try:
+                sent = await self.transport.send(request, self.target.limits)
+            except UpstreamDropped as error:
+                sent = await self._sent_anew(request, attempt, error)
+            except Exception as error:
+                attempt.error = type(error).__name__
+                raise
+            exchange = self._headed_by(sent)
             if hold:
-                check_response(exchange.headers)
+                self.head.check()
                 self.checked = True
-                if self.relay.ctx.answers:
+                if relay.ctx.answers:
                     # What is read is rebuilt, perhaps: those who look at the answer later see it as it came.
                     exchange = self.exchange = Kept(exchange)
             self.answer = self._form(exchange, hold=hold)
@@ -136,7 +101,7 @@ class Opening(Tally):
         except asyncio.CancelledError:
             late, task = self._late, asyncio.current_task()
             # Cancelled by this try's own limit, and by nobody else?
-            if late is None or task is None or task.uncancel() > 0 or self.relay.ctx.interruption is not None:
+            if late is None or task is None or task.uncancel() > 0 or relay.ctx.interruption is not None:
                 raise
             self._failed(late)
             done = True
@@ -194,33 +159,24 @@ class Opening(Tally):
                 started=clock(),
                 ended=clock(),
                 error=type(error).__name__,
-                key=self._lease.key,
+                key=self.step.lease.key,
                 role=self.step.role,
                 fault=self.fault,
             )
         )
 
-    async def _send(self) -> Exchange:
-        """Prepares, asks for admission, sends; returns at the head.
-
-        A connection that died unanswered is tried once more on a new one where that creates nothing.
-        """
-        relay, target, fresh = self.relay, self.target, False
-        request = self._prepared()
-        await relay.admission.attempt(relay.ctx, target, self.step.candidate.model)
-        while True:
-            attempt = self._begin("retry" if fresh else self.step.role)
-            try:
-                return await self.transport.send(request, target.limits, fresh=fresh)
-            except UpstreamDropped as error:
-                attempt.error = type(error).__name__
-                if fresh or not self._renewed(request):
-                    raise
-                attempt.maybe_billed, attempt.fault, attempt.ended = True, of_error(error), relay.clock()
-                fresh = True
-            except Exception as error:
-                attempt.error = type(error).__name__
-                raise
+    async def _sent_anew(self, request: UpstreamRequest, attempt: Attempt, error: UpstreamDropped) -> Exchange:
+        """A connection that died unanswered is tried once more on a new one where that creates nothing. Raises ``UpstreamError``."""
+        attempt.error = type(error).__name__
+        if not self._renewed(request):
+            raise error
+        attempt.maybe_billed, attempt.fault, attempt.ended = True, of_error(error), self.relay.clock()
+        again = self._begin("retry")
+        try:
+            return await self.transport.send(request, self.target.limits, fresh=True)
+        except Exception as failure:
+            again.error = type(failure).__name__
+            raise
 
     def _renewed(self, request: UpstreamRequest) -> bool:
         """May it be sent once more on a new connection?"""
@@ -262,7 +218,7 @@ class Opening(Tally):
             provider=target.provider,
             model=target.model,
             started=relay.clock(),
-            key=self._lease.key,
+            key=self.step.lease.key,
             role=role,
             public=self.step.candidate.model,
         )
@@ -275,13 +231,14 @@ class Opening(Tally):
         assert attempt is not None
         self.exchange = exchange
         ctx, attempt.status = relay.ctx, status
+        head = self.head = head_of(exchange.headers)
         if ctx.ledger_id:
-            attempt.upstream_id = request_id_in(exchange.headers)
+            attempt.upstream_id = head.ident[:128].decode("latin-1")
         pulse.answered = True
         pulse.touched = asyncio.get_running_loop().time()
         headed = self._headed = relay.clock()
         ctx.timings.append(("upstream", headed - attempt.started))
-        self._lease.answered(status, exchange.headers)
+        self.step.lease.answered(status, exchange.headers)
         if self._make_meter is not None and status < 300:
             meter = self._make_meter(exchange.headers)
             if meter is not None:
@@ -297,8 +254,7 @@ class Opening(Tally):
     def _form(self, exchange: Exchange, *, hold: bool) -> Answer:
         """How this answer is read and passed on."""
         translation, status = self.translation, exchange.status
-        head = self.head = dict(reversed(exchange.headers))
-        kind = head.get(b"content-type", b"").lower()
+        kind = self.head.kind
         if translation is not None:
             if status >= 300:
                 return TranslatedError(self, exchange, translation)
@@ -365,7 +321,7 @@ class Opening(Tally):
             exchange = Replayed(exchange.inner, b"".join(exchange.parts)) if exchange.parts else exchange.inner
         for look in self.relay.ctx.answers:
             exchange = await look(request, exchange, self._again)
-        self.checked = False
+        self.head, self.checked = head_of(exchange.headers), False
         self.exchange = exchange
         self.answer = self._form(exchange, hold=False)
 
@@ -442,7 +398,7 @@ class Opening(Tally):
         if self._settled:
             return
         self._settled = True
-        attempt, lease = self.attempt, self._lease
+        attempt, lease = self.attempt, self.step.lease
         if attempt is not None:
             attempt.ended = self.relay.clock()
             attempt.fault = fault
@@ -454,10 +410,18 @@ class Opening(Tally):
         """The first real output has come. The target's health is told, once."""
         if not self._begun and not self._settled and self.attempt is not None:
             self._begun = True
-            self._lease.first_output(self.relay.clock() - self.attempt.started)
+            self.step.lease.first_output(self.relay.clock() - self.attempt.started)
 
     def credentials_refused(self, detail: str) -> UpstreamAuthFailed:
         """Our own credentials: a 502, because a 401 would blame the client's key."""
         return UpstreamAuthFailed(
             f"Provider {self.target.provider!r} refused the gateway's credentials; check its api_key.", detail=detail
         )
+
+
+def opening_at(relay: "Relay", step: Step, pulse: Pulse, *, after: Said | None = None) -> Opening:
+    """A try that is due. ``after``: what the client was given of an answer that broke off, which this one goes on with."""
+    target, key = step.candidate.target, step.lease.key
+    name = target.provider
+    provider, transport = relay.providers[account_name(name, key) if key else name]
+    return Opening(relay, step, pulse, target, provider, transport, after)

@@ -4,9 +4,11 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from ..context import RequestContext
 from ..errors import UpstreamCut, UpstreamInvalid
-from ..failover.classify import of_answer, of_shape, of_success
+from ..failover.classify import of_answer, of_shape, of_success, sound
 from ..failover.told import LARGEST
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
@@ -14,7 +16,7 @@ from ..protocols import Exchange
 from ..wire.endpoints import Endpoint
 from ..wire.reply import text_of
 from ..wire.stream import TEXT_LIMIT, StreamDecoder
-from ..wire.usage import NO_USAGE, excessive, reported_in, visible_output
+from ..wire.usage import NO_USAGE, SANE, excessive, reported_in, visible_output
 from .held import CHARACTERS_PER_TOKEN
 from .inflate import Inflater
 from .large import LargeAnswer
@@ -47,18 +49,15 @@ BYTES_PER_TOKEN = 12
 """Of a whole JSON answer: an answer has hardly fewer tokens than that, which is all that a doubt needs."""
 
 
-class PlainAnswer:
+class PlainAnswer(Struct, eq=False):
     """JSON, or an error of any kind: held until it is whole, or larger than ``HOLD``."""
 
-    __slots__ = ("_exchange", "_opening", "_plain", "data", "decoder", "fault")
-
-    def __init__(self, opening: "Opening", exchange: Exchange) -> None:
-        self._opening = opening
-        self._exchange = exchange
-        self._plain = b""
-        self.data: bytes | None = None
-        self.decoder: StreamDecoder | None = None
-        self.fault: Fault | None = None
+    _opening: "Opening"
+    _exchange: Exchange
+    _plain: bytes = b""
+    data: bytes | None = None
+    decoder: StreamDecoder | None = None
+    fault: Fault | None = None
 
     async def probe(self, slow: SlowStream | None) -> Fault | None:
         """Reads it, and says what is wrong with it. Raises ``UpstreamError``."""
@@ -73,7 +72,8 @@ class PlainAnswer:
         self.data = plain = data
         opening = self._opening
         ctx = opening.relay.ctx
-        inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
+        encoding = opening.head.encoding
+        inflater = Inflater.for_encoding(encoding) if encoding is not None else None
         if inflater is not None:
             plain = inflater.feed(data)
             if inflater.broken and exchange.ended:
@@ -90,6 +90,8 @@ class PlainAnswer:
     def _judged(self, endpoint: Endpoint, plain: bytes) -> Fault | None:
         """What is wrong with a 2xx whose body, or the beginning of it, is ``plain``."""
         whole = self._exchange.ended
+        if whole and sound(plain):
+            return None
         fault = of_success(plain) if whole else None
         if fault is None and endpoint.name in JSON_DUE:
             return of_shape(plain, whole=whole, lists=endpoint.dialect not in GENERATED)
@@ -123,7 +125,7 @@ class PlainAnswer:
     async def _probe_error(self) -> Fault | None:
         exchange, opening = self._exchange, self._opening
         self.data = plain = await read_in_time(opening, exchange, [])
-        inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
+        inflater = Inflater.for_encoding(opening.head.encoding)
         if inflater is not None:
             # No error is told in more, and a bomb would hold up everybody.
             inflater.limit(LARGEST)
@@ -144,10 +146,8 @@ class PlainAnswer:
         await relay.send({"type": "http.response.body", "body": event, "more_body": False})
 
 
-class Refusal(PlainAnswer):
+class Refusal(PlainAnswer, eq=False):
     """Our own credentials refused: read to be understood, never shown, because a 401 would blame the client's key."""
-
-    __slots__ = ()
 
     async def deliver(self) -> None:
         """Raises ``UpstreamAuthFailed``."""
@@ -182,7 +182,7 @@ class OpaqueAnswer:
             return None
         if exchange.status >= 300:
             return redirected(exchange.status)
-        inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
+        inflater = Inflater.for_encoding(opening.head.encoding)
         if inflater is not None:
             inflater.limit(LARGEST)
             data = inflater.feed(data)
@@ -247,7 +247,7 @@ def redirected(status: int) -> Fault:
 async def pump_large(opening: "Opening", exchange: Exchange, data: bytes) -> None:
     """A JSON answer of which only a part, ``data``, was held."""
     ctx = opening.relay.ctx
-    answer = LargeAnswer(Inflater.for_encoding(opening.head.get(b"content-encoding")))
+    answer = LargeAnswer(Inflater.for_encoding(opening.head.encoding))
     try:
         await pump(opening, exchange, data, answer)
     finally:
@@ -264,14 +264,14 @@ async def pump_large(opening: "Opening", exchange: Exchange, data: bytes) -> Non
 
 async def pump(opening: "Opening", exchange: Exchange, data: bytes, answer: LargeAnswer | None = None) -> None:
     """``data`` and the rest, read by read, to the end of the answer."""
-    send, watchdog = opening.relay.send, opening.relay.watchdog
+    ctx, send, watchdog = opening.relay.ctx, opening.relay.send, opening.relay.watchdog
     now = asyncio.get_running_loop().time
     while not exchange.ended:
         if answer is not None:
             answer.feed(data)
-        watchdog.touched = watchdog.sending = now()
+        watchdog.touched = ctx.sending = now()
         await send({"type": "http.response.body", "body": data, "more_body": True})
-        watchdog.sending = 0.0
+        ctx.sending = 0.0
         data = await exchange.read()
     if answer is not None:
         answer.feed(data)
@@ -285,7 +285,9 @@ def read_reply(ctx: RequestContext, body: bytes, status: int) -> None:
     usage = reported_in(body)
     if usage is not None:
         ctx.usage = usage
-    doubtful = usage is None or not usage.output or excessive(visible_output(usage), len(body) // BYTES_PER_TOKEN)
+    doubtful = usage is None or not usage.output
+    if usage is not None and usage.output > SANE:
+        doubtful = excessive(visible_output(usage), len(body) // BYTES_PER_TOKEN)
     if doubtful and ctx.endpoint.dialect in GENERATED:
         ctx.output_text.append(text_of(body)[:TEXT_LIMIT])
 

@@ -11,7 +11,7 @@ from ..policy.faults import Fault
 from ..policy.routes import SlowStream
 from ..protocols import Course, Step
 from ..wire.usage import Usage
-from .opening import Opening
+from .opening import Opening, opening_at
 from .watchdog import first_byte_limit, silence
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Runner:
     def __init__(self, relay: "Relay", step: Step, slow: SlowStream | None) -> None:
         limits = step.candidate.target.limits
         timer = self._timer = Timer(first_byte_limit(relay.ctx, limits), limits)
-        opening = self.opening = timer.opening = Opening(relay, step, timer)
+        opening = self.opening = timer.opening = opening_at(relay, step, timer)
         self.task = opening.task = asyncio.get_running_loop().create_task(opening.open(hold=True, slow=slow))
 
     @property

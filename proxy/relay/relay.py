@@ -5,98 +5,74 @@ generating. Whatever happens to single tries, there is one watchdog, one watcher
 """
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Awaitable, Container
+
+from msgspec import Struct
 
 from ..context import Attempt, Message, Receive, RequestContext, Send
 from ..errors import ClientGone, InternalError, UpstreamCut
 from ..protocols import Admission, Clock, Course, Exchange, Providers, Tasks
-from ..wire.headers import client_headers, moved_aside
 from ..wire.sse import COMMENT
 from ..wire.stream import Withholder
 from .announcing import RelaySettings, own_headers, way_headers
 from .dispatch import Dispatch
 from .opening import Opening
+from .rounds import Rounds
 from .watchdog import Watchdog
 
 __all__ = ["Relay", "RelaySettings"]
 
 
-class Relay:
+class Relay(Struct, eq=False):
     """Carries one request; made for it and thrown away with it."""
 
-    __slots__ = (
-        "_receive",
-        "_settings",
-        "_tasks",
-        "_watcher",
-        "admission",
-        "beating",
-        "clock",
-        "continues",
-        "course",
-        "ctx",
-        "notes",
-        "opening",
-        "providers",
-        "send",
-        "unsent",
-        "wall",
-        "wants_usage",
-        "watchdog",
-    )
-
-    def __init__(
-        self,
-        ctx: RequestContext,
-        receive: Receive,
-        send: Send,
-        *,
-        course: Course,
-        providers: Providers,
-        admission: Admission,
-        settings: RelaySettings,
-        tasks: Tasks,
-        clock: Clock,
-        wall: Clock,
-    ) -> None:
-        self.ctx = ctx
-        self._receive = receive
-        self.send = send
-        self.course = course
-        self.providers = providers
-        self.admission = admission
-        self._settings = settings
-        self._tasks = tasks
-        self.clock = clock
-        self.wall = wall
-        self._watcher: asyncio.Task[None] | None = None
-        self.beating: asyncio.Task[None] | None = None
-        self.opening: Opening | None = None
-        """The try whose answer the client gets."""
-        self.notes = (len(ctx.dropped), len(ctx.rewritten))
-        """How much was noted of the request before any target was chosen; the rest is one try's."""
-        self.unsent: list[Attempt] = []
-        """Tries that ended before anything was sent; they count only beside one that was."""
-        stream = ctx.request.stream is True
-        self.wants_usage = stream and self._wants_usage()
-        self.continues = stream and self._continues()
+    ctx: RequestContext
+    receive: Receive
+    send: Send
+    course: Course
+    providers: Providers
+    admission: Admission
+    settings: RelaySettings
+    tasks: Tasks
+    clock: Clock
+    wall: Clock
+    rounds: Rounds | None = None
+    watchdog: Watchdog = None  # type: ignore[assignment] # there is one before anybody looks
+    _watcher: asyncio.Task[None] | None = None
+    beating: asyncio.Task[None] | None = None
+    opening: Opening | None = None
+    """The try whose answer the client gets."""
+    notes: tuple[int, int] = (0, 0)
+    """How much was noted of the request before any target was chosen; the rest is one try's."""
+    unsent: list[Attempt] = []
+    """Tries that ended before anything was sent; they count only beside one that was."""
+    wants_usage: bool = False
+    continues: bool = False
 
     async def run(self) -> None:
         """Relays the request. Raises ``UpstreamError`` or ``ClientError``; before the response start nothing has left."""
-        ctx, settings = self.ctx, self._settings
+        ctx, settings = self.ctx, self.settings
         if ctx.target is None:
             raise InternalError(detail="no target")
+        stream = ctx.request.stream is True
+        if stream:
+            self.wants_usage, self.continues = self._wants_usage(), self._continues()
+        if ctx.dropped or ctx.rewritten:
+            self.notes = len(ctx.dropped), len(ctx.rewritten)
         self.watchdog = Watchdog(
             ctx,
             ctx.target.limits,
-            send_limit=settings.send_timeout,
-            keepalive=settings.keepalive if ctx.request.stream is True else 0.0,
-            watch=self._watch,
-            beat=self._beat,
-            left=ctx.deadline - self.clock() if ctx.deadline else None,
+            settings.send_timeout,
+            settings.keepalive if stream else 0.0,
+            self._watch,
+            self._beat,
+            ctx.deadline - self.clock() if ctx.deadline else None,
+            self.rounds,
         )
         try:
-            dispatch = Dispatch(self, self.course)
+            # A body that is streamed through is there once.
+            tries = ctx.plan.attempts if ctx.plan is not None and ctx.upload is None else 1
+            dispatch = Dispatch(self, self.course, tries)
             opening = self.opening = await dispatch.opening()
             if self.continues:
                 await self._parts(dispatch, opening)
@@ -151,7 +127,7 @@ class Relay:
 
     def _wants_usage(self) -> bool:
         """Is the usage chunk to be asked for on the client's behalf, and withheld from it again?"""
-        ctx, policy = self.ctx, self._settings.include_usage
+        ctx, policy = self.ctx, self.settings.include_usage
         if policy == "never" or ctx.endpoint.dialect not in ("chat", "completions"):
             return False
         if ctx.request.stream_options is not None and ctx.request.stream_options.include_usage:
@@ -167,7 +143,7 @@ class Relay:
         """Waits for the client to leave. Granian reports that only here; a finished answer looks the same."""
         ctx = self.ctx
         while True:
-            message: Message = await self._receive()
+            message: Message = await self.receive()
             if message["type"] == "http.disconnect":
                 if not ctx.complete:
                     ctx.client_gone = True
@@ -193,39 +169,36 @@ class Relay:
             ctx.insertion = b""
             headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
             await self.send({"type": "http.response.start", "status": 200, "headers": headers + self.own_headers(())})
-        self.watchdog.sending = asyncio.get_running_loop().time()
+        ctx.sending = asyncio.get_running_loop().time()
         await self.send({"type": "http.response.body", "body": COMMENT, "more_body": True})
-        self.watchdog.sending = 0.0
+        ctx.sending = 0.0
 
     async def _end_comment(self, beating: asyncio.Task[None]) -> None:
         """Whoever speaks next must not cut in on a comment; one that a client does not read is given up."""
         if not isinstance(self.ctx.interruption, ClientGone):
-            await asyncio.wait((beating,), timeout=self._settings.send_timeout)
+            await asyncio.wait((beating,), timeout=self.settings.send_timeout)
         beating.cancel()
 
     # ---- the head ---------------------------------------------------------------------------------------------------
 
-    async def start(self, exchange: Exchange, *, event_stream: bool) -> None:
-        """The head of an answer that passes as it came."""
+    def start(self, exchange: Exchange, *, event_stream: bool) -> Awaitable[None]:
+        """Sends the head of an answer that passes as it came."""
         ctx, opening = self.ctx, self.opening
         assert opening is not None
         ctx.committed = True
-        theirs = client_headers(exchange.headers)
-        if ctx.response_headers:
-            theirs = moved_aside(theirs, ctx.response_headers)
+        theirs = opening.head.beside(ctx.response_headers)
         if event_stream:
             # Comments, an error event or a withheld chunk change the length; a stream ends by its framing.
             theirs = [pair for pair in theirs if pair[0] != b"content-length"]
-        headers = theirs + own_headers(
-            ctx, self._settings, opening.head, now=self.clock(), draining=self._tasks.draining
-        )
+        headers = own_headers(ctx, self.settings, opening.head.names, self.clock(), self.tasks.draining)
+        headers[:0] = theirs
         if exchange.status >= 400:
             headers.append((b"x-tollway-error-source", b"upstream"))
         message: Message = {"type": "http.response.start", "status": exchange.status, "headers": headers}
         if opening.checked:
             message["checked"] = theirs
-        await self.send(message)
+        return self.send(message)
 
     def own_headers(self, theirs: Container[bytes]) -> list[tuple[bytes, bytes]]:
         """What we add to an answer that has headers of these names."""
-        return own_headers(self.ctx, self._settings, theirs, now=self.clock(), draining=self._tasks.draining)
+        return own_headers(self.ctx, self.settings, theirs, self.clock(), self.tasks.draining)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ..context import Attempt, StreamMeter
+from msgspec import Struct
+
+from ..context import Attempt, StreamMeter, Target
 from ..policy.faults import Fault
 from ..policy.routes import SlowStream
-from ..protocols import Translation
+from ..protocols import Provider, Step, Translation, Transport
 from ..wire.endpoints import Dialect
 from ..wire.stream import StreamDecoder, StreamEvent
 from ..wire.usage import NO_USAGE, Usage, excessive, visible_output
@@ -35,20 +37,30 @@ class Answer(Protocol):
         """All of it to the client, from its first byte."""
 
 
-class Tally:
+class Pulse(Protocol):
+    """Whoever times a try: the request's watchdog, or in a race a timer of its own. Written by the try; loop seconds."""
+
+    answered: bool
+    touched: float
+
+
+class Tally(Struct, eq=False):
     """The books of one try. ``after``: what the client was given of an answer that broke off, which this one goes on with."""
 
-    __slots__ = ("after", "answer", "attempt", "meter", "part", "relay", "translation")
-
     relay: "Relay"
-    after: Said | None
-    attempt: Attempt | None
+    step: Step
+    pulse: Pulse
+    target: Target
+    provider: Provider
+    transport: Transport
+    after: Said | None = None
+    attempt: Attempt | None = None
     """``None``: nothing was sent."""
-    answer: Answer | None
-    part: Part | None
+    answer: Answer | None = None
+    part: Part | None = None
     """Where the answer could be continued: what of it has left."""
-    translation: Translation | None
-    meter: MeteredExchange | None
+    translation: Translation | None = None
+    meter: MeteredExchange | None = None
     """What looks at a native answer on its way."""
 
     def begun(self) -> None:
@@ -89,6 +101,14 @@ class Tally:
         ``plain``: what ``data`` is when decompressed; such a stream leaves read by read and is cut before the read that is too much.
         """
         out = meter.feed(data if plain is None else plain)
+        if not last and not meter.waiting and meter.error is None:
+            return out if plain is None else data
+        return await self.limited(meter, data, out, plain, last=last)
+
+    async def limited(
+        self, meter: StreamMeter, data: bytes, out: bytes, plain: bytes | None = None, *, last: bool = False
+    ) -> bytes:
+        """``metered`` where the meter has let ``out`` pass so far, and the rest waits, or is refused, or was the last."""
         if last:
             out += meter.finish()
         while meter.waiting and meter.error is None:

@@ -37,7 +37,7 @@ class TranslatedStream(HeldStream):
 
     def __init__(self, opening: "Opening", exchange: Exchange, translation: Translation) -> None:
         super().__init__(opening, exchange, opening.relay.ctx.endpoint.dialect)
-        self._inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
+        self._inflater = Inflater.for_encoding(opening.head.encoding)
         self._translation = translation
         self._stream = translation.stream()
         self._last = False
@@ -254,9 +254,9 @@ async def send_events(opening: "Opening", exchange: Exchange, translation: Trans
     if not ctx.response_started:
         ctx.insertion = b""
         await start(opening, exchange, translation, EVENTS)
-    watchdog.sending = watchdog.touched
+    ctx.sending = watchdog.touched
     await relay.send({"type": "http.response.body", "body": out, "more_body": True})
-    watchdog.sending = 0.0
+    ctx.sending = 0.0
 
 
 async def start(
@@ -288,7 +288,7 @@ async def body_of(opening: "Opening", exchange: Exchange, limit: int) -> bytes:
             parts.clear()
             raise UpstreamInvalid("The provider's answer is larger than can be translated.", detail=f"{size} bytes")
     body = b"".join(parts)
-    inflater = Inflater.for_encoding(opening.head.get(b"content-encoding"))
+    inflater = Inflater.for_encoding(opening.head.encoding)
     if inflater is None:
         return body
     plain = inflater.feed(body)

@@ -1,4 +1,4 @@
-"""One timer a request: looks for a client that left, enforces the upstream limits, and keeps quiet streams alive.
+"""One timer a request that is not answered at once: looks for a client that left, enforces the upstream limits, and keeps quiet streams alive.
 
 It re-arms itself for the next thing that could be due, so a read or a send costs one assignment and no timer call. All tries of a
 request share it: ``begin`` starts the limits of one, and while it is ``paused`` none of them runs.
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ..context import Limits, RequestContext
 from ..errors import ClientGone, DeadlineExceeded, UpstreamTimeout
+from .rounds import Rounds
 
 WATCH_AFTER = 0.05
 """Seconds before the disconnect watcher starts: quick answers never pay for one, and slow ones are told well within 250 ms."""
@@ -37,7 +38,7 @@ def silence(seconds: float, limit: str) -> UpstreamTimeout:
 
 
 class Watchdog:
-    """Timer of one request. The relay writes ``answered``, ``touched``, ``sending`` and ``paused``; times are loop seconds.
+    """Timer of one request. The relay writes ``answered``, ``touched`` and ``paused``, and the context's ``sending``; loop seconds.
 
     ``expire``: who is told that a limit of the try under way has passed; without it the request ends.
     """
@@ -51,6 +52,7 @@ class Watchdog:
         "_keepalive",
         "_limits",
         "_loop",
+        "_place",
         "_send_limit",
         "_started",
         "_timer",
@@ -59,7 +61,6 @@ class Watchdog:
         "answered",
         "expire",
         "paused",
-        "sending",
         "touched",
     )
 
@@ -67,15 +68,15 @@ class Watchdog:
         self,
         ctx: RequestContext,
         limits: Limits,
-        *,
         send_limit: float,
         keepalive: float,
         watch: Callable[[], None],
         beat: Callable[[], None],
         left: float | None = None,
+        rounds: Rounds | None = None,
     ) -> None:
-        """``left``: seconds until the request's deadline, where it has one."""
-        self._loop = asyncio.get_running_loop()
+        """``left``: seconds until the request's deadline, where it has one; ``rounds``: those of all requests, else its own."""
+        loop = self._loop = asyncio.get_running_loop()
         self._ctx = ctx
         self._limits = limits
         self._send_limit = send_limit
@@ -83,15 +84,16 @@ class Watchdog:
         self._watch = watch
         self._beat = beat
         self._watching = False
-        self._started = self.touched = self._loop.time()
-        self._deadline = self._started + left if left is not None else None
+        now = self._started = self.touched = loop.time()
+        self._deadline = now + left if left is not None else None
         self._first_byte = first_byte_limit(ctx, limits)
         self._beaten = 0.0
         self.answered = False
         self.expire: Expire | None = None
         self.paused = False
-        self.sending = 0.0
-        self._timer = self._loop.call_later(WATCH_AFTER, self._fire)
+        self._timer: asyncio.TimerHandle | None = None
+        rounds = Rounds(WATCH_AFTER) if rounds is None else rounds
+        self._place = rounds.join(loop, now, self._fire)
 
     def begin(self, limits: Limits) -> None:
         """A try starts, with its limits."""
@@ -103,13 +105,18 @@ class Watchdog:
             self._limits = limits
             self._first_byte = first_byte_limit(self._ctx, limits)
             soonest = min(self._first_byte, limits.idle)
-        if self._timer.when() > now + soonest:
-            self._timer.cancel()
+        timer = self._timer
+        if (self._place.due if timer is None else timer.when()) > now + soonest:
+            self._place.leave()
+            if timer is not None:
+                timer.cancel()
             self._timer = self._loop.call_at(now + soonest, self._fire)
 
     def stop(self) -> None:
         """Nothing fires after this. Lets go of the relay, so that no cycle keeps a finished request until the collector runs."""
-        self._timer.cancel()
+        self._place.leave()
+        if self._timer is not None:
+            self._timer.cancel()
         self._watch = self._beat = _nothing
         self.expire = None
 
@@ -126,8 +133,9 @@ class Watchdog:
             return
         if self._deadline is not None:
             due = min(due, self._deadline)
-        if self.sending:
-            limit, reason = self.sending + self._send_limit, ""
+        sending = self._ctx.sending
+        if sending:
+            limit, reason = sending + self._send_limit, ""
         elif uploading or self.paused:
             self.touched = now if uploading else self.touched
             limit, reason = now + 1.0, ""
@@ -148,7 +156,7 @@ class Watchdog:
             self.paused = True
             expire(error)
             limit = now + 1.0
-        self._rearm(now, min(due, limit), quiet=not self.sending and not uploading)
+        self._rearm(now, min(due, limit), quiet=not sending and not uploading)
 
     def _over(self, now: float) -> DeadlineExceeded | UpstreamTimeout:
         if self._deadline is not None and now >= self._deadline:

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from ...catalogue.behaviour import Behaviour
 from ...translation.ask import Ask
 from ...translation.contract import Operation, Translation
 from ...translation.messages.native import native
@@ -45,6 +46,10 @@ class MessagesPassing:
     def repair(self, endpoint: Endpoint, ask: Ask) -> Translation | None:
         """Nothing deviates."""
         return None
+
+    def untouched(self, endpoint: Endpoint, behaviour: Behaviour) -> bool:
+        """Thinking may have to be cleaned."""
+        return False
 
 
 def provider(settings: Settings) -> Account:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ...catalogue import info
-from ...catalogue.behaviour import behaviour_of, canonical
+from ...catalogue.behaviour import Behaviour, behaviour_of, canonical
 from ...translation.ask import Ask
 from ...translation.contract import Translation
 from ...translation.shimmed import shimmed
@@ -55,6 +55,10 @@ class AzurePassing:
     def repair(self, endpoint: Endpoint, ask: Ask) -> Translation | None:
         """Only what a shim left to do."""
         return shimmed(endpoint.name, ask)
+
+    def untouched(self, endpoint: Endpoint, behaviour: Behaviour) -> bool:
+        """The model behind a deployment has a behaviour of its own."""
+        return False
 
     def speaks_anthropic(self, model: str) -> bool:
         """Is Claude behind the name?"""

@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from ...catalogue.behaviour import Behaviour
 from ...protocols import Translation
 from ...translation.ask import Ask
 from ...translation.responses.native import native
@@ -78,3 +79,10 @@ class CompatiblePassing:
         if endpoint.name == "chat":
             return ChatRepair(self._quirks, ask, forwards=self._forwards)
         return ErrorRepair(self._quirks, ask, forwards=self._forwards) if endpoint.name in _JSON_ONLY else None
+
+    def untouched(self, endpoint: Endpoint, behaviour: Behaviour) -> bool:
+        """Where no shim, no parameter map and no repair could find anything to do."""
+        spec, name = self._spec, endpoint.name
+        if self._repairs and (name == "chat" or name in _JSON_ONLY):
+            return False
+        return name != "responses" and not (spec.shims and behaviour.adapt) and spec.map_of(name) is PLAIN

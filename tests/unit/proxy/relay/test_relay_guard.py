@@ -4,9 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.context import Message, RequestContext
+from proxy.context import Attempt, Limits, Message, RequestContext, Target
 from proxy.errors import UpstreamInvalid
+from proxy.policy.faults import Fault
+from proxy.policy.targets import Candidate, Plan, Route
+from proxy.relay.announcing import RelaySettings, own_headers
 from proxy.relay.guard import ResponseGuard
+from proxy.wire.headers import check_response
 
 BODILESS = (204, 205, 304)
 
@@ -181,3 +185,67 @@ async def test_complete_is_set_before_the_last_message_leaves() -> None:
     await guard({"type": "http.response.body", "body": b"a", "more_body": True})
     await guard({"type": "http.response.body", "body": b"", "more_body": False})
     assert seen == [False, False, True]
+
+
+CHECKED = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: x", b"\x00", b"a\x7f", b"\x1b[0m"])
+async def test_what_a_link_has_added_is_looked_at_beside_headers_that_were_checked(value: bytes) -> None:
+    wire = Wire()
+    wire.ctx.response_headers.append((b"x-tollway-warning", value))
+    headers = [*CHECKED, *wire.ctx.response_headers]
+    with pytest.raises(UpstreamInvalid):
+        await wire.guard({"type": "http.response.start", "status": 200, "headers": headers, "checked": CHECKED})
+    assert not wire.sent
+
+
+async def test_the_length_of_checked_headers_holds() -> None:
+    for bodies, good in (((b"{}",), True), ((b"{",), False), ((b"{} ",), False), ((b"{", b"}"), True)):
+        wire = Wire()
+        start = {"type": "http.response.start", "status": 200, "headers": [*CHECKED], "checked": CHECKED}
+        try:
+            await wire.guard(start)
+            for index, body in enumerate(bodies):
+                more = index < len(bodies) - 1
+                await wire.guard({"type": "http.response.body", "body": body, "more_body": more})
+        except UpstreamInvalid:
+            assert not good
+        else:
+            assert good
+            assert "checked" not in wire.sent[0]
+
+
+hostile = st.text(st.characters(), max_size=20)
+
+
+@settings(max_examples=150)
+@given(hostile, hostile, hostile, hostile, hostile, st.booleans())
+def test_headers_of_our_own_are_sound_whatever_the_names_are(
+    route: str, provider: str, model: str, policy: str, field: str, failed: bool
+) -> None:
+    target = Target(provider=provider, model=model, limits=Limits(connect=1.0, first_byte=None, idle=1.0, total=1.0))
+    candidate = Candidate(target=target, model=model)
+    attempt = Attempt(provider=provider, model=model, started=0.0, public=model)
+    if failed:
+        attempt.fault = Fault(kind="invalid", status=502, detail=field)
+    ctx = RequestContext(
+        request_id="r",
+        route=route,
+        target=target,
+        plan=Plan(
+            route=Route(label=route, candidates=(candidate,)),
+            candidates=(candidate,),
+            chosen=candidate,
+            policy=policy,
+            bound=field,
+        ),
+        attempts=[attempt, attempt],
+        dropped=[field],
+        rewritten=[model],
+        timings=[("upstream", 0.5)],
+    )
+    said = RelaySettings(
+        keepalive=0.0, send_timeout=1.0, include_usage="auto", server_timing=True, gateway_headers=True
+    )
+    check_response(own_headers(ctx, said, (), now=1.0, draining=True))

@@ -142,7 +142,7 @@ async def test_a_client_that_stops_reading_is_given_up() -> None:
     kennel = Kennel(limits=Limits(connect=1.0, first_byte=None, idle=20.0, total=1000.0))
     kennel.dog.answered = True
     await kennel.quiet(3)
-    kennel.dog.sending = kennel.loop.time()
+    kennel.ctx.sending = kennel.loop.time()
     error, when = await kennel.ended()
     assert isinstance(error, ClientGone)
     assert 33 <= when <= 33 + 30 / 4 + 0.1
@@ -152,9 +152,9 @@ async def test_a_client_that_stops_reading_is_given_up() -> None:
 async def test_while_sending_the_provider_is_not_blamed() -> None:
     kennel = Kennel()
     kennel.dog.answered = True
-    kennel.dog.sending = kennel.loop.time()
+    kennel.ctx.sending = kennel.loop.time()
     await kennel.quiet(25)
-    kennel.dog.sending = 0.0
+    kennel.ctx.sending = 0.0
     kennel.dog.touched = kennel.loop.time()
     await kennel.quiet(15)
     await kennel.close()
@@ -222,7 +222,7 @@ async def test_no_comments_while_bytes_move_or_when_off(busy: str) -> None:
     kennel = Kennel(keepalive=0.0 if busy == "off" else 5.0)
     kennel.dog.answered = busy != "uploading"
     if busy == "sending":
-        kennel.dog.sending = kennel.loop.time()
+        kennel.ctx.sending = kennel.loop.time()
     if busy == "uploading":
         kennel.ctx.upload = FakeUpload()
     await kennel.quiet(18)
