@@ -34,10 +34,15 @@ def canonical(body: bytes, ignore: frozenset[str]) -> tuple[bytes, JsonObject | 
     # Equal bytes show at once that no key was there twice. Most clients write no spaces; of many others they are all that differs.
     if whole != body and _format(body, indent=-1) != whole and not _each_once(body, whole.count(b'"')):
         return body, None
-    for name in ignore:
-        if name in document:
-            del document[name]
-    return _dumps(document, option=_SORTED), document
+    return without(document, ignore), document
+
+
+def without(document: JsonObject, ignore: frozenset[str]) -> bytes:
+    """What stands for a document that has one reading; it loses its top-level members ``ignore``."""
+    if not ignore.isdisjoint(document):
+        for name in ignore:
+            document.pop(name, None)
+    return _dumps(document, option=_SORTED)
 
 
 def spelt(document: JsonObject) -> bytes:

@@ -61,8 +61,8 @@ class Flight(Struct, eq=False):
     found: tuple[CacheEntry, Verdict] | None = None
     lagging: Lagging | None = None
     _alone: asyncio.Future[None] | None = None
-    _since: float = 0.0
-    """When the send under way began, on the loop's clock; 0: none is, or others follow."""
+    _alone_sent: bool = False
+    """Did nobody follow when the last part was sent?"""
 
     # ---- what the leader's relay is given ---------------------------------------------------------------------------
 
@@ -75,25 +75,25 @@ class Flight(Struct, eq=False):
             if self.followers:
                 self._tell()
             return passing
-        lagging = self.lagging
+        lagging, followers = self.lagging, self.followers
         if lagging is None:
             passing = self.sending(message)
         else:
             lagging.add(message)
             passing = _DONE
         self.recording.add(message.get("body", b""), not message.get("more_body", False))
-        if self.followers:
+        self._alone_sent = not followers
+        if followers:
             self._tell()
             if lagging is None:
                 return self._unhurried(passing)
-        elif lagging is None and message.get("more_body", False):
-            return self._timed(passing)
         return passing
 
     @property
     def stuck(self) -> bool:
         """Does the leader's client not read, so that whoever joins now would wait for it?"""
-        return self._since > 0.0 and asyncio.get_running_loop().time() - self._since > STUCK
+        since = self.ctx.sending if self._alone_sent else 0.0
+        return since > 0.0 and asyncio.get_running_loop().time() - since > STUCK
 
     async def receive(self) -> Message:
         """From the leader's client. While others follow, it has not left."""
@@ -106,12 +106,6 @@ class Flight(Struct, eq=False):
                 # The relay will end it; who comes now must not wait for that.
                 self.forget()
         return message
-
-    async def _timed(self, passing: Awaitable[None]) -> None:
-        """A part that nobody else waits for yet."""
-        self._since = asyncio.get_running_loop().time()
-        await passing
-        self._since = 0.0
 
     async def _unhurried(self, passing: Awaitable[None]) -> None:
         """Others do not wait for a client that does not read."""

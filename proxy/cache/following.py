@@ -19,7 +19,7 @@ from .flight import Flight
 from .judging import unfit
 from .recording import PASSED_ON
 from .replay import played
-from .serving import EVENTS, Manner, begin, serve_events, serve_json
+from .serving import EVENTS, Manner, head, serve_events, serve_json
 from .telling import SHARED, say
 from .wishes import Inserter, Wish, asks_usage, wish_of
 
@@ -47,6 +47,7 @@ class Following:
         "_send",
         "_sent",
         "_since",
+        "_spoken",
         "_tail",
         "_wish",
     )
@@ -75,6 +76,8 @@ class Following:
         """Has anything of the answer left?"""
         self._since = manner.clock()
         self._tail = b"\n\n"
+        self._spoken = asyncio.get_running_loop().time()
+        """When the client was last sent something, on the loop's clock."""
 
     async def run(self) -> Outcome:
         """Follows to the end. Raises ``TollwayError`` where the answer failed for everybody, or broke off."""
@@ -97,10 +100,11 @@ class Following:
             self._news.set_result(news)
 
     async def _more(self) -> None:
-        """Waits for news. Where there are none for long, a comment leaves."""
+        """Waits for news. A client that was sent nothing for long gets a comment, whatever the leader's was sent meanwhile."""
         loop, quiet = asyncio.get_running_loop(), self._manner.keepalive
         self._news = loop.create_future()
-        timer = loop.call_later(quiet, self._tell, False) if quiet and self._ctx.request.stream is True else None
+        commented = quiet and self._ctx.request.stream is True
+        timer = loop.call_at(self._spoken + quiet, self._tell, False) if commented else None
         try:
             told = await self._news
         finally:
@@ -108,6 +112,7 @@ class Following:
             if timer is not None:
                 timer.cancel()
         if not told:
+            self._spoken = loop.time()
             await self._comment()
 
     async def _comment(self) -> None:
@@ -180,13 +185,14 @@ class Following:
             return
         self._begun = True
         self._say("hit")
-        await begin(self._ctx, self._send, kind, self._manner)
+        await self._send(head(self._ctx, kind, self._manner))
 
     async def _out(self, data: bytes, *, last: bool = False) -> None:
         attendance = self._attendance
         attendance.sending = asyncio.get_running_loop().time()
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
         attendance.sending = 0.0
+        self._spoken = asyncio.get_running_loop().time()
 
     # ---- in the other form: at the end ------------------------------------------------------------------------------
 
@@ -199,7 +205,7 @@ class Following:
             return self._left_out()
         if flight.ending != "landed" or recording.status != 200 or not recording.whole:
             return await self._ended()
-        if unfit(ctx.endpoint, recording.form, recording.body, tools=True) in _SENSELESS:
+        if unfit(ctx.endpoint.name, recording.form, recording.body, tools=True) in _SENSELESS:
             return self._left_out()
         stream = ctx.request.stream is True
         entry = self._entry(flight)

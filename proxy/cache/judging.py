@@ -9,10 +9,10 @@ from typing import Literal, Protocol
 import msgspec
 from msgspec import Raw, Struct
 
-from ..wire.endpoints import Endpoint
 from ..wire.sse import Framer
 from ..wire.values import UNREADABLE
 from .fitness import chat, messages, responses
+from .fitness.telling import telling
 from .fitness.verdicts import NOTHING, Unfit, given
 
 
@@ -38,14 +38,15 @@ class _Embeddings(Struct, frozen=True, gc=False):
 _decode_embeddings = msgspec.json.Decoder(_Embeddings).decode
 
 
-def unfit(endpoint: Endpoint, form: Literal["json", "events"], body: bytes, *, tools: bool) -> Unfit:
+def unfit(endpoint: str, form: Literal["json", "events", "vector"], body: bytes, *, tools: bool) -> Unfit:
     """Why ``body``, a complete answer as the client received it, is not to be kept; "": it is fit. ``tools``: are calls of tools kept?"""
     if form == "json":
-        judge = _JSON.get(endpoint.name)
+        judge = _JSON.get(endpoint)
         return judge(body, tools=tools) if judge is not None else "unreadable"
-    reader = _EVENTS.get(endpoint.name)
+    reader = _EVENTS.get(endpoint) if form == "events" else None
     if reader is None:
         return "unreadable"
+    body = telling(body)
     framer = Framer(limit=len(body))
     payloads = framer.feed(body) + framer.close()
     return reader([payload for payload in payloads if payload], tools=tools)

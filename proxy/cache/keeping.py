@@ -14,6 +14,7 @@ from .judging import unfit
 from .keys import Keyed
 from .means import Caching
 from .replay import said
+from .unproven import LONG, Unproven, promising, unproven
 from .wishes import USAGE_CHUNKS
 
 
@@ -64,18 +65,27 @@ class Answers:
     def asked(self, flight: Flight, inquiry: Inquiry) -> tuple[Send, str, Usage]:
         """All of it is asked for; the usage chunk, too, whoever wants it."""
         ctx = flight.ctx
+        # Whatever is like it was looked for: a prompt decoded need not lie beside the prompt until its answer is there.
+        inquiry.keyed.document = None
         ctx.keep_usage = ctx.request.stream is True and ctx.endpoint.dialect in USAGE_CHUNKS
         return flight.send, "", NO_USAGE
 
     async def keep(self, flight: Flight, inquiry: Inquiry) -> None:
         """Stores it, and has it compared with what would have been given, where that was due."""
         caching, wanted, question = self._caching, inquiry.wanted, inquiry.question
-        recording = flight.recording
-        reason = unkept(flight) or unfit(flight.ctx.endpoint, recording.form, recording.body, tools=wanted.tools)
+        reason = unkept(flight)
         if reason:
             caching.records.kept(reason)
             return
         entry = entry_of(flight, caching.wall(), wanted.ttl, wanted.tags)
+        here = not caching.remote and question is None
+        if here and len(entry.body) > LONG and promising(entry, tools=wanted.tools):
+            entry = unproven(entry, tools=wanted.tools)
+        else:
+            reason = unfit(entry.endpoint, entry.form, entry.body, tools=wanted.tools)
+            if reason:
+                caching.records.kept(reason)
+                return
         if question is not None and inquiry.verdict is not None:
             await self._learn(question, inquiry.verdict, entry)
         await caching.store.put(flight.key, entry)
@@ -88,7 +98,7 @@ class Answers:
         if similar is None or (verdict.kind != "explore" and verdict.kind != "shadow"):
             return
         near = await self._caching.store.get(verdict.key)
-        if near is None:
+        if near is None or (isinstance(near, Unproven) and not near.fit):
             similar.forget(question, verdict.key)
         else:
             similar.learn(question, verdict, said(near), said(made))
@@ -143,7 +153,7 @@ def made_otherwise(ctx: RequestContext) -> str:
         for attempt in ctx.attempts:
             if attempt.role == "continuation":
                 return "spliced"
-    elif plan is not None and target is plan.chosen.target and any(each is plan.chosen for each in plan.candidates):
+    elif plan is not None and target is plan.chosen.target and plan.chosen in plan.candidates:
         return ""
     if plan is None or target is None:
         return ""

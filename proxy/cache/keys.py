@@ -5,6 +5,7 @@ route, which targets) is hashed once.
 """
 
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 
 from msgspec import Struct
 
@@ -12,11 +13,11 @@ from ..context import Principal, RequestContext
 from ..policy.caching import Cache, ExactCache
 from ..policy.targets import Candidate
 from ..protocols import CACHE_VERSION, Question
+from ..wire.mac import Mac, framed
 from ..wire.values import JsonObject
 from .asking import Wanted
 from .barred import barred, looks_at_the_world
-from .canonical import canonical, spelt
-from .mac import Mac, framed
+from .canonical import canonical, spelt, without
 from .turns import last_turn
 
 _KEYING = b"tollway cache 1"
@@ -34,8 +35,10 @@ _ORIGINS = 4096
 
 _KEY, _PARTITION, _INPUT = b"key", b"partition", b"input"
 
+_name = itemgetter(0)
 
-class Keyed(Struct, frozen=True):
+
+class Keyed(Struct):
     """``key``: 32 bytes, b"" where ``reason`` says why the request is not to be cached: ``temperature``, ``stateful``, ``live_tools``,
     ``oversize``, or ``unreadable`` (two parsers could read it differently). ``document``: the body without what does not shape the answer."""
 
@@ -94,9 +97,16 @@ class Keys:
         body = ctx.uncapped or ctx.body
         if len(body) > self._max_prompt:
             return _OVERSIZE
-        material, document = canonical(body, self._ignored_of.get(ctx.endpoint.name, self._ignore))
-        if document is None:
-            return _UNREADABLE
+        ignored, decoded = self._ignored_of.get(ctx.endpoint.name, self._ignore), ctx.decoded
+        document: JsonObject | None
+        if decoded is not None and decoded.body is body:
+            # Nobody else is to see it without what is left out here.
+            document, ctx.decoded = decoded.document, None
+            material = without(document, ignored)
+        else:
+            material, document = canonical(body, ignored)
+            if document is None:
+                return _UNREADABLE
         origin = self._origin(ctx)
         reason: str = barred(ctx.endpoint.name, document, max_temperature=wanted.max_temperature)
         if not reason and (ctx.bound or origin.live):
@@ -148,12 +158,10 @@ class Keys:
 
     def _mac_of(self, label: bytes, origin: _Origin, ctx: RequestContext, wanted: Wanted) -> Mac:
         """Begun with what is said beside the body, too: the client's namespace, headers that shape the answer, the query."""
-        lines: list[tuple[bytes, bytes]] = []
-        if not self._headers.isdisjoint(ctx.headers):
-            # Lines of one name keep their order.
-            lines = sorted((pair for pair in ctx.raw_headers if pair[0] in self._headers), key=lambda pair: pair[0])
-        elif not wanted.namespace and not ctx.query:
+        if not wanted.namespace and not ctx.query and ctx.headers.keys().isdisjoint(self._headers):
             return origin.alone[label]
+        # Lines of one name keep their order.
+        lines = sorted((pair for pair in ctx.raw_headers if pair[0] in self._headers), key=_name)
         return _said(origin.mac, label, wanted.namespace.encode(), ctx.query, lines)
 
     def _origin(self, ctx: RequestContext) -> _Origin:

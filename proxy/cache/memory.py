@@ -96,7 +96,7 @@ class MemoryCacheStore:
         if slot is None:
             slot = Slot(entry, size, self._expiry.add(key, entry.expires, now))
             self._bytes += size
-            if self._ghosts.forget(key):
+            if self._ghosts.any and self._ghosts.forget(key):
                 self._main[key] = slot
             else:
                 self._small[key] = slot
@@ -277,9 +277,12 @@ class Ghosts:
         places = 1 << min(max(wanted, 1024).bit_length(), 20)
         self._mask = places - 1
         self._marks = array("I", bytes(4 * places))
+        self.any = False
+        """Was any key let go of at all?"""
 
     def add(self, key: bytes) -> None:
         """It was let go of."""
+        self.any = True
         mixed = hash(key)
         self._marks[mixed & self._mask] = mixed >> 32 & 0xFFFFFFFF
 

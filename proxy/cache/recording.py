@@ -15,6 +15,9 @@ PASSED_ON = frozenset((b"content-type", b"retry-after", b"retry-after-ms", b"x-s
 """Headers of an error answer that are said to everybody who waited for it."""
 
 
+_OF_THE_BODY = frozenset((b"content-type", b"content-encoding"))
+
+
 class Recording(Struct, eq=False):
     """One answer. ``limit``: bytes that are kept; of a longer one the beginning is let go, and it is never stored.
 
@@ -61,11 +64,17 @@ class Recording(Struct, eq=False):
 
     def begin(self, message: Message, theirs: list[tuple[bytes, bytes]] | None = None) -> None:
         """The head leaves. ``theirs``: those of its headers that are not ours, where they are known; ours say nothing of the body."""
-        self.status, self.headers = message["status"], message["headers"]
-        names = dict(self.headers if theirs is None else theirs)
-        kind = self.content_type = names.get(b"content-type", b"")
+        headers: list[tuple[bytes, bytes]] = message["headers"]
+        self.status, self.headers = message["status"], headers
+        kind, encoding = b"", None
+        for name, value in headers if theirs is None else theirs:
+            if name in _OF_THE_BODY:
+                if name == b"content-type":
+                    kind = value
+                else:
+                    encoding = value
+        self.content_type = kind
         self.form = "events" if kind[:17].lower() == b"text/event-stream" else "json"
-        encoding = names.get(b"content-encoding")
         if encoding is not None:
             self._inflater = Inflater.for_encoding(encoding)
             if self._inflater is not None:
@@ -75,13 +84,14 @@ class Recording(Struct, eq=False):
     def add(self, part: bytes, last: bool) -> None:
         """A part of the body leaves; ``last``: nothing follows it."""
         if part and part != COMMENT:
-            if self._inflater is not None:
-                part = self._inflater.feed(part)
-                self.blind = self._inflater.blind
+            inflater = self._inflater
+            if inflater is not None:
+                part = inflater.feed(part)
+                self.blind = inflater.blind
             if part:
                 self.parts.append(part)
-                self.size += len(part)
-                if self.size > self.limit:
+                size = self.size = self.size + len(part)
+                if size > self.limit:
                     self._let_go()
         if last:
             self.whole = True

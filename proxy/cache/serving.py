@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from ..context import RequestContext, Send
+from ..context import Message, RequestContext, Send
 from ..protocols import Clock
 from .attending import Attendance
 from .replay import events_in
@@ -32,19 +32,18 @@ class Manner(Struct, frozen=True, kw_only=True):
     clock: Clock
 
 
-async def begin(ctx: RequestContext, send: Send, kind: bytes, manner: Manner, *, size: int | None = None) -> None:
-    """The head of a good answer. ``kind``: its content type; ``size`` in bytes, ``None``: its end will tell."""
-    headers = [(b"content-type", kind)]
-    if size is not None:
-        headers.append((b"content-length", b"%d" % size))
-    headers += manner.headers(ctx)
+def head(ctx: RequestContext, kind: bytes, manner: Manner, *length: tuple[bytes, bytes]) -> Message:
+    """The head of a good answer. ``kind``: its content type; ``length``: the header that says it, unless its end will tell."""
     ctx.insertion = b"" if kind[:17] == b"text/event-stream" else None
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    # What they say was the provider's, and was looked at when it came, or is ours.
+    checked = [(b"content-type", kind), *length]
+    headers = checked + manner.headers(ctx)
+    return {"type": "http.response.start", "status": 200, "headers": headers, "checked": checked}
 
 
 async def serve_json(ctx: RequestContext, send: Send, body: bytes, kind: bytes, manner: Manner) -> None:
     """A JSON answer."""
-    await begin(ctx, send, kind, manner, size=len(body))
+    await send(head(ctx, kind, manner, (b"content-length", b"%d" % len(body))))
     ctx.committed = True
     ctx.first_byte_at = manner.clock()
     await send({"type": "http.response.body", "body": body, "more_body": False})
@@ -55,7 +54,7 @@ async def serve_events(
 ) -> None:
     """A stream. ``attendance``: who looks after a client that does not get it all in one send."""
     if not ctx.response_started:
-        await begin(ctx, send, EVENTS, manner)
+        await send(head(ctx, EVENTS, manner))
     ctx.committed = True
     ctx.first_byte_at = ctx.first_token_at = manner.clock()
     if attendance is None:

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from proxy.cache.canonical import canonical
-from proxy.cache.mac import framed
+from proxy.wire.mac import framed
 
 NOTHING = frozenset[str]()
 

@@ -7,15 +7,12 @@ from msgspec import Raw, Struct
 
 from ...wire.sse import DONE
 from ...wire.values import UNREADABLE
-from .telling import telling
 from .verdicts import CALLING, NATURAL, NOTHING, Unfit, ended, given
 
 _NATIVE = (
     NATURAL | CALLING | {"completed", "complete", "eos", "eos_token", "finish_reason_stop", "done", "tool_call", ""}
 )
 """A provider's own words, in lower case, beside a finish reason that was made of them."""
-
-_TEXT = b'"content":"'
 
 
 class _Message(Struct, frozen=True, gc=False):
@@ -60,18 +57,16 @@ def unfit_json(body: bytes, *, tools: bool) -> Unfit:
     if wrong:
         return wrong
     # Each choice stands for itself, whatever its index.
-    choices = answer.choices or ()
-    for choice in choices:
+    cut, empty = False, not answer.choices
+    for choice in answer.choices or ():
         wrong = _wrong(choice, tools)
         if wrong:
             return wrong
-    for choice in choices:
         if not choice.finish_reason:
-            return "cut"
-    for choice in choices:
-        if not _speaks(choice):
-            return "empty"
-    return "" if choices else "empty"
+            cut = True
+        elif not _speaks(choice):
+            empty = True
+    return "cut" if cut else "empty" if empty else ""
 
 
 def unfit_events(payloads: Sequence[bytes], *, tools: bool) -> Unfit:
@@ -79,7 +74,7 @@ def unfit_events(payloads: Sequence[bytes], *, tools: bool) -> Unfit:
     if not payloads or payloads[-1].strip() != DONE:
         return "cut"
     try:
-        chunks = [_decode(payload) for payload in telling(payloads[:-1], _TEXT)]
+        chunks = [_decode(payload) for payload in payloads[:-1]]
     except UNREADABLE:
         return "unreadable"
     for chunk in chunks:

@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ...wire.values import UNREADABLE
-from .telling import telling
 from .verdicts import NOTHING, Unfit, ended, given
 
 _SILENT = frozenset(("thinking", "redacted_thinking"))
@@ -70,7 +69,7 @@ def _judged(block: _Block, *, tools: bool) -> Unfit:
 def unfit_events(payloads: Sequence[bytes], *, tools: bool) -> Unfit:
     """Of a whole stream's payloads; it has to end with ``message_stop``."""
     try:
-        events = [_decode_event(payload) for payload in telling(payloads, b'"text":"')]
+        events = [_decode_event(payload) for payload in payloads]
     except UNREADABLE:
         return "unreadable"
     something, reason = False, None

@@ -5,12 +5,14 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.cache.fitness import chat, messages, responses
 from proxy.cache.fitness.telling import telling
 from proxy.cache.judging import unfit
 from proxy.wire.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, MODERATIONS, RESPONSES, Endpoint
+from proxy.wire.sse import Framer
 
 DONE = b"data: [DONE]\n\n"
 CALL = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
@@ -21,11 +23,11 @@ FOOLING = (
 
 
 def judge(endpoint: Endpoint, body: Any, *, tools: bool = False) -> str:
-    return unfit(endpoint, "json", body if isinstance(body, bytes) else orjson.dumps(body), tools=tools)
+    return unfit(endpoint.name, "json", body if isinstance(body, bytes) else orjson.dumps(body), tools=tools)
 
 
 def judge_stream(endpoint: Endpoint, body: bytes, *, tools: bool = False) -> str:
-    return unfit(endpoint, "events", body, tools=tools)
+    return unfit(endpoint.name, "events", body, tools=tools)
 
 
 # ---- chat -----------------------------------------------------------------------------------------------------------
@@ -401,52 +403,114 @@ def test_other_answers_are_not_known() -> None:
 @given(st.binary(max_size=80) | st.text('{}[]":,data nulltrue\n\\', max_size=60).map(str.encode))
 def test_whatever_comes_it_never_raises(endpoint: Endpoint, body: bytes) -> None:
     for form in ("json", "events"):
-        assert unfit(endpoint, form, body, tools=True)  # type: ignore[arg-type]
-        assert unfit(endpoint, "events", b"data: " + body + b"\n\n" + DONE, tools=True)
+        assert unfit(endpoint.name, form, body, tools=True)  # type: ignore[arg-type]
+        assert unfit(endpoint.name, "events", b"data: " + body + b"\n\n" + DONE, tools=True)
 
 
-# ---- events that need no decoding -----------------------------------------------------------------------------------
+# ---- events that are alike ------------------------------------------------------------------------------------------
 
-PIECES = st.text(max_size=6) | st.sampled_from(["", "\\", '"', '\\"', 'x\\"},"finish_reason":"length', "word", "\n"])
-
-
-@given(
-    st.lists(st.tuples(PIECES, st.sampled_from([None, None, None, "stop", "length"]), st.integers(0, 1)), max_size=12)
+READERS = {"chat": chat.unfit_events, "messages": messages.unfit_events, "responses": responses.unfit_events}
+PIECES = st.text(max_size=6) | st.sampled_from(
+    ["", "\\", '"', '\\"', 'x\\"},"finish_reason":"length', "word", "\n", "\n\n", "😀", "\u2028"]
 )
-def test_what_is_left_out_says_nothing_but_text(pieces: Sequence[tuple[str, str | None, int]]) -> None:
-    payloads = [delta(*piece)[6:-2] for piece in pieces]
-    left = telling(payloads, b'"content":"')
-    assert all(each in payloads for each in left)
-    kept = {orjson.dumps(shape(payload)) for payload in left}
-    assert {orjson.dumps(shape(payload)) for payload in payloads} == kept
-    assert not payloads or left[-1] == payloads[-1]
+WRONG = [
+    (b'"content"', b'"refusal"'),
+    (b'"delta"', b'"error":{"code":1},"delta"'),
+    (b"null}]", b'"length"}]'),
+    (b"null}]", b"null}]]"),
+    (b'"word', b'"word\\'),
+    (b'"word', b'"wo\\rd'),
+    (b'"word', b'"wo"rd'),
+    (b'"word', b'"\\ud83d'),
+    (b'"word', b'"wo\nrd'),
+    (b'"word', b'"wo\n\nrd'),
+    (b'"word', b'"\xff'),
+    (b'"word', b'","role":"'),
+    (b'"word', b'word"},"finish_reason":null}],"error":{"m":"'),
+    (b'"word', b'"'),
+    (b"data: ", b"data:"),
+    (b"data: ", b"\ndata: "),
+    (b"data: ", b"event: error\ndata: "),
+    (b"data: ", b": ping\n\ndata: "),
+    (b"data: ", b"data: [DONE]\n\ndata: "),
+    (b"\n\n", b"\n"),
+    (b"\n\n", b"\r\n\r\n"),
+    (b'"text":"', b'"text":"","stop_reason":"max_tokens","x":"'),
+    (b'"text_delta"', b'"input_json_delta"'),
+    (b"content_block_delta", b"error"),
+]
 
 
-def shape(payload: bytes) -> Any:
-    """An event without its text, but for whether it has any."""
-    found = orjson.loads(payload)
-    found["choices"][0]["delta"]["content"] = bool(found["choices"][0]["delta"]["content"])
-    return found
+def all_decoded(endpoint: Endpoint, body: bytes, *, tools: bool) -> str:
+    """The verdict of who looks at every event."""
+    framer = Framer(limit=len(body))
+    payloads = framer.feed(body) + framer.close()
+    return READERS[endpoint.name]([payload for payload in payloads if payload], tools=tools)
 
 
-@pytest.mark.parametrize("text", [b'x"},"finish_reason":"length","error":{"content":"y', b"x\\", b'x\\"y', b""])
-def test_what_looks_alike_at_both_ends_is_decoded(text: bytes) -> None:
-    payloads = [delta()[6:-2]] * 9
-    odd = payloads[0].replace(b"word ", text)
-    assert odd in telling([odd, *payloads], b'"content":"')
+def in_blocks(words: int) -> bytes:
+    return told(message({"type": "text", "text": "word " * words}), words)
 
 
-def test_where_the_usual_text_has_a_quote_in_it_all_are_decoded() -> None:
-    """What is text after it there may be members of another event."""
-    usual = delta('word "},"finish_reason":"length"}]}')[6:-2]
-    at = usual.index(b'\\"')
-    payloads = [usual] * 9
-    payloads[2] = usual[: at + 1].replace(b"\\", b"x") + usual[at + 1 :]
-    assert telling(payloads, b'"content":"') == payloads
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(PIECES, st.sampled_from([None, None, None, "stop", "length"]), st.integers(0, 1)), max_size=12),
+    st.integers(0, 40),
+    st.booleans(),
+)
+def test_events_put_together_are_judged_as_each_of_them(
+    pieces: Sequence[tuple[str, str | None, int]], usual: int, ended: bool
+) -> None:
+    odd = [delta(*piece) for piece in pieces]
+    body = b"".join(odd[::2]) + delta("word ") * usual + b"".join(odd[1::2]) + delta("", "stop") + DONE * ended
+    for tools in (False, True):
+        assert judge_stream(CHAT, body, tools=tools) == all_decoded(CHAT, body, tools=tools)
 
 
-def test_nearly_all_of_a_stream_is_left_out() -> None:
-    payloads = [delta(f" word{at}")[6:-2] for at in range(100)]
-    assert len(telling(payloads, b'"content":"')) == 2
-    spaced = [payload.replace(b":", b": ") for payload in payloads]
-    assert len(telling(spaced, b'"content":"')) == 100, "where it cannot tell, all are decoded"
+@pytest.mark.parametrize("endpoint", [CHAT, MESSAGES])
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(WRONG), st.integers(0, 60)), min_size=1, max_size=3), st.data())
+def test_whatever_is_wrong_with_one_of_them_is_seen(
+    endpoint: Endpoint, wrongs: list[tuple[tuple[bytes, bytes], int]], data: st.DataObject
+) -> None:
+    body = delta("word ") * 60 + delta("", "stop") + DONE if endpoint is CHAT else in_blocks(60)
+    for (right, wrong), which in wrongs:
+        parts = body.split(right)
+        if len(parts) > 1:
+            at = 1 + which % (len(parts) - 1)
+            body = right.join(parts[:at]) + wrong + right.join(parts[at:])
+    cut = data.draw(st.sampled_from([len(body), len(body) - 1, len(body) - 2]) | st.integers(0, len(body)))
+    for given_body in (body, body[:cut]):
+        assert judge_stream(endpoint, given_body) == all_decoded(endpoint, given_body, tools=False)
+
+
+@pytest.mark.parametrize(
+    "between", [b"", b": ping\n\n", delta("", index=1)], ids=["alone", "with pings", "of two choices"]
+)
+def test_nearly_all_of_a_stream_need_not_be_decoded(between: bytes) -> None:
+    events = [delta(f" word{at}") for at in range(100)]
+    end = delta("", "stop") + DONE
+    body = b"".join(events[:50]) + between + b"".join(events[50:]) + end
+    assert telling(body).count(b"\n\n") <= 4 + between.count(b"\n\n")
+    assert text_of(telling(body)) == text_of(body), "no word is lost"
+    spaced = body.replace(b":", b": ")
+    assert telling(spaced).count(b"\n\n") == telling(body).count(b"\n\n")
+
+
+def text_of(body: bytes) -> str:
+    payloads = [payload for payload in Framer().feed(body) if payload and payload != b"[DONE]"]
+    return "".join(orjson.loads(payload)["choices"][0]["delta"]["content"] for payload in payloads)
+
+
+def test_blocks_of_three_lines_are_put_together_too() -> None:
+    assert telling(in_blocks(200)).count(b"\n\n") < 10
+
+
+def test_what_came_first_is_what_is_said() -> None:
+    body = delta("word ", "length") + delta("word ", error={"code": 1}) * 60 + DONE
+    assert judge_stream(CHAT, body) == all_decoded(CHAT, body, tools=False) == "length"
+
+
+def test_a_stream_that_ends_in_the_middle_of_its_text_ends_so_still() -> None:
+    body = delta("word ") * 60 + b": ping\n\n" + delta("word ") * 2
+    assert telling(body).endswith(delta("word "))

@@ -11,11 +11,12 @@ from msgspec import structs
 
 from proxy.cache.asking import CacheRules, Wanted
 from proxy.cache.keys import Keyed, Keys
-from proxy.cache.mac import Mac
 from proxy.context import Principal, RequestContext
 from proxy.policy.caching import Cache, ExactCache, ModelCache, SemanticCache
 from proxy.protocols import Question
+from proxy.wire.document import Decoded, document_in
 from proxy.wire.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Endpoint
+from proxy.wire.mac import Mac
 from tests.unit.proxy.cache.asked import APP, CHAT_BODY, ON, asked, planned
 
 SECRET = b"s" * 32
@@ -109,6 +110,23 @@ def test_everything_that_shapes_the_answer_is_in_the_key() -> None:
     for name, each in found.items():
         assert each.key not in named, f"{name!r} has the key of {named[each.key]!r}"
         named[each.key] = name
+
+
+@pytest.mark.parametrize("name", SHAPING)
+def test_a_body_that_was_decoded_before_has_the_same_key(name: str) -> None:
+    ctx, settings = SHAPING[name]
+    plain = keyed(ctx, settings)
+    read = document_in(ctx.body)
+    decoded = structs.replace(ctx, decoded=Decoded(ctx.body, read) if read is not None else None)
+    again = keyed(decoded, settings)
+    assert (again.key, again.document) == (plain.key, plain.document)
+    assert decoded.decoded is None, "what is left out of the document nobody else is to miss"
+
+
+def test_what_another_body_decoded_to_is_not_this_ones() -> None:
+    ctx = asked(body(seed=1))
+    other = structs.replace(ctx, decoded=Decoded(orjson.dumps(CHAT_BODY), dict(CHAT_BODY)))
+    assert keyed(other).key == keyed(ctx).key
 
 
 ALIKE: dict[str, RequestContext] = {

@@ -502,6 +502,18 @@ async def test_each_follower_has_its_own_comments() -> None:
 
 
 @virtual
+async def test_the_leaders_comments_do_not_put_off_those_of_its_followers() -> None:
+    lane = Lane()
+    leader = lane.ask(stream=True)
+    await asyncio.sleep(1)
+    follower = lane.ask(stream=True)
+    await asyncio.sleep(40)
+    assert (leader.client.body, follower.client.body) == (2 * COMMENT, 2 * COMMENT)
+    lane.upstream.give(LiveExchange.whole(answer()))
+    await ended([leader, follower])
+
+
+@virtual
 async def test_comments_stand_between_events_only() -> None:
     exchange = LiveExchange(STREAM[0], b"data: {")
     lane = Lane(exchange)

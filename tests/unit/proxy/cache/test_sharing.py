@@ -88,17 +88,20 @@ async def test_nobody_joins_a_leader_whose_client_does_not_read() -> None:
 
     async def nobody() -> Any: ...
 
-    flight = Flight(b"k", asking(), nobody, slow, Recording(1024), {})
+    ctx = asking()
+    flight = Flight(b"k", ctx, nobody, slow, Recording(1024), {})
     flight.recording.begin({"status": 200, "headers": [(b"content-type", b"text/event-stream")]})
     sending = asyncio.ensure_future(
         flight.send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
     )
     await asyncio.sleep(0)
+    ctx.sending = asyncio.get_running_loop().time()
     assert suits(flight, asking(), usage_known=True)
-    flight._since -= 10 * STUCK
+    ctx.sending -= 10 * STUCK
     assert not suits(flight, asking(), usage_known=True)
     reading.set_result(None)
     await sending
+    ctx.sending = 0.0
     assert suits(flight, asking(), usage_known=True)
 
 
