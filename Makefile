@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest -rfEs -p tests.support.no_skips
 # The parts of `make test`: what computes, and what waits more than it works, runs two at once, cut so that both take about as
 # long; what has narrow time limits runs alone after them, and so does whatever is in no list.
 COMPUTES_1 = tests/unit/proxy tests/e2e/dialects
-COMPUTES_2 = $(addprefix tests/,contract/providers contract/corpus property simulation unit)
+COMPUTES_2 = $(addprefix tests/,contract/providers contract/corpus contract/transport property simulation unit)
 WAITS_1 = $(addprefix tests/,contract/cache contract/limits contract/storage contract/vectors docs fuzz) \
 	$(addprefix tests/e2e/,surface keys local theft stack failover faults)
 WAITS_2 = $(addprefix tests/e2e/,money outside lifecycle affinity ownership sdk hostile admin drill cache rollout) tests/architecture
@@ -25,10 +25,10 @@ PARTS = computes-1 computes-2 waits-1 waits-2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test $(PARTS) alone install format lint typecheck e2e soak bench docs lock clean
+.PHONY: help run test $(PARTS) alone install format lint typecheck e2e soak bench compare scale bench-check docs lock clean
 
 help: ## List the tasks
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.runtime $(if $(LOCAL),$(VENV)/.local) ## Start the demo on 127.0.0.1:8080: no key, no account (LOCAL=1: a real model answers; ARGS="--port 9090" and the like are passed on)
 	@$(BIN)/tollway serve --demo $(if $(LOCAL),--local) $(ARGS)
@@ -74,6 +74,15 @@ soak: $(VENV)/.dev ## The long forms of the tests that kill and starve things: 2
 bench: $(VENV)/.dev ## Measure the gateway beside nginx; see loadtest/README.md
 	@$(BIN)/python -m loadtest.bench $(ARGS)
 
+compare: $(VENV)/.dev ## Measure the gateway beside nginx, Envoy, sglang-router, Portkey and LiteLLM (25 minutes, installs them once: 1 GB)
+	@$(BIN)/python -m loadtest.compare $(ARGS)
+
+scale: $(VENV)/.dev ## Many workers, silent streams, a fleet on paper: ARGS=workers, streams, costs or plan; see docs/scale.md
+	@$(BIN)/python -m loadtest.scale $(ARGS)
+
+bench-check: $(VENV)/.dev ## Fail when a request costs over 5 % more than it did, in counts that do not depend on the machine (ARGS=--update: a new baseline)
+	@$(BIN)/python -m tests.bench.gate $(ARGS)
+
 docs: $(VENV)/.dev ## Check the docs: links, and that every command, code, metric and header is described
 	@$(BIN)/python -m pytest tests/docs tests/unit/test_docs.py $(ARGS)
 
@@ -84,8 +93,8 @@ lock: ## Resolve the dependencies anew (needs uv; UPGRADE=--upgrade takes newer 
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) $(UPGRADE) --no-deps requirements/local.in -c requirements/dev.txt -o requirements/local.txt
 
-clean: ## Remove the environments
-	@rm -rf $(VENV) $(NODE)/node_modules $(OUTSIDE)/node_modules
+clean: ## Remove the environments and what was built
+	@rm -rf $(VENV) $(NODE)/node_modules $(OUTSIDE)/node_modules loadtest/bench/build loadtest/compare/build
 
 # ---- environments: a stamp a set of packages, older than what it was made from when something changed ---------------
 

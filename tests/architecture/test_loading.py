@@ -48,6 +48,20 @@ accounts.account(Config(providers={{"here": section}}), "here", {{}})
 """
 
 
+@pytest.mark.parametrize(("transport", "loads"), [("lean", False), ("session", True)])
+def test_aiohttp_is_loaded_for_those_who_need_it(transport: str, loads: bool) -> None:
+    """It takes 8 MB of a worker and its launcher."""
+    program = f"""
+import proxy.app
+import proxy.accounts
+import proxy.server
+from proxy.config.traffic import Provider
+from proxy.transports import TransportPool
+TransportPool(lambda: 0.0).use({{"p": Provider(use="openai", base_url="http://127.0.0.1:1/v1", transport={transport!r})}})
+"""
+    assert ("aiohttp" in loaded_by(program)) is loads
+
+
 def test_the_application_loads_no_provider() -> None:
     found = {name for name in loaded_by("import proxy.app") if name.startswith("proxy.providers")}
     assert found <= FRAMEWORK

@@ -117,9 +117,9 @@ def measure(*, count: int = 5000, rounds: int = 7) -> dict[str, float]:
     found = keys.keyed(many, wanted)
     row("inputs, 100 of them", lambda: keys.inputs(many, wanted, found), weight=100)
     whole, long, events = answer(1000), answer(100_000), stream(400)
-    row("unfit, JSON of 1 KB", lambda: unfit(CHAT, "json", whole, tools=False))
-    row("unfit, JSON of 100 KB", lambda: unfit(CHAT, "json", long, tools=False), weight=20)
-    row("unfit, stream of 400", lambda: unfit(CHAT, "events", events, tools=False), weight=100)
+    row("unfit, JSON of 1 KB", lambda: unfit(CHAT.name, "json", whole, tools=False))
+    row("unfit, JSON of 100 KB", lambda: unfit(CHAT.name, "json", long, tools=False), weight=20)
+    row("unfit, stream of 400", lambda: unfit(CHAT.name, "events", events, tools=False), weight=100)
     return figures
 
 

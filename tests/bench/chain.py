@@ -12,8 +12,10 @@ import pstats
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 import orjson
+from msgspec import structs
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
@@ -21,6 +23,8 @@ import middleware
 from middleware import cache
 from proxy import accounts, generation
 from proxy.admission.limiter import Limiter, Shared
+from proxy.app import COLLECT, METER_STEP
+from proxy.cache.means import Caching
 from proxy.config import Config, Secret
 from proxy.config.catalogue import Catalogue, CatalogueModel, Prices
 from proxy.config.traffic import Key, Model, Provider, Target
@@ -30,8 +34,10 @@ from proxy.counting import ChainCounter
 from proxy.errors import RawHeaders
 from proxy.identity.authorisation import authorise
 from proxy.inflight import InFlight
+from proxy.limits.far import Ample, stream_meter
 from proxy.limits.forecast import OutputForecast
 from proxy.limits.memory import MemoryLimitStore
+from proxy.limits.meter import Extend
 from proxy.ownership.memory import MemoryOwners
 from proxy.policy.terms import NO_LIMITS, Budget, Limits
 from proxy.protocols import Entry, Exchange, Ledger, LimitStore, UpstreamRequest, UpstreamSocket
@@ -78,21 +84,24 @@ COMMON: RawHeaders = (
 
 
 class MemoryExchange:
-    """An answer that is already there, read by read."""
+    """An answer that is already there, read by read; ``paced``: each read is waited for, one turn of the loop."""
 
-    __slots__ = ("_at", "_reads", "headers", "status")
+    __slots__ = ("_at", "_paced", "_reads", "headers", "status")
 
-    def __init__(self, reads: Sequence[bytes], headers: RawHeaders) -> None:
+    def __init__(self, reads: Sequence[bytes], headers: RawHeaders, *, paced: bool = False) -> None:
         self.status = 200
         self.headers = headers
         self._reads = reads
         self._at = 0
+        self._paced = paced
 
     @property
     def ended(self) -> bool:
         return self._at == len(self._reads)
 
     async def read(self) -> bytes:
+        if self._paced:
+            await asyncio.sleep(0)
         data = self._reads[self._at]
         self._at += 1
         return data
@@ -110,19 +119,24 @@ class MemoryTransport:
     def __init__(self) -> None:
         self.reads: Sequence[bytes] = (REPLY,)
         self.headers: RawHeaders = ()
+        self.paced = False
 
     def plain(self) -> None:
         """A JSON answer of about 1 KB."""
+        self.paced = False
         self.reads = (REPLY,)
         self.headers = (*COMMON, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(REPLY)))
 
-    def stream(self, events: int, *, together: int = 1) -> None:
+    def stream(self, events: int, *, together: int = 1, paced: bool = False) -> None:
         """``events`` events, ``together`` in each read, then the end."""
+        self.paced = paced
         self.reads = (*([EVENT * together] * (events // together)), LAST)
         self.headers = (*COMMON, (b"content-type", b"text/event-stream; charset=utf-8"))
 
     async def send(self, request: UpstreamRequest, limits: TimeLimits, *, fresh: bool = False) -> Exchange:
-        return MemoryExchange(self.reads, self.headers)
+        if self.paced:
+            await asyncio.sleep(0)
+        return MemoryExchange(self.reads, self.headers, paced=self.paced)
 
     async def connect(
         self, request: UpstreamRequest, limits: TimeLimits, subprotocols: Sequence[str]
@@ -144,11 +158,6 @@ class Nowhere:
 
     async def included_of_month(self, account: str, month: str) -> int:
         return 0
-
-
-def no_meter(ctx: RequestContext, **_: object) -> StreamMeter:
-    """Streams of this bench are not limited."""
-    raise NotImplementedError
 
 
 class Bench:
@@ -175,6 +184,7 @@ class Bench:
         metrics = Metrics(self.registry, known_models=lambda model: model == "small")
         self._log = AccessLog("/dev/null", dropped=metrics.log_dropped.inc)
         self._tokens = TokenCounter()
+        self._clock = clock
         counter = ChainCounter(self._tokens)
         recorder = Recorder(metrics=metrics, access_log=self._log, wall=time.time)
         built = accounts.providers(self.config, {"local": self.transport}, {})  # type: ignore[dict-item]
@@ -221,7 +231,7 @@ class Bench:
                 directory=directory,
                 pricing=pricing,
                 counter=counter,
-                meter=no_meter,
+                meter=self._meter,
             ),
             owners=MemoryOwners(enforced=lambda: True, wall=time.time),
             tasks=tasks,
@@ -236,9 +246,33 @@ class Bench:
         self._log.close()
         self._tokens.close()
 
-    def chain(self) -> ASGIApp:
+    def _meter(
+        self,
+        ctx: RequestContext,
+        *,
+        reserved: int | None,
+        extend: Extend,
+        ample: Ample,
+        checkpoint: Callable[[int], None] | None,
+        spend: Callable[[int], None] | None,
+    ) -> StreamMeter:
+        """The meter that the application gives a stream."""
+        return stream_meter(
+            dialect=ctx.endpoint.dialect,
+            counted=partial(self._tokens.inline_count, ctx.request.model or ""),
+            reserved=reserved,
+            extend=extend,
+            ample=ample,
+            step=METER_STEP,
+            checkpoint=checkpoint,
+            spend=spend,
+            clock=self._clock,
+        )
+
+    def chain(self, cache: Caching | None = None) -> ASGIApp:
         """The chain as it is served."""
-        return middleware.build_chain(CHAT, "/chat/completions", self.services)
+        services = self.services if cache is None else structs.replace(self.services, cache=cache)
+        return middleware.build_chain(CHAT, "/chat/completions", services)
 
     def prefix(self, count: int, inner: ASGIApp) -> ASGIApp:
         """The first ``count`` links around ``inner``."""
@@ -397,7 +431,7 @@ def collect_as_served() -> None:
     """The collector as ``app.py`` sets it: what is there stays, and little is looked at."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(*COLLECT)
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ def test_what_is_measured_is_cached() -> None:
         assert (wanted.status, keys.keyed(ctx, wanted).reason) == ("miss", "")
     ctx = asked(chat(1))
     assert isinstance(keys.question(ctx, rules.wanted(ctx), keys.keyed(ctx, rules.wanted(ctx))), Question)
-    assert unfit(CHAT, "json", answer(1000), tools=False) == ""
-    assert unfit(CHAT, "events", stream(400), tools=False) == ""
+    assert unfit(CHAT.name, "json", answer(1000), tools=False) == ""
+    assert unfit(CHAT.name, "events", stream(400), tools=False) == ""
 
 
 def test_the_figures_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
