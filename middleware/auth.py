@@ -1,9 +1,11 @@
 """Second link: whose request is this, and may that key be used here? Looks in the four headers where SDKs put their key."""
 
+from collections.abc import Awaitable
+
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from proxy.context import Receive, Scope, Send, context_of
+from proxy.context import SCOPE_KEY, Receive, RequestContext, Scope, Send
 from proxy.protocols import Authenticator, Authorise, Clock
 from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
@@ -24,12 +26,12 @@ class AuthMiddleware:
         self._endpoint = endpoint.name
         self._clock = clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ctx = context_of(scope)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        ctx: RequestContext = scope[SCOPE_KEY]
         principal = ctx.principal = self._authenticator.identify(presented_in(ctx.headers), ctx.client)
         self._authorise(principal, self._endpoint, ctx.client)
         ctx.timings.append(("auth", self._clock() - ctx.started))
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
 
 def presented_in(headers: dict[bytes, bytes]) -> list[bytes]:
@@ -40,7 +42,7 @@ def presented_in(headers: dict[bytes, bytes]) -> list[bytes]:
         if value is not None:
             if name == b"authorization":
                 scheme, _, rest = value.partition(b" ")
-                value = rest.strip() if scheme.lower() == b"bearer" else value
+                value = rest.strip() if scheme == b"Bearer" or scheme.lower() == b"bearer" else value
             if value:
                 found.append(value)
     # Browsers cannot set headers on a WebSocket; OpenAI's convention is a subprotocol.

@@ -24,8 +24,9 @@ from proxy.cache.replay import played
 from proxy.cache.serving import AT_ONCE, EVENTS, Manner, serve_events, serve_json
 from proxy.cache.sharing import suits
 from proxy.cache.telling import say
+from proxy.cache.unproven import Unproven
 from proxy.cache.wishes import asks_usage
-from proxy.context import Cached, Receive, RequestContext, Scope, Send, context_of
+from proxy.context import SCOPE_KEY, Cached, Receive, RequestContext, Scope, Send
 from proxy.errors import TollwayError
 from proxy.protocols import CacheEntry, Clock, Tasks, Verdict
 from proxy.relay.announcing import RelaySettings, own_headers
@@ -68,7 +69,7 @@ class CacheMiddleware:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ctx = context_of(scope)
+        ctx: RequestContext = scope[SCOPE_KEY]
         begun = self._clock()
         inquiry = entry = None
         try:
@@ -104,6 +105,7 @@ class CacheMiddleware:
             if not keyed.reason:
                 return Inquiry(wanted, keyed)
             status, reason = "bypass", keyed.reason
+        ctx.decoded = None
         say(ctx, Cached(status=status, reason=reason), status_header=self._manner.status_header)
         caching.records.looked_up("exact", status)
         if status == "bypass":
@@ -114,6 +116,8 @@ class CacheMiddleware:
         """The stored answer in the form that is wanted, if it has one such."""
         stream = ctx.request.stream is True
         try:
+            if isinstance(entry, Unproven) and not entry.fit:
+                return None
             return played(entry, stream=stream, include_usage=stream and asks_usage(ctx))
         except Exception as error:  # noqa: BLE001 - as above: then it is a miss
             self._broken(error)

@@ -5,7 +5,7 @@ Nothing inside wraps ``send`` or catches cancellation; whatever happens there en
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import getrandbits
 
 from starlette.middleware import Middleware
@@ -48,6 +48,15 @@ _SINGLE = (b"host", b"authorization", b"content-type", b"content-length")
 _OURS = re.compile(
     rb"authorization|content[-_]|host|x[-_](?:api|tollway|goog)|api[-_]key|cookie|transfer[-_]|connection"
 )
+
+
+_REMEMBERED, _LONGEST = 2048, 128
+
+_hosts: set[bytes] = set()
+"""Host headers that were found valid."""
+
+_harmless: set[bytes] = set()
+"""Names of request headers that were found to imitate none of ours."""
 
 
 class EdgeMiddleware:
@@ -103,7 +112,10 @@ class EdgeMiddleware:
             await self._fail(ctx, InternalError(detail=type(error).__name__), guarded, socket=socket)
         finally:
             self._tasks.leave(ctx)
-            await self._settle(ctx)
+            work = self._settle(ctx)
+            if work is not None:
+                # Runs to its end without a pause, so no cancellation can come between.
+                await work
 
     def _open(self, scope: Scope) -> RequestContext:
         raw: list[tuple[bytes, bytes]] = scope["headers"]
@@ -112,7 +124,7 @@ class EdgeMiddleware:
         if given is not None and _SANE_ID.fullmatch(given) is not None:
             request_id = given.decode()
         else:
-            request_id = f"req_{getrandbits(128):032x}"
+            request_id = "req_" + getrandbits(128).to_bytes(16, "big").hex()
         peer = scope.get("client")
         return RequestContext(
             request_id=request_id,
@@ -174,19 +186,18 @@ class EdgeMiddleware:
         await send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": envelope(error, ctx.request_id)})
 
-    async def _settle(self, ctx: RequestContext) -> None:
-        """Once, after the end, and never inside the request's own task when there is anything to wait for."""
+    def _settle(self, ctx: RequestContext) -> Awaitable[None] | None:
+        """Once, after the end, and never inside the request's own task when there is anything to wait for: what is left to run in it."""
         ended = self._clock()
         judged = ctx.plan is not None and ctx.plan.asking.slo is not None
         if ctx.settlers or ctx.ledger_id or judged or ctx.from_cache or self._settlement.needs_count(ctx):
             work = self._settlement.settle(ctx, ended)
             if self._settlement.immediate(ctx):
-                # Runs to its end without a pause, so no cancellation can come between.
-                await work
-            else:
-                self._tasks.spawn(work)
+                return work
+            self._tasks.spawn(work)
         else:
             self._telemetry.record(ctx, ended)
+        return None
 
 
 def surface_path(scope: Scope) -> str:
@@ -214,20 +225,29 @@ def check_request(scope: Scope, ctx: RequestContext) -> None:
         carried(ctx.method, raw_path(scope))
     raw, headers = ctx.raw_headers, ctx.headers
     host = headers.get(b"host")
-    if host is None or _HOST.fullmatch(host) is None:
-        raise InvalidRequest("The request needs one valid Host header.", code="invalid_host")
+    if host not in _hosts:
+        if host is None or _HOST.fullmatch(host) is None:
+            raise InvalidRequest("The request needs one valid Host header.", code="invalid_host")
+        _remember(_hosts, host)
     if len(raw) != len(headers):
         names = [name for name, _ in raw]
         for name in _SINGLE:
             if names.count(name) > 1:
                 raise InvalidRequest(f"Header {name.decode()!r} is sent more than once.", code="duplicate_header")
-    if b"_" in b"".join(headers):
+    if not _harmless.issuperset(headers):
         for name in headers:
             if b"_" in name and _OURS.match(name) is not None:
                 raise InvalidRequest(
                     "A header name with an underscore imitates one that the gateway acts on; write it with hyphens.",
                     code="invalid_header",
                 )
+            _remember(_harmless, name)
+
+
+def _remember(known: set[bytes], text: bytes) -> None:
+    """Clients say few different things; what others say is looked at each time."""
+    if len(known) < _REMEMBERED and len(text) <= _LONGEST:
+        known.add(text)
 
 
 def body_may_follow(ctx: RequestContext, error: TollwayError) -> bool:

@@ -4,10 +4,12 @@ nobody upstream is asked; the caller's own sends the request to the place that m
 What an answer hands out belongs to the caller before the answer leaves; lists come without the objects of others.
 """
 
+from collections.abc import Awaitable
+
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from proxy.context import Receive, Scope, Send, context_of
+from proxy.context import SCOPE_KEY, Receive, RequestContext, Scope, Send
 from proxy.ownership.guarding import Guard, guard
 from proxy.protocols import Clock
 from proxy.relay.inflate import Inflater
@@ -23,9 +25,15 @@ class OwnershipMiddleware:
         self._guard = guard
         self._clock = clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ctx = context_of(scope)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        ctx: RequestContext = scope[SCOPE_KEY]
         begun = self._clock()
+        if not self._guard.passes(ctx):
+            return self._guarded(ctx, begun, scope, receive, send)
+        ctx.timings.append(("ownership", self._clock() - begun))
+        return self.app(scope, receive, send)
+
+    async def _guarded(self, ctx: RequestContext, begun: float, scope: Scope, receive: Receive, send: Send) -> None:
         await self._guard.admit(ctx)
         ctx.timings.append(("ownership", self._clock() - begun))
         try:

@@ -8,13 +8,15 @@ from msgspec import Raw, Struct
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from proxy.context import Receive, RequestContext, Scope, Send, context_of
+from proxy.cache.asking import answers
+from proxy.context import SCOPE_KEY, Receive, RequestContext, Scope, Send
 from proxy.errors import IncompleteBody, InvalidJson, InvalidRequest, RequestTimeout, RequestTooLarge, UnsupportedMedia
 from proxy.protocols import Clock
 from proxy.relay.form import FormUpload
 from proxy.relay.upload import BodyLimits, BodyUpload
 from proxy.services import Services
 from proxy.wire.chat import ACTED_ON, DESTINATION_KEYS, EMPTY, RequestView
+from proxy.wire.document import Decoded, document_in, is_plain
 from proxy.wire.endpoints import NATIVE, Endpoint
 from proxy.wire.members import Watchlist, deeper_than
 
@@ -34,23 +36,33 @@ class _Loose(Struct, frozen=True):
 _view = msgspec.json.Decoder(RequestView)
 _loose = msgspec.json.Decoder(_Loose)
 _watchlist = Watchlist(unique=ACTED_ON, forbidden=DESTINATION_KEYS)
+_destinations = frozenset(name.decode() for name in DESTINATION_KEYS)
+
+KEPT = 256 * 1024
+"""Bytes of a body whose document is handed on: a longer one is decoded once more by who needs it."""
 
 
 class ParseMiddleware:
     """Reads and decodes JSON bodies; prepares uploads to be streamed. Raises ``InvalidRequest`` and its kin, all 4xx."""
 
-    def __init__(self, app: ASGIApp, *, endpoint: Endpoint, limits: BodyLimits, clock: Clock) -> None:
+    def __init__(
+        self, app: ASGIApp, *, endpoint: Endpoint, limits: BodyLimits, clock: Clock, hands_on: bool = False
+    ) -> None:
+        """``hands_on``: is there a link behind that asks for the decoded body?"""
         self.app = app
+        self._hands_on = hands_on
         self._endpoint = endpoint
+        self._kind = endpoint.body
         self._limits = limits
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ctx = context_of(scope)
+        ctx: RequestContext = scope[SCOPE_KEY]
         begun = self._clock()
-        kind = self._endpoint.body
+        kind = self._kind
         if kind == "json":
-            await self._json(ctx, receive)
+            ctx.body = await read_body(ctx, receive, self._limits)
+            self._decode(ctx)
         elif kind == "socket":
             ctx.request = RequestView(model=model_in_query(ctx.query))
         elif kind != "none" and has_body(ctx):
@@ -77,15 +89,34 @@ class ParseMiddleware:
             ctx.upload = BodyUpload(ctx, receive, self._limits)
 
     async def _json(self, ctx: RequestContext, receive: Receive) -> None:
-        if ctx.headers.get(b"content-encoding", b"identity") != b"identity":
-            raise UnsupportedMedia("Send the JSON body uncompressed.", code="unsupported_content_encoding")
+        """A body that need not be there, or may be a form on other requests."""
         body = ctx.body = await read_body(ctx, receive, self._limits)
-        if self._endpoint.body == "any" and not body:
+        if self._kind == "any" and not body:
             return
         if self._endpoint is NATIVE:
             ctx.request = hinted(body)
+        elif self._endpoint.model == "hint":
+            ctx.request = decode_loosely(body)
         else:
-            ctx.request = decode(body) if self._endpoint.model != "hint" else decode_loosely(body)
+            self._decode(ctx)
+
+    def _decode(self, ctx: RequestContext) -> None:
+        """The fields we act on: out of the whole document where it is certain what that is, else with a close look at the bytes."""
+        body = ctx.body
+        document = document_in(body)
+        if document is not None and _destinations.isdisjoint(document):
+            plain = is_plain(document)
+            if plain or not deeper_than(body, MAX_DEPTH):
+                try:
+                    ctx.request = msgspec.convert(document, RequestView)
+                except msgspec.ValidationError:
+                    pass  # said by ``decode``
+                else:
+                    ctx.plain = plain
+                    if self._hands_on and len(body) <= KEPT:
+                        ctx.decoded = Decoded(body, document)
+                    return
+        ctx.request = decode(body)
 
 
 def has_body(ctx: RequestContext) -> bool:
@@ -94,8 +125,11 @@ def has_body(ctx: RequestContext) -> bool:
 
 
 async def read_body(ctx: RequestContext, receive: Receive, limits: BodyLimits) -> bytes:
-    """The whole body. Raises ``RequestTooLarge``, ``IncompleteBody``, or is interrupted with ``RequestTimeout``."""
-    declared = ctx.headers.get(b"content-length", b"0")
+    """The whole JSON body. Raises ``UnsupportedMedia``, ``RequestTooLarge``, ``IncompleteBody``, or is interrupted with ``RequestTimeout``."""
+    headers = ctx.headers
+    if b"content-encoding" in headers and headers[b"content-encoding"] != b"identity":
+        raise UnsupportedMedia("Send the JSON body uncompressed.", code="unsupported_content_encoding")
+    declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limits.body:
         raise too_large(limits.body)
     loop = asyncio.get_running_loop()
@@ -233,4 +267,10 @@ def model_in_query(query: bytes) -> str | None:
 
 def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:
     """What the link is built from."""
-    return Middleware(ParseMiddleware, endpoint=endpoint, limits=services.body_limits, clock=services.clock)
+    return Middleware(
+        ParseMiddleware,
+        endpoint=endpoint,
+        limits=services.body_limits,
+        clock=services.clock,
+        hands_on=services.cache is not None and answers(endpoint, path),
+    )

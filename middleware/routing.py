@@ -3,7 +3,7 @@
 It runs before anything is reserved, so that what is held is the price of what will be used, and a dry run holds nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from starlette.middleware import Middleware
@@ -33,18 +33,17 @@ class RoutingMiddleware:
         self._shadow = shadow
         self._clock = clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         ctx = context_of(scope)
         begun = self._clock()
         plan = ctx.plan = self._router.plan(ctx)
         ctx.route, ctx.target = plan.route.label, plan.chosen.target
         ctx.timings.append(("routing", self._clock() - begun))
         if ctx.controls.dry_run:
-            await answer_json(ctx, send, msgspec.json.encode(self._explain(ctx)))
-            return
+            return answer_json(ctx, send, msgspec.json.encode(self._explain(ctx)))
         if self._shadow is not None and plan.route.shadow is not None:
             ctx.settlers.append(self._shadow)
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
 
 def link(endpoint: Endpoint, path: str | None, services: Services) -> Middleware:

@@ -3,12 +3,16 @@
 The only place below the edge that sends.
 """
 
+from collections.abc import Awaitable
+
 from starlette.types import ASGIApp
 
 from proxy.context import Receive, Scope, Send, context_of
 from proxy.errors import InternalError
 from proxy.protocols import Admission, Clock, Courses, Providers, Tasks
 from proxy.relay.relay import Relay, RelaySettings
+from proxy.relay.rounds import Rounds
+from proxy.relay.watchdog import WATCH_AFTER
 from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
 
@@ -34,8 +38,10 @@ class StreamingApp:
         self._tasks = tasks
         self._clock = clock
         self._wall = wall
+        self._rounds = Rounds(WATCH_AFTER)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """No coroutine of its own: there is nothing to do when the relay has ended."""
         ctx = context_of(scope)
         if ctx.target is None:
             raise InternalError(detail="no target")
@@ -50,8 +56,9 @@ class StreamingApp:
             tasks=self._tasks,
             clock=self._clock,
             wall=self._wall,
+            rounds=self._rounds,
         )
-        await relay.run()
+        return relay.run()
 
 
 def app(endpoint: Endpoint, services: Services) -> ASGIApp:

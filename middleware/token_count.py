@@ -1,9 +1,11 @@
 """Fourth link: how large is the prompt? From bytes alone; an exact count runs only where it decides something."""
 
+from collections.abc import Awaitable
+
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from proxy.context import Receive, Scope, Send, context_of
+from proxy.context import SCOPE_KEY, Receive, RequestContext, Scope, Send
 from proxy.protocols import Clock, Counter
 from proxy.services import Services
 from proxy.wire.chat import RequestView
@@ -18,15 +20,17 @@ class TokenCountMiddleware:
         self._counter = counter
         self._clock = clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ctx = context_of(scope)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        ctx: RequestContext = scope[SCOPE_KEY]
         if ctx.body:
             begun = self._clock()
             request = ctx.request
-            cap = _cap(ctx.endpoint.dialect, request) * max(request.n or 1, request.best_of or 1)
-            ctx.estimate = self._counter.estimate(ctx.body, cap)
+            cap = _cap(ctx.endpoint.dialect, request)
+            if request.n is not None or request.best_of is not None:
+                cap *= max(request.n or 1, request.best_of or 1)
+            ctx.estimate = self._counter.estimate(ctx.body, cap, plain=ctx.plain)
             ctx.timings.append(("token_count", self._clock() - begun))
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
 
 def _cap(dialect: Dialect, request: RequestView) -> int:

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from msgspec import structs
@@ -30,7 +31,8 @@ from .generations import Generations, Staging
 from .identity.authorisation import authorise
 from .inflight import InFlight
 from .lifespan import Lifespan, StartRefused
-from .limits.meter import Extend, LiveMeter
+from .limits.far import Ample, stream_meter
+from .limits.meter import Extend
 from .local.health import Health, State
 from .protocols import Board, Pricing
 from .refreshing import Refresher
@@ -62,6 +64,9 @@ _log = logging.getLogger("tollway.app")
 
 METER_STEP = 256
 """Output tokens that a running stream asks for at a time."""
+
+COLLECT = (50_000, 20, 50)
+"""Thresholds of the garbage collector: a request leaves it nothing, so it is to look rarely, and never at what a start made."""
 
 HEARTBEAT = 0.5
 """Seconds between looks at the loop's lag and the retired pools."""
@@ -110,7 +115,8 @@ class Gateway:
         self._embeddings = Embeddings(lambda: self._generations.current, self._embedding_expenses)
         # Not for secrets: which near questions are tried out.
         tried = Random(os.urandom(8))  # noqa: S311
-        self._cache = AnswerCache(CacheMetrics(registry or CollectorRegistry()), ask=self._embeddings, rng=tried)
+        counted = CacheMetrics(registry or CollectorRegistry(), self.metrics.series)
+        self._cache = AnswerCache(counted, ask=self._embeddings, rng=tried)
         self._shared = self._sharing()
         self._places = Places(self.tasks)
         # Not for secrets: which requests a trial gets.
@@ -278,17 +284,17 @@ class Gateway:
         *,
         reserved: int | None,
         extend: Extend,
+        ample: Ample,
         checkpoint: Callable[[int], None] | None,
         spend: Callable[[int], None] | None,
     ) -> StreamMeter:
         """The live meter of one stream, by the tokeniser of the model that was asked for."""
-        count, factor = self._tokens.inline_count(ctx.request.model or "")
-        return LiveMeter(
+        return stream_meter(
             dialect=ctx.endpoint.dialect,
-            count=count,
-            factor=factor,
+            counted=partial(self._tokens.inline_count, ctx.request.model or ""),
             reserved=reserved,
             extend=extend,
+            ample=ample,
             step=METER_STEP,
             checkpoint=checkpoint,
             spend=spend,
@@ -364,7 +370,7 @@ class Gateway:
         self.metrics.reload_time.set_to_current_time()
         gc.collect()
         gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
+        gc.set_threshold(*COLLECT)
         self.state.ready = True
 
     def drain(self) -> None:
@@ -397,6 +403,7 @@ class Gateway:
         self._tokens.close()
         if self._access_log is not None:
             self._access_log.close()
+        self.metrics.series.hand_over()
         if self._listener is not None:
             self._listener.close()
 
@@ -415,6 +422,7 @@ class Gateway:
             self.metrics.reservations.set(len(self._shared.leases))
             self._steering.reporter.measure()
             self._cache.measure()
+            self.metrics.series.hand_over()
             skipped = self._tokens.overflowed
             self.metrics.counts_skipped.inc(skipped - self._skipped)
             self._skipped = skipped

@@ -14,6 +14,8 @@ query               bytes                   edge                   streaming
 client              str                     edge                   auth, telemetry
 principal           Principal               auth                   parse, routing, streaming, telemetry
 body                bytes                   parse                  token_count, streaming
+plain               bool                    parse                  ownership, token_count (settings and texts alone, see ``wire.document``)
+decoded             Decoded | None          parse                  cache, which takes it (the body's document, where it has but one reading)
 request             RequestView             parse                  token_count, routing, streaming
 upload              Upload | None           parse, ownership       streaming (a body that is streamed through)
 estimate            TokenEstimate           token_count            rate_limit, telemetry
@@ -37,6 +39,7 @@ rewritten           list[str]               streaming              streaming, te
 response_started    bool                    streaming, edge        edge (status and headers have left)
 committed           bool                    streaming              edge (first upstream content has left)
 complete            bool                    streaming, edge        watcher (the last send is under way)
+sending             float                   streaming              watchdog, cache (loop time since which a send is under way; 0: none is)
 insertion           bytes | None            streaming              edge (what must precede an SSE event of ours; None: none may follow)
 client_gone         bool                    watcher                edge
 first_byte_at       float                   streaming              telemetry
@@ -82,6 +85,7 @@ from .policy.targets import Plan as RoutePlan
 from .policy.targets import Target as Target  # noqa: PLC0414
 from .policy.terms import AT_COST, Plan
 from .wire.chat import EMPTY, RequestView
+from .wire.document import Decoded
 from .wire.endpoints import CHAT, Endpoint
 from .wire.stream import StreamEvent
 from .wire.usage import NO_USAGE, Usage
@@ -334,6 +338,8 @@ class RequestContext(Struct, kw_only=True):
     client: str = ""
     principal: Principal = ANONYMOUS
     body: bytes = b""
+    plain: bool = False
+    decoded: Decoded | None = None
     request: RequestView = EMPTY
     upload: Upload | None = None
     estimate: TokenEstimate = NO_ESTIMATE
@@ -357,6 +363,7 @@ class RequestContext(Struct, kw_only=True):
     response_started: bool = False
     committed: bool = False
     complete: bool = False
+    sending: float = 0.0
     insertion: bytes | None = None
     client_gone: bool = False
     first_byte_at: float = 0.0
@@ -386,7 +393,10 @@ class RequestContext(Struct, kw_only=True):
     @property
     def from_cache(self) -> bool:
         """Did what it was answered come from the cache, and no provider was asked?"""
-        return self.cached is not None and not self.attempts and self.cached.served
+        if self.attempts or self.cached is None:
+            return False
+        status = self.cached.status
+        return status == "hit" or status == "semantic-hit"
 
     def interrupt(self, error: TollwayError) -> None:
         """Ends the request from outside its task: the first caller's ``error`` is what the edge will see."""

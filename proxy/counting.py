@@ -5,6 +5,7 @@ import msgspec
 from .context import TokenEstimate
 from .errors import ClientError
 from .tokens.counter import TokenCounter
+from .tokens.estimate import ROOM, likely_tokens
 from .translation.ask import Ask
 from .translation.messages import MessagesFront
 from .wire.endpoints import Endpoint
@@ -21,8 +22,11 @@ class ChainCounter:
     def __init__(self, tokens: TokenCounter) -> None:
         self._tokens = tokens
 
-    def estimate(self, body: bytes, output: int) -> TokenEstimate:
-        """From bytes alone; ``output`` is the client's cap, 0 = none."""
+    def estimate(self, body: bytes, output: int, *, plain: bool = False) -> TokenEstimate:
+        """From bytes alone; ``output`` is the client's cap, 0 = none. ``plain``: it has no attachments."""
+        if plain:
+            size = len(body)
+            return TokenEstimate(likely_tokens(size), size + ROOM, output)
         estimate = self._tokens.estimate(body)
         return TokenEstimate(estimate.likely, estimate.bound, output)
 

@@ -326,6 +326,9 @@ class Course(Protocol):
     hedge: Hedge | None
     slow_stream: SlowStream | None
 
+    def at_once(self) -> Step | None:
+        """The plan's choice, where it takes the request now; ``None``: ``first`` has to find out."""
+
     async def first(self) -> Step:
         """The plan's choice, or what stands in for it by now. Raises ``NoHealthyTarget``."""
 
@@ -736,8 +739,8 @@ class CacheRecords(Protocol):
 class Counter(Protocol):
     """Token figures, cheap or exact."""
 
-    def estimate(self, body: bytes, output: int) -> TokenEstimate:
-        """Prompt size from bytes alone, without a tokeniser; ``output`` is the client's cap, 0 = none."""
+    def estimate(self, body: bytes, output: int, *, plain: bool = False) -> TokenEstimate:
+        """Prompt size from bytes alone, without a tokeniser; ``output`` is the client's cap, 0 = none. ``plain``: it has no attachments."""
 
     async def usage(self, endpoint: Endpoint, model: str, body: bytes, output: str, *, dropped: int = 0) -> Usage:
         """Exact counts of a prompt and of the text that was generated; ``dropped``: characters of it not kept."""

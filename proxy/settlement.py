@@ -52,8 +52,12 @@ class Settler:
 
     async def settle(self, ctx: RequestContext, ended: float) -> None:
         """Runs everything; a step that breaks is counted and the others still run."""
-        answered = bool(ctx.attempts) or ctx.from_cache
-        if answered:
+        from_cache = ctx.from_cache
+        answered = bool(ctx.attempts) or from_cache
+        if from_cache:
+            # Another one's answer may have been there.
+            ctx.target = maker(ctx)
+        elif answered:
             _name_who_answered(ctx)
         if self.needs_count(ctx):
             await self._count(ctx)
@@ -104,11 +108,7 @@ class Settler:
 
 
 def _name_who_answered(ctx: RequestContext) -> None:
-    """A target that was chosen and never asked, because the request ended first, or because the cache had another one's answer, is
-    not the one that books and log are to name."""
-    if ctx.from_cache:
-        ctx.target = maker(ctx)
-        return
+    """A target that was chosen and never asked, because the request ended first, is not the one that books and log are to name."""
     target, answer = ctx.target, answering(ctx)
     if target is not None and (target.model != answer.model or target.provider != answer.provider):
         ctx.target = structs.replace(target, provider=answer.provider, model=answer.model)

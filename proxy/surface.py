@@ -1,9 +1,9 @@
 """Starlette routes over the chains: the OpenAI surface under its four names, probes, and one route for the rest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
 from .config.server import Cors
@@ -16,7 +16,6 @@ from .wire.endpoints import (
     PASSTHROUGH,
     PREFIXES,
     REALTIME,
-    SOCKETS,
     SURFACE,
     Endpoint,
 )
@@ -36,29 +35,37 @@ class Slot:
         await self.app(scope, receive, send)
 
 
-class Unlisted:
-    """Every path without a route: the pass-through chain decides whether it is on the surface."""
+class Doors:
+    """The listed paths, each found at one look; every other goes through the router, pattern by pattern. WebSockets have one chain."""
 
-    def __init__(self, http: ASGIApp, socket: ASGIApp) -> None:
-        self._http = http
+    __slots__ = ("_listed", "_others", "_socket")
+
+    def __init__(self, listed: Mapping[tuple[str, str], Slot], others: ASGIApp, socket: Slot) -> None:
+        """``listed``: by method and path."""
+        self._listed = listed
+        self._others = others
         self._socket = socket
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self._socket if scope["type"] == "websocket" else self._http)(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] != "http":
+            return self._socket.app(scope, receive, send)
+        slot = self._listed.get((scope["method"], scope["path"]))
+        return self._others(scope, receive, send) if slot is None else slot.app(scope, receive, send)
 
 
 class Surface:
-    """Starlette's router over the chains, and the slots behind its routes."""
+    """The listed paths and Starlette's router over the chains, and the slots behind them."""
 
     def __init__(self, build: Build, health: Health, cors: Cors) -> None:
         self._slots: list[tuple[Slot, Endpoint, str | None]] = []
         self._build = build
         self.admin = Slot(health)
         """The admin API, once it is there; until then the process is not ready."""
-        unlisted = Unlisted(self._slot(PASSTHROUGH, None), self._slot(REALTIME, None))
-        router = Router(routes=[*self._routes(health)], redirect_slashes=False, default=unlisted)
+        # Whatever has no route of its own: the chain decides whether it is on the surface.
+        unlisted = self._slot(PASSTHROUGH, None)
+        others = Router(routes=[*self._routes(unlisted)], redirect_slashes=False, default=unlisted)
         # Not Starlette(): its two error layers wrap every send, and every error already ends at the edge.
-        self.app: ASGIApp = _with_cors(router, cors)
+        self.app: ASGIApp = _with_cors(Doors(self._listed(health), others, self._slot(REALTIME, None)), cors)
 
     def rebuild(self, build: Build) -> None:
         """Swaps every chain for one of a new generation."""
@@ -71,25 +78,25 @@ class Surface:
         self._slots.append((slot, endpoint, path))
         return slot
 
-    def _routes(self, health: Health) -> Iterator[BaseRoute]:
+    def _listed(self, health: Health) -> dict[tuple[str, str], Slot]:
+        """By method and path. Another method of such a path is the provider's to answer."""
+        found: dict[tuple[str, str], Slot] = {}
         for method, path, endpoint in SURFACE:
             slot = self._slot(endpoint, path)
             for prefix in prefixes_of(endpoint):
-                yield Route(prefix + path, slot, methods=[method])
+                found[method, prefix + path] = slot
+        found.update({("GET", path): Slot(health) for path in PATHS})
+        found.update({("HEAD", path): slot for (method, path), slot in found.items() if method == "GET"})
+        return found
+
+    def _routes(self, unlisted: Slot) -> Iterator[BaseRoute]:
         model = self._slot(MODELS, None)
         for prefix in prefixes_of(MODELS):
             yield Route(prefix + "/models/{id:path}", model, methods=["GET"])
-        socket = self._slot(REALTIME, None)
-        for path in SOCKETS:
-            for prefix in PREFIXES:
-                yield WebSocketRoute(prefix + path, socket)
-                yield WebSocketRoute(prefix + path + "/{rest:path}", socket)
-        for path in PATHS:
-            yield Route(path, health, methods=["GET"])
         yield Route("/admin/v1/{path:path}", self.admin)
         yield Route("/native/{provider}/{path:path}", self._slot(NATIVE, None))
-        # Last, so that another method of a listed path finds it before Starlette's own 405.
-        yield Route("/{path:path}", self._slot(PASSTHROUGH, None))
+        # Last, so that another method of a model's path finds it before Starlette's own 405.
+        yield Route("/{path:path}", unlisted)
 
 
 def prefixes_of(endpoint: Endpoint) -> Iterator[str]:

@@ -30,16 +30,17 @@ def limit_headers(reservation: Reservation) -> Headers:
             money = grant
     reset = b""
     if requests is not None:
-        left, reset = requests.left, duration(requests.reset)
+        reset = duration(requests.reset)
+        left = requests.left
         headers += (
             (b"x-ratelimit-limit-requests", _limit(requests.rule.limit)),
             (b"x-ratelimit-remaining-requests", b"%d" % left if left > 0 else b"0"),
             (b"x-ratelimit-reset-requests", reset),
         )
     if tokens is not None:
-        left = tokens.left
         if requests is None or requests.reset != tokens.reset:
             reset = duration(tokens.reset)
+        left = tokens.left
         headers += (
             (b"x-ratelimit-limit-tokens", _limit(tokens.rule.limit)),
             (b"x-ratelimit-remaining-tokens", b"%d" % left if left > 0 else b"0"),
@@ -66,19 +67,16 @@ def _limit(amount: int) -> bytes:
     return b"%d" % amount
 
 
-_WHOLE: dict[int, bytes] = {60: b"1m0s", 61: b"1m1s"}
-"""What a window that has just begun to fill is most often told."""
-
-
 def duration(seconds: float) -> bytes:
     """As OpenAI writes a reset: ``20ms``, ``1.5s``, ``6m0s``, ``1h0m0s``."""
+    if 60.0 < seconds <= 61.0:
+        # What a minute's window that was just used is told.
+        return b"1m1s"
     if seconds < 60:
         if seconds < 1:
             return b"%dms" % max(0, round(seconds * 1000))
         return b"%gs" % (int(seconds * 1000 + 0.5) / 1000)
     whole = -int(-seconds // 1)
-    if whole in _WHOLE:
-        return _WHOLE[whole]
     minutes, rest = divmod(whole, 60)
     if minutes < 60:
         return b"%dm%ds" % (minutes, rest)

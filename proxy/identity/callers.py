@@ -13,12 +13,13 @@ from ..context import Principal
 from ..errors import AuthenticationFailed, TollwayError
 from ..protocols import Clock
 from ..storage.records import KeyRecord
+from ..wire.mac import Mac
 from .failures import FailureLimiter
 from .principals import Terms, account_of, principal_of
 from .standing import ended, refuse_inactive
 from .stored import StoredKeys
 from .tokens import TokenRefused, Tokens, looks_like_token
-from .virtual_keys import digest, looks_alike, well_formed
+from .virtual_keys import looks_alike, well_formed
 
 CREDENTIALS = 8
 """Credentials of one request that are looked at."""
@@ -49,10 +50,10 @@ class Callers:
         pepper: bytes = b"",
         wall: Clock = time.time,
     ) -> None:
-        self._pepper = pepper or secrets.token_bytes(32)
+        self._mac = Mac.of(pepper or secrets.token_bytes(32))
         pairs = [(text.encode(), record) for text, record in keys]
         self._longest = max([LONGEST, *(len(text) for text, _ in pairs)])
-        self._file = {digest(self._pepper, text): _FileKey(record) for text, record in pairs}
+        self._file = {self._mac.digest(text): _FileKey(record) for text, record in pairs}
         self._failures = failures
         self._terms = terms
         self._stored = stored
@@ -85,7 +86,7 @@ class Callers:
     def _find(self, credential: bytes) -> Principal | None:
         if len(credential) > self._longest:
             return None
-        name = digest(self._pepper, credential)
+        name = self._mac.digest(credential)
         own = self._file.get(name)
         if own is not None:
             return self._of_file(own)

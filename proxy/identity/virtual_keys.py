@@ -43,7 +43,7 @@ def hint(text: str) -> str:
 
 
 def digest(pepper: bytes, key: bytes) -> bytes:
-    """HMAC-SHA-256, 32 bytes; the only form in which keys are kept."""
+    """HMAC-SHA-256, 32 bytes; the only form in which keys are kept. The same as ``wire.mac`` has it, where many are made of one pepper."""
     return hmac.digest(pepper, key, "sha256")
 
 

@@ -80,7 +80,7 @@ class MemoryLimitStore:
                     denial = _longer(denial, Denial(rule, charge.amount, 0, SOON, "unseeded"))
                 continue
             window = charge.window
-            counter = counters.get((rule.ident, window or rule.method)) or self._make(rule, window, now)
+            counter = counters.get((rule.ident, window) if window else rule.key) or self._make(rule, window, now)
             limit = rule.limit if share == 1 else -(-rule.limit // share)
             if now >= counter.until:
                 counter.advance(now, limit)
@@ -174,7 +174,7 @@ class MemoryLimitStore:
             if rule.unit == "requests" or (rule.ledgered and not self._seeded):
                 continue
             window = grant.window
-            counter = counters.get((rule.ident, window or rule.method)) or self._make(rule, window, now)
+            counter = counters.get((rule.ident, window) if window else rule.key) or self._make(rule, window, now)
             if now >= counter.until:
                 counter.advance(now, self._limit(rule))
             counter.held -= grant.held
@@ -196,7 +196,7 @@ class MemoryLimitStore:
         now = self._now()
         found = []
         for rule, window in rules:
-            counter = self._counters.get((rule.ident, window or rule.method))
+            counter = self._counters.get((rule.ident, window) if window else rule.key)
             if counter is None:
                 found.append(Level(0, 0, 0.0))
                 continue
@@ -257,14 +257,16 @@ class MemoryLimitStore:
 
     def _counter(self, rule: Rule, window: str, now: float) -> Counter:
         """The counter of a rule, as it is now. Another method of limiting is another counter."""
-        counter = self._counters.get((rule.ident, window or rule.method)) or self._make(rule, window, now)
+        counter = self._counters.get((rule.ident, window) if window else rule.key) or self._make(rule, window, now)
         if now >= counter.until:
             counter.advance(now, self._limit(rule))
         return counter
 
     def _make(self, rule: Rule, window: str, now: float) -> Counter:
         ends = self._ends(window, now) if rule.method == "money" else now
-        counter = self._keep((rule.ident, window or rule.method), counter_of(rule, self._limit(rule), ends, now))
+        counter = self._keep(
+            (rule.ident, window) if window else rule.key, counter_of(rule, self._limit(rule), ends, now)
+        )
         self._drop_idle(min(2, len(self._rounds) - 1), now)
         return counter
 

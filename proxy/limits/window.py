@@ -17,7 +17,7 @@ class Window:
     ``until``: when ``advance`` is due next.
     """
 
-    __slots__ = ("_bucket", "_buckets", "_width", "held", "until", "used")
+    __slots__ = ("_bucket", "_buckets", "_frees", "_width", "held", "until", "used")
 
     def __init__(self, period: float, now: float) -> None:
         """``period`` in seconds."""
@@ -65,12 +65,8 @@ class Window:
     def reset(self, now: float) -> float:
         """Seconds until nothing counts, were all that is held used now."""
         if self.held or self._bucket in self._buckets:
-            newest = self._bucket
-        elif self.used:
-            newest = next(reversed(self._buckets))
-        else:
-            return 0.0
-        return (newest + _COUNTED) * self._width - now
+            return self._frees - now
+        return self._gone(next(reversed(self._buckets))) - now if self.used else 0.0
 
     def idle(self, now: float) -> bool:
         """Would a new one in its place say the same?"""
@@ -79,6 +75,7 @@ class Window:
     def _enter(self, bucket: int) -> None:
         self._bucket = bucket
         self.until = (bucket + 1) * self._width
+        self._frees = self._gone(bucket)
 
     def _gone(self, bucket: int) -> float:
         """When a bucket counts no more."""

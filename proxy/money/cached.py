@@ -6,9 +6,9 @@ from msgspec import structs
 
 from ..context import Quote, RequestContext, Target
 from ..wire.usage import NO_USAGE, Usage
-from .prices import AT_LIST, Priced
+from .prices import Priced
 from .sanity import beyond_the_body
-from .tariff import rounded_up, share_of
+from .tariff import share_of
 
 Kind = Literal["", "hit", "semantic-hit", "shared"]
 
@@ -42,7 +42,7 @@ def maker(ctx: RequestContext) -> Target | None:
     cached, target = ctx.cached, ctx.target
     if cached is None or target is None or not cached.provider:
         return target
-    if (target.provider, target.model) == (cached.provider, cached.model):
+    if target.model == cached.model and target.provider == cached.provider:
         return target
     plan = ctx.plan
     for candidate in plan.candidates if plan is not None else ():
@@ -74,7 +74,8 @@ def spared(quote: Quote, usage: Usage) -> tuple[int, int]:
     """What ``usage`` would have cost the customer and the operator, had it not come from the cache; 0 where no price is known."""
     if usage is NO_USAGE or not isinstance(quote, Priced):
         return 0, 0
-    return quote.charge(usage) or 0, rounded_up(quote.operator.total(usage) or 0, AT_LIST)
+    charge, cost = quote.whole(usage)
+    return charge or 0, cost or 0
 
 
 def flags_of(ctx: RequestContext, *, unpriced: bool) -> tuple[str, ...]:

@@ -53,12 +53,14 @@ class Priced(Quote, frozen=True, gc=False, kw_only=True):
 
     def whole(self, usage: Usage) -> tuple[int | None, int | None]:
         """Micro-dollars to the customer for a whole answer, and to the operator."""
-        due = self.customer.total(usage)
-        spent = due if self.operator is self.customer else self.operator.total(usage)
-        return (
-            None if due is None else rounded_up(due, self.factor),
-            None if spent is None else rounded_up(spent, AT_LIST),
-        )
+        due = spent = self.customer.total(usage)
+        charge = None if due is None else rounded_up(due, self.factor)
+        if self.operator is self.customer:
+            if self.factor is AT_LIST:
+                return charge, charge
+        else:
+            spent = self.operator.total(usage)
+        return charge, None if spent is None else rounded_up(spent, AT_LIST)
 
 
 class _Table:

@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from ..context import Attempt, Limits, Principal, Quote, RequestContext, Settled, Target
+from ..context import NO_QUOTE, Attempt, Limits, Principal, Quote, RequestContext, Settled, Target
 from ..protocols import Entry, Hold
 from ..wire.usage import NO_USAGE, Source, Usage
 from .cached import due, flags_of, given, kind_of, maker, public_name, spared
@@ -34,15 +34,17 @@ class CataloguePricing:
         self._prices = prices
         self.quote = prices.quote
         self.version = prices.version
+        self._last: tuple[Quote, Usage, tuple[int | None, int | None]] = (NO_QUOTE, NO_USAGE, (None, None))
 
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
         """See ``protocols.Pricing``."""
         quote = self.quote(principal, model, target)
-        return quote.charge(usage) if isinstance(quote, Priced) else None
+        return self._whole(quote, usage)[0] if isinstance(quote, Priced) else None
 
     def cached(self, ctx: RequestContext) -> int | None:
         """See ``protocols.Pricing``."""
-        return due(self._made_at(ctx), given(ctx), ctx.principal.plan.cached)
+        percent = ctx.principal.plan.cached
+        return due(self._made_at(ctx), given(ctx), percent) if percent else 0
 
     def settled(self, ctx: RequestContext) -> Settled:
         """By the table in ``endings``. A price that is not known is ``None``, never 0."""
@@ -154,7 +156,7 @@ class CataloguePricing:
         """Prices of whoever made what the cache gave: those that the request was admitted with, where they are that target's."""
         quote, target = ctx.quote, maker(ctx)
         if target is None or (
-            isinstance(quote, Priced) and (quote.provider, quote.model) == (target.provider, target.model)
+            isinstance(quote, Priced) and quote.model == target.model and quote.provider == target.provider
         ):
             return quote
         return self._prices.quote(ctx.principal, public_name(ctx, target), target)
@@ -167,8 +169,17 @@ class CataloguePricing:
             here = only.model == quote.model and only.provider == quote.provider and only.usage is None
             if here and target is not None and target.model == quote.model and target.provider == quote.provider:
                 # Nearly every request: one try, at the place that it was quoted for.
-                return quote.whole(usage)
+                return self._whole(quote, usage)
         return self._charge(ctx, ending, usage), self._cost(ctx, ending, usage)
+
+    def _whole(self, quote: Priced, usage: Usage) -> tuple[int | None, int | None]:
+        """A whole answer, to the customer and to the operator. Asked twice in a row: for the answer's header, and when it has left."""
+        last = self._last
+        if last[1] is usage and last[0] is quote:
+            return last[2]
+        found = quote.whole(usage)
+        self._last = (quote, usage, found)
+        return found
 
     def _charge(self, ctx: RequestContext, ending: Ending, usage: Usage) -> int | None:
         if ending.customer == "nothing":

@@ -118,6 +118,12 @@ _CERTAIN = _scan(_GENERATED)
 PLAIN = _scan((*_GENERATED, *_URIS, "store", "code_execution"), "code_execution")
 """What a request to generate must not contain to be none of our business."""
 
+_RARE = re.compile(
+    rb"_(?:id(?<=file_id)|content(?<=cached_content)|uri(?<=file_uri)|url(?<=image_url)|data(?<=file_data)|execution(?<=code_execution))"
+)
+_COMMON = (b'"container"', b'"audio"', b'"cachedContent"', b'"fileUri"', b'"url"', b'"store"')
+"""The same names apart, as each is found soonest: by its underscore, or whole. A third of the time that looking behind every quote takes."""
+
 _ESCAPED = re.compile(rb"\\u00(?:5[fF]|4[1-9a-fA-F]|5[0-9aA]|6[1-9a-fA-F]|7[0-9aA])")
 
 
@@ -130,7 +136,18 @@ def profile_of(endpoint: str) -> Profile:
 
 def escapes(body: bytes) -> bool:
     """Is a letter in ``body`` written as an escape, which no library does, so that a name could hide?"""
-    return b"\\" in body and _ESCAPED.search(body) is not None
+    return b"\\u00" in body and _ESCAPED.search(body) is not None
+
+
+def concerns_nobody(body: bytes) -> bool:
+    """Is nothing of ``PLAIN`` in it?"""
+    if _RARE.search(body) is None:
+        for name in _COMMON:
+            if name in body:
+                break
+        else:
+            return True
+    return PLAIN.search(body) is None
 
 
 def may_name(body: bytes, profile: Profile) -> bool:

@@ -10,7 +10,7 @@ from ..context import RequestContext
 from ..errors import PermissionDenied
 from ..wire.endpoints import NATIVE, Endpoint
 from ..wire.values import UNREADABLE
-from .bodies import PLAIN, escapes, names_in, profile_of, reads_everybodys
+from .bodies import concerns_nobody, escapes, names_in, profile_of, reads_everybodys
 from .google import name_in
 from .naming import Named, inside, tuned
 from .paths import TOUCHING_ALL, Reading, read_native, read_path, row_of
@@ -84,8 +84,7 @@ def plain(ctx: RequestContext) -> bool:
         and ctx.upload is None
         and (model is None or ":" not in model)
         and not ctx.request.models
-        and PLAIN.search(body) is None
-        and not escapes(body)
+        and (ctx.plain or (concerns_nobody(body) and not escapes(body)))
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from .terms import Budget, LimitName, Limits, OnFailure, Per
 
@@ -46,6 +47,11 @@ class Rule(Struct, frozen=True, kw_only=True):
     ledgered: bool = False
     """Does its use begin with what the ledger says? Then a store that has forgotten must be told before it decides."""
     alerts: tuple[float, ...] = ()
+    key: tuple[str, str] = ("", "")
+    """Of its counter, where no calendar period is its own: another method of limiting is another counter."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "key", (self.ident, self.method))
 
 
 class Charge(Struct, frozen=True, gc=False):

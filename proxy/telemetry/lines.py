@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 
 import msgspec
 from msgspec import Struct, structs
@@ -10,24 +9,21 @@ from msgspec import Struct, structs
 from ..context import Attempt, RequestContext
 from ..policy.attainment import Objective, Result
 from ..policy.rules import MICRO
+from ..wire.usage import NO_USAGE
 from .attainment import judged
 
 _PATH = 512
 """Characters of a path that are logged."""
 
+_REMEMBERED = 1024
+"""Kinds that are kept."""
+
 _MILLISECONDS = tuple(f".{number:03d}+00:00" for number in range(1000))
 
 
-class Line(Struct, gc=False):
-    """The fields, made in their order: by name they take thirty times as long. Money in dollars, ``_ms`` milliseconds."""
+class Kind(Struct, gc=False):
+    """What requests that went and ended alike have in common."""
 
-    time: str
-    request_id: str
-    trace_id: str | None
-    key: str
-    client: str
-    method: str
-    path: str
     endpoint: str
     route: str | None
     provider: str | None
@@ -43,6 +39,20 @@ class Line(Struct, gc=False):
     slo: Mapping[Objective, Result] | None
     dropped: list[str] | None
     rewritten: list[str] | None
+
+
+class Line(Struct, gc=False):
+    """The fields, made in their order: by name they take thirty times as long. Money in dollars, ``_ms`` milliseconds."""
+
+    time: str
+    request_id: str
+    trace_id: str | None
+    key: str
+    client: str
+    method: str
+    path: str
+    endpoint: msgspec.Raw
+    """It goes on with all other fields of ``Kind``, as they were written once."""
     input_tokens: int
     input_source: str
     output_tokens: int
@@ -65,48 +75,26 @@ class Line(Struct, gc=False):
     overhead_ms: float | None
 
 
-def line_of(ctx: RequestContext, ended: float, now: float) -> Line:
-    """The line of one request; ``now`` is the wall clock at ``ended``, in unix seconds."""
-    target, usage, error, cached, settled = ctx.target, ctx.usage, ctx.error, ctx.cached, ctx.settled
-    principal, attempts, started, plan = ctx.principal, ctx.attempts, ctx.started, ctx.plan
-    provider = model = fault = detail = charge = cost = ending = saved = status = reason = similarity = None
-    if target is not None:
-        provider, model = target.provider, target.model or None
-    if error is not None:
-        fault, detail = error.code or error.type, error.detail or None
+def line_of(ctx: RequestContext, ended: float, now: float, waited: float) -> Line:
+    """The line of one request; ``now`` is the wall clock at ``ended``, in unix seconds; ``waited``: as ``waited_for`` says."""
+    usage, cached, settled, reservation = ctx.usage, ctx.cached, ctx.settled, ctx.reservation
+    principal, attempts, started = ctx.principal, ctx.attempts, ctx.started
+    charge = cost = ending = saved = status = reason = similarity = None
     if settled is not None:
         charge, cost, ending, saved = settled.charge, settled.cost, settled.ending, settled.saved
     if cached is not None:
         status, reason, similarity = cached.status, cached.reason or None, cached.similarity
-        if ctx.outcome == "ok" and ctx.from_cache:
+        if cached.usage is not NO_USAGE and ctx.outcome == "ok" and ctx.from_cache:
             usage = cached.usage
-    waited = 0.0
-    for name, seconds in ctx.timings:
-        if name == "upstream":
-            waited += seconds
     return Line(
-        _told(now),
+        _clock.told(now),
         ctx.request_id,
         _trace_id(ctx.headers[b"traceparent"]) if b"traceparent" in ctx.headers else None,
         principal.name,
         ctx.client,
         ctx.method,
         ctx.path[:_PATH],
-        ctx.endpoint.name,
-        ctx.route or None,
-        provider,
-        model,
-        ctx.request.stream is True,
-        ctx.status or (error.status if error is not None else 0),
-        ctx.outcome,
-        fault,
-        detail,
-        len(attempts),
-        plan.policy if plan is not None else None,
-        tried(attempts) if len(attempts) > 1 else None,
-        (judged(ctx) or None) if plan is not None else None,
-        ctx.dropped or None,
-        ctx.rewritten or None,
+        _kind_of(ctx),
         usage.input,
         usage.input_source,
         usage.output,
@@ -122,7 +110,7 @@ def line_of(ctx: RequestContext, ended: float, now: float) -> Line:
         reason,
         similarity,
         saved / MICRO if saved else None,
-        ctx.reservation.degraded if ctx.reservation is not None else None,
+        reservation.degraded if reservation is not None else None,
         _ms(ctx.first_token_at - started) if ctx.first_token_at else None,
         _ms(ended - started),
         _ms(waited) if waited else 0.0,
@@ -130,7 +118,67 @@ def line_of(ctx: RequestContext, ended: float, now: float) -> Line:
     )
 
 
-def encoded(line: Line) -> bytes:
+_kinds: dict[tuple[object, ...], msgspec.Raw] = {}
+
+
+def _kind_of(ctx: RequestContext) -> msgspec.Raw:
+    """Kept where the request has nothing of its own to say there, as nearly all."""
+    target, plan, attempts = ctx.target, ctx.plan, ctx.attempts
+    slo = plan is not None and plan.asking.slo is not None
+    if slo or ctx.error is not None or len(attempts) > 1 or ctx.dropped or ctx.rewritten:
+        return _written(ctx)
+    alike = (
+        ctx.endpoint.name,
+        ctx.route,
+        target.provider if target is not None else None,
+        target.model if target is not None else None,
+        ctx.request.stream,
+        ctx.status,
+        ctx.outcome,
+        len(attempts),
+        plan.policy if plan is not None else None,
+    )
+    kind = _kinds.get(alike)
+    if kind is None:
+        if len(_kinds) >= _REMEMBERED:
+            _kinds.clear()
+        kind = _kinds[alike] = _written(ctx)
+    return kind
+
+
+def _written(ctx: RequestContext) -> msgspec.Raw:
+    """All fields of ``Kind``, behind the name of its first."""
+    target, error, plan, attempts = ctx.target, ctx.error, ctx.plan, ctx.attempts
+    kind = Kind(
+        ctx.endpoint.name,
+        ctx.route or None,
+        target.provider if target is not None else None,
+        (target.model or None) if target is not None else None,
+        ctx.request.stream is True,
+        ctx.status or (error.status if error is not None else 0),
+        ctx.outcome,
+        (error.code or error.type) if error is not None else None,
+        (error.detail or None) if error is not None else None,
+        len(attempts),
+        plan.policy if plan is not None else None,
+        tried(attempts) if len(attempts) > 1 else None,
+        (judged(ctx) or None) if plan is not None else None,
+        ctx.dropped or None,
+        ctx.rewritten or None,
+    )
+    return msgspec.Raw(encoded(kind)[len(b'{"endpoint":') : -len(b"}\n")])
+
+
+def waited_for(ctx: RequestContext) -> float:
+    """Seconds that providers took."""
+    waited = 0.0
+    for name, seconds in ctx.timings:
+        if name == "upstream":
+            waited += seconds
+    return waited
+
+
+def encoded(line: Line | Kind) -> bytes:
     """With the line's end."""
     try:
         return _encode(line) + b"\n"
@@ -159,16 +207,24 @@ def tried(attempts: Sequence[Attempt]) -> list[dict[str, object]]:
 _encode = msgspec.json.Encoder().encode
 
 
-def _told(now: float) -> str:
-    """ISO 8601, to the millisecond."""
-    second = int(now)
-    return _second(second) + _MILLISECONDS[int((now - second) * 1000)]
+class _Clock:
+    """Puts moments into words; to do that with a second takes as long as half a line."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = ""
+
+    def told(self, now: float) -> str:
+        """ISO 8601, to the millisecond."""
+        since = now - self._second
+        if not 0.0 <= since < 1.0:
+            self._second = int(now)
+            self._text = datetime.fromtimestamp(self._second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            since = now - self._second
+        return self._text + _MILLISECONDS[int(since * 1000)]
 
 
-@lru_cache(maxsize=2)
-def _second(at: int) -> str:
-    """Putting it into words takes as long as all the rest of a line."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+_clock = _Clock()
 
 
 def _ms(seconds: float) -> float:
@@ -190,7 +246,7 @@ def _printable(value: object) -> object:
         return {name: _printable(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_printable(each) for each in value]
-    if value is None or isinstance(value, bool | float):
+    if value is None or isinstance(value, bool | float | msgspec.Raw):
         return value
     if isinstance(value, int) and abs(value) < 1 << 63:
         return value

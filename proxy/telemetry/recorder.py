@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..context import RequestContext
 from .access_log import AccessLog
-from .lines import encoded, line_of
+from .lines import encoded, line_of, waited_for
 from .metrics import Metrics
 
 _log = logging.getLogger("tollway.request")
@@ -34,10 +34,11 @@ class Recorder:
 
     def record(self, ctx: RequestContext, ended: float) -> None:
         """Metrics and the access log line of one request."""
+        waited = waited_for(ctx)
         if self._metrics is not None:
-            self._metrics.observe(ctx, ended)
+            self._metrics.observe(ctx, ended, waited)
         if self._access_log is not None:
-            self._access_log.append(encoded(line_of(ctx, ended, self._wall())))
+            self._access_log.append(encoded(line_of(ctx, ended, self._wall(), waited)))
         self._traced(ctx, ended)
 
     def settler_failed(self, name: str, error: BaseException) -> None:

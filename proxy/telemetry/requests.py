@@ -6,11 +6,11 @@ Labels are bounded: a model has its own name where the configuration or the cata
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..context import RequestContext, Settled
+from ..context import Attempt, RequestContext, Settled
 from ..policy.rules import MICRO
-from ..wire.usage import NO_USAGE, Usage
+from ..wire.usage import NO_USAGE, Source, Usage
 from .attainment import judged
-from .series import Count, Series, Spread
+from .series import Count, Counts, Series, Spread
 
 if TYPE_CHECKING:
     from .metrics import Metrics
@@ -35,15 +35,50 @@ class _Place:
         self.between = series.spread(metrics.between_tokens, *labels)
 
 
+class _Flow:
+    """Tokens of one provider's model by class, as ``read`` and ``written`` were found out."""
+
+    __slots__ = (
+        "audio_input",
+        "audio_output",
+        "cache_write",
+        "cached",
+        "input",
+        "output",
+        "read",
+        "reasoning",
+        "written",
+    )
+
+    def __init__(self, counts: Counts, labels: tuple[str, str], *, read: Source, written: Source) -> None:
+        self.read = read
+        self.written = written
+        self.input = counts["input", *labels, read]
+        self.output = counts["output", *labels, written]
+        self.cached = counts["cached", *labels, read]
+        self.cache_write = counts["cache_write", *labels, read]
+        self.audio_input = counts["audio_input", *labels, read]
+        self.reasoning = counts["reasoning", *labels, written]
+        self.audio_output = counts["audio_output", *labels, written]
+
+
 class _Kind:
     """Requests that ended alike at one place; ``model`` is its label. ``place``: ``None`` where no target was chosen."""
 
-    __slots__ = ("count", "model", "place")
+    __slots__ = ("answered", "charge", "cost", "count", "flow", "model", "place")
 
-    def __init__(self, count: Count, model: str, place: _Place | None) -> None:
+    def __init__(
+        self, count: Count, model: str, place: _Place | None, *, answered: Count, charge: Count, cost: Count
+    ) -> None:
+        """``answered``: tries that ended well."""
         self.count = count
         self.model = model
         self.place = place
+        self.answered = answered
+        self.charge = charge
+        self.cost = cost
+        self.flow: _Flow | None = None
+        """The last one's, which most others are like."""
 
 
 class RequestSeries:
@@ -63,8 +98,8 @@ class RequestSeries:
         self._saved_tokens = series.counts(metrics.saved_tokens)
         self._saved_usd = series.counts(metrics.saved_usd)
 
-    def observe(self, ctx: RequestContext, ended: float) -> None:
-        """Everything that one request adds."""
+    def observe(self, ctx: RequestContext, ended: float, waited: float) -> None:
+        """Everything that one request adds; ``waited``: seconds that providers took."""
         target, cached = ctx.target, ctx.cached
         provider = model = ""
         if target is not None:
@@ -75,22 +110,23 @@ class RequestSeries:
         if kind is None:
             kind = self._kind(ctx, provider, model)
         kind.count.value += 1
-        self._count_asides(ctx)
+        if b"x-stainless-retry-count" in ctx.headers or (ctx.plan is not None and ctx.plan.asking.slo is not None):
+            self._count_asides(ctx)
         if cached is not None and cached.usage is not NO_USAGE:
             self._count_saved(ctx, cached.usage)
         place = kind.place
         if place is None:
             return
-        self._observe_times(ctx, place, ended)
-        label = kind.model
+        self._observe_times(ctx, place, ended, waited)
         for attempt in ctx.attempts:
-            outcome = attempt.error or ("ok" if attempt.status < 400 else f"{attempt.status // 100}xx")
-            tried = label if attempt.model == model else self._label(attempt.model)
-            self._attempts[attempt.provider, tried, outcome].value += 1
+            if attempt.status < 400 and not attempt.error and attempt.model == model and attempt.provider == provider:
+                kind.answered.value += 1
+            else:
+                self._count_try(attempt, kind.model if attempt.model == model else self._label(attempt.model))
         if provider != CACHE:
-            self._count_tokens(ctx, provider, label)
+            self._count_tokens(ctx, kind, provider)
         if ctx.settled is not None:
-            self._count_money(ctx.settled, provider, label)
+            self._count_money(ctx.settled, kind, provider)
         if ctx.dropped:
             self._metrics.changed.labels(provider, "dropped").inc()
         if ctx.rewritten:
@@ -98,60 +134,62 @@ class RequestSeries:
 
     def _count_asides(self, ctx: RequestContext) -> None:
         """What few requests have: a count of their SDK's own retries, targets of their own."""
-        headers, plan = ctx.headers, ctx.plan
-        if b"x-stainless-retry-count" in headers and headers[b"x-stainless-retry-count"] != b"0":
+        if ctx.headers.get(b"x-stainless-retry-count", b"0") != b"0":
             self._metrics.client_retries.labels(ctx.endpoint.name).inc()
-        if plan is not None and plan.asking.slo is not None:
-            for objective, result in judged(ctx).items():
-                self._metrics.slo.labels(ctx.route or OTHER, objective, result).inc()
+        for objective, result in judged(ctx).items():
+            self._metrics.slo.labels(ctx.route or OTHER, objective, result).inc()
 
-    def _observe_times(self, ctx: RequestContext, place: _Place, ended: float) -> None:
+    def _observe_times(self, ctx: RequestContext, place: _Place, ended: float, waited: float) -> None:
         started, first = ctx.started, ctx.first_token_at
         place.duration.observe(ended - started)
-        waited = 0.0
-        for name, seconds in ctx.timings:
-            if name == "upstream":
-                waited += seconds
         if waited:
             place.upstream.observe(waited)
         if ctx.attempts:
-            place.overhead.observe(max(0.0, ctx.attempts[0].started - started))
+            before = ctx.attempts[0].started - started
+            place.overhead.observe(before if before > 0.0 else 0.0)
         if first:
             place.first.observe(first - started)
             if ctx.token_events > 1:
                 place.between.observe((ctx.last_token_at - first) / (ctx.token_events - 1))
 
-    def _count_tokens(self, ctx: RequestContext, provider: str, model: str) -> None:
-        tokens, usage = self._tokens, ctx.usage
-        read, written = usage.input_source, usage.output_source
+    def _count_try(self, attempt: Attempt, model: str) -> None:
+        outcome = attempt.error or ("ok" if attempt.status < 400 else f"{attempt.status // 100}xx")
+        self._attempts[attempt.provider, model, outcome].value += 1
+
+    def _count_tokens(self, ctx: RequestContext, kind: _Kind, provider: str) -> None:
+        usage, flow = ctx.usage, kind.flow
+        if flow is None or flow.read != usage.input_source or flow.written != usage.output_source:
+            flow = kind.flow = _Flow(
+                self._tokens, (provider, kind.model), read=usage.input_source, written=usage.output_source
+            )
         if usage.input > 0:
-            tokens["input", provider, model, read].value += usage.input
+            flow.input.value += usage.input
         if usage.output > 0:
-            tokens["output", provider, model, written].value += usage.output
+            flow.output.value += usage.output
         if usage.cached > 0:
-            tokens["cached", provider, model, read].value += usage.cached
+            flow.cached.value += usage.cached
         if usage.cache_write > 0:
-            tokens["cache_write", provider, model, read].value += usage.cache_write
+            flow.cache_write.value += usage.cache_write
         if usage.audio_input > 0:
-            tokens["audio_input", provider, model, read].value += usage.audio_input
+            flow.audio_input.value += usage.audio_input
         if usage.reasoning > 0:
-            tokens["reasoning", provider, model, written].value += usage.reasoning
+            flow.reasoning.value += usage.reasoning
         if usage.audio_output > 0:
-            tokens["audio_output", provider, model, written].value += usage.audio_output
-        if read == "reported" and usage.input and ctx.estimate.likely:
+            flow.audio_output.value += usage.audio_output
+        if usage.input and flow.read == "reported" and ctx.estimate.likely:
             error = self._estimates.get(provider)
             if error is None:
                 error = self._estimates[provider] = self._series.spread(self._metrics.estimate_error, provider)
             error.observe(ctx.estimate.likely / usage.input)
 
-    def _count_money(self, settled: Settled, provider: str, model: str) -> None:
+    def _count_money(self, settled: Settled, kind: _Kind, provider: str) -> None:
         charge, cost = settled.charge, settled.cost
         if charge is None or cost is None:
-            self._metrics.unpriced.labels(provider, model).inc()
+            self._metrics.unpriced.labels(provider, kind.model).inc()
         if charge:
-            self._charge[provider, model].value += charge / MICRO
+            kind.charge.value += charge / MICRO
         if cost:
-            self._cost[provider, model].value += cost / MICRO
+            kind.cost.value += cost / MICRO
 
     def _count_saved(self, ctx: RequestContext, usage: Usage) -> None:
         """What came from the cache and left whole."""
@@ -175,7 +213,14 @@ class RequestSeries:
             route = ctx.route or OTHER
             labels = (endpoint, route, provider, label, str(status), "true" if stream else "false", outcome)
             count = self._series.count(self._metrics.requests, *labels)
-            kind = self._kinds[alike] = _Kind(count, label, self._place(route, provider, label) if provider else None)
+            kind = self._kinds[alike] = _Kind(
+                count,
+                label,
+                self._place(route, provider, label) if provider else None,
+                answered=self._attempts[provider, label, "ok"],
+                charge=self._charge[provider, label],
+                cost=self._cost[provider, label],
+            )
         return kind
 
     def _place(self, route: str, provider: str, model: str) -> _Place:

@@ -25,6 +25,10 @@ KEY_TO_VALUE = 128
 """Bytes in which an attachment's data follows its key."""
 
 
+ROOM = 16
+"""Tokens of a bound that no byte of the text stands for."""
+
+
 class TokenEstimate(Struct, frozen=True):
     """``likely``: not less than the tokens of ordinary text and code; ``bound``: not less than those of any text."""
 
@@ -51,7 +55,7 @@ def estimate_prompt(body: bytes) -> TokenEstimate:
     What a provider adds unseen (stored conversations, hidden tool prompts) is in neither figure.
     """
     size, parts = _text_and_parts(body)
-    likely, bound = likely_tokens(size), size + 16
+    likely, bound = likely_tokens(size), size + ROOM
     for kind, length in parts:
         data = length * 3 // 4
         if kind == "image":

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
-from operator import itemgetter
 
 from ..errors import InvalidRequest, RawHeaders, UpstreamInvalid
 
@@ -22,6 +21,9 @@ HOP_BY_HOP = frozenset(
     )
 )
 """RFC 9110 7.6.1 and the ``proxy-`` pair; they describe one connection."""
+
+USUAL_CONNECTION = (b"keep-alive", b"close")
+"""Values of ``connection`` that say nothing of other headers."""
 
 CREDENTIALS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
 """Where clients put their key, in the order it is looked for."""
@@ -45,7 +47,7 @@ _ABOUT_THE_CLIENT = (
 _OTHER_METHODS = (b"x-http-method", b"x-http-method-override", b"x-method-override")
 """With them some hosts do something else than the method that was allowed, counted and charged here."""
 
-_DROPPED_UP = HOP_BY_HOP | {
+UPSTREAM_ALWAYS_DROPPED = HOP_BY_HOP | {
     b"host",
     b"content-length",
     b"cookie",
@@ -59,8 +61,11 @@ _DROPPED_UP = HOP_BY_HOP | {
     b"sec-websocket-protocol",
     b"sec-websocket-accept",
 }
-_DROPPED_UP_OURS = _DROPPED_UP | set(_ACCOUNT)
-_DROPPED_DOWN = HOP_BY_HOP | {b"set-cookie"}
+"""Request headers that no provider gets as the client wrote them."""
+
+_DROPPED_UP_OURS = UPSTREAM_ALWAYS_DROPPED | set(_ACCOUNT)
+DROPPED_DOWN = HOP_BY_HOP | {b"set-cookie"}
+"""Response headers that no client gets."""
 
 TIME_LEFT = b"x-tollway-timeout-ms"
 """The one header of ours that travels on: a client's own limit, of which the relay passes on what is left."""
@@ -69,9 +74,6 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _CONTROL = frozenset((*range(0x09), *range(0x0A, 0x20), 0x7F))
 _SPOILT = bytes(0xFF - byte if byte in _CONTROL else byte for byte in range(256))
 """A table that changes every control byte but the tab: three times as quick as looking for them."""
-
-_value = itemgetter(1)
-
 
 _CODINGS = frozenset(("", "identity", "gzip", "x-gzip", "deflate", *(("br",) if find_spec("brotli") else ())))
 """What ``relay.inflate`` can read; brotli with its extra."""
@@ -90,7 +92,7 @@ _sound: set[bytes] = set()
 def _fate(name: bytes, *, forwards: bool) -> str | None:
     """How a request header's name travels; ``None``: not at all."""
     table = _passed[forwards]
-    dropped = _DROPPED_UP if forwards else _DROPPED_UP_OURS
+    dropped = UPSTREAM_ALWAYS_DROPPED if forwards else _DROPPED_UP_OURS
     ours = name.startswith(b"x-tollway-") and name != TIME_LEFT
     text = None if name in dropped or ours else name.decode("ascii")
     if len(table) < _REMEMBERED:
@@ -120,7 +122,7 @@ def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, forwards: bool) 
         raise InvalidRequest(
             "A request header is not valid UTF-8; send ASCII header values.", code="invalid_header"
         ) from error
-    if options and options.lower() not in (b"keep-alive", b"close"):
+    if options and options.lower() not in USUAL_CONNECTION:
         named = {option.strip().decode("latin-1") for option in options.lower().split(b",")}
         return [pair for pair in kept if pair[0] not in named]
     return kept
@@ -136,36 +138,62 @@ def _readable(accepted: str) -> str:
 
 def client_headers(raw: RawHeaders) -> list[tuple[bytes, bytes]]:
     """The upstream's headers as they travel to the client."""
-    kept = [pair for pair in raw if pair[0] not in _DROPPED_DOWN]
+    kept = [pair for pair in raw if pair[0] not in DROPPED_DOWN]
     if len(kept) == len(raw):
         return kept
     for name, value in raw:
-        if name == b"connection" and value.lower() not in (b"keep-alive", b"close"):
+        if name == b"connection" and value.lower() not in USUAL_CONNECTION:
             options = {option.strip() for option in value.lower().split(b",")}
             return [pair for pair in kept if pair[0] not in options]
     return kept
 
 
-_RATES = b"x-ratelimit-"
+RATES = b"x-ratelimit-"
+
+
+def limited(ours: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Does a limit of ours apply to the answer with these headers of ours?"""
+    for name, _ in ours:
+        if name.startswith(RATES):
+            return True
+    return False
+
+
+def aside(name: bytes) -> bytes:
+    """The name of one of the provider's headers beside limits of ours."""
+    return b"x-tollway-upstream-" + name[2:] if name.startswith(RATES) else name
 
 
 def moved_aside(theirs: list[tuple[bytes, bytes]], ours: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The provider's headers; where a limit of ours applies its ``x-ratelimit-*`` become ``x-tollway-upstream-ratelimit-*``."""
-    if not any(name.startswith(_RATES) for name, _ in ours):
-        return theirs
-    return [(b"x-tollway-upstream-" + n[2:] if n.startswith(_RATES) else n, value) for n, value in theirs]
+    return [(aside(name), value) for name, value in theirs] if limited(ours) else theirs
 
 
 def check_response(headers: Sequence[tuple[bytes, bytes]]) -> None:
     """Raises ``UpstreamInvalid`` for a name or value that must not reach a client's parser."""
-    for name, _ in headers:
+    check_names([name for name, _ in headers])
+    check_values(headers)
+
+
+def check_names(names: Iterable[bytes]) -> None:
+    """The same for names alone."""
+    for name in names:
         if name not in _sound:
             if _NAME.fullmatch(name) is None:
                 raise UpstreamInvalid("The provider's answer has an invalid header.", detail=f"header {name!r}")
             if len(_sound) < _REMEMBERED:
                 _sound.add(name)
-    values = b"".join(map(_value, headers))
-    if values.translate(_SPOILT) != values:
+
+
+def check_values(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """The same for values alone."""
+    check_texts([value for _, value in headers])
+
+
+def check_texts(values: Iterable[bytes]) -> None:
+    """The same for values without their names."""
+    text = b"".join(values)
+    if text.translate(_SPOILT) != text:
         raise UpstreamInvalid("The provider's answer has an invalid header.", detail="control byte in a value")
 
 

@@ -12,7 +12,7 @@ Source = Literal["reported", "counted", "estimated"]
 """``reported`` by the provider, ``counted`` by our tokeniser from the text that passed, ``estimated`` from bytes."""
 
 
-class Usage(Struct, frozen=True, kw_only=True):
+class Usage(Struct, frozen=True, kw_only=True, gc=False):
     """Tokens of one request, as OpenAI reports them: ``input`` includes ``cached``, ``cache_write`` and ``audio_input``,
     ``output`` includes ``reasoning`` and ``audio_output``."""
 
@@ -34,6 +34,9 @@ ABSURD_FACTOR = 10
 FLOOR = 100
 """Tokens: below it nothing is absurd, since hidden prompts and framing are of that size."""
 
+SANE = ABSURD_FACTOR * FLOOR
+"""Up to so many are not too many, whatever we know of."""
+
 
 def excessive(reported: int, own: int) -> bool:
     """Are so many tokens more than ten times what we know of?"""
@@ -45,14 +48,14 @@ def visible_output(usage: Usage) -> int:
     return usage.output - usage.reasoning - usage.audio_output
 
 
-class _Details(Struct, frozen=True):
+class _Details(Struct, frozen=True, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     audio_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
-class ReportedUsage(Struct, frozen=True):
+class ReportedUsage(Struct, frozen=True, gc=False):
     """``usage`` as chat (``prompt_tokens``) or responses, images and audio (``input_tokens``) write it."""
 
     prompt_tokens: int | None = None
@@ -68,7 +71,9 @@ class ReportedUsage(Struct, frozen=True):
 
     def normalised(self) -> Usage | None:
         """Our classes; ``None`` when the object holds no sane token figure (durations, negatives)."""
-        prompt = self.prompt_tokens if self.prompt_tokens is not None else self.input_tokens
+        prompt = self.prompt_tokens
+        if prompt is None:
+            prompt = self.input_tokens
         if prompt is None or not 0 <= prompt <= LARGEST:
             return None
         if self.prompt_tokens is None and (self.cache_read_input_tokens or self.cache_creation_input_tokens):
@@ -85,6 +90,8 @@ class ReportedUsage(Struct, frozen=True):
             return None
         details_in = self.prompt_tokens_details or self.input_tokens_details
         details_out = self.completion_tokens_details or self.output_tokens_details
+        if details_in is None and details_out is None:
+            return Usage(input=prompt, output=output, input_source="reported", output_source="reported")
         return reported(
             prompt=prompt,
             output=output,
@@ -141,15 +148,31 @@ def anthropic_usage(figures: Mapping[str, int]) -> Usage | None:
     )
 
 
-class _Reply(Struct, frozen=True):
+class _Reply(Struct, frozen=True, gc=False):
     usage: ReportedUsage | None = None
 
 
 _reply = msgspec.json.Decoder(_Reply)
 
 
+_WORD = b'"usage"'
+
+_TAIL = 4096
+"""Bytes at the end of an answer in which its usage mostly stands."""
+
+
 def reported_in(body: bytes) -> Usage | None:
     """Usage of a whole JSON answer; ``None`` when it reports none or is not what it says."""
+    at = body.rfind(_WORD, -_TAIL)
+    if at > 0 and body[at - 1] != 0x5C:
+        # A quote that is not escaped begins a key here, and what is an object from it to the end is the rest of the answer's own.
+        try:
+            reply = _reply.decode(b"{" + body[at:])
+        except UNREADABLE:
+            pass
+        else:
+            if reply.usage is not None:
+                return reply.usage.normalised()
     try:
         reply = _reply.decode(body)
     except UNREADABLE:

@@ -21,6 +21,7 @@ from proxy.policy.targets import Candidate, Plan, Route
 from proxy.protocols import CacheEntry, CacheStore, Course, Exchange, Purge, Question, UpstreamRequest, Verdict
 from proxy.relay.relay import Relay, RelaySettings
 from proxy.wire.chat import RequestView
+from proxy.wire.document import Decoded, document_in
 from proxy.wire.endpoints import CHAT, EMBEDDINGS, Endpoint
 from proxy.wire.usage import Usage
 from tests.support.asgi import HOST, Client, http_scope
@@ -355,6 +356,8 @@ class Lane:
             ctx = asked.ctx
             ctx.body = orjson.dumps(body)
             ctx.request = view_of(ctx.body)
+            document = document_in(ctx.body)
+            ctx.decoded = Decoded(ctx.body, document) if document is not None else None
             ctx.principal, ctx.deadline, ctx.meter, ctx.uncapped = principal, deadline, meter, uncapped
             ctx.costing = costing
             ctx.plan = Plan(route=self.route, candidates=self.route.candidates, chosen=self.route.candidates[0])

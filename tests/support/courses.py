@@ -86,6 +86,9 @@ class FakeCourse:
         self.taken.append(step)
         return step
 
+    def at_once(self) -> Step | None:
+        return None
+
     async def first(self) -> Step:
         return self._next()
 

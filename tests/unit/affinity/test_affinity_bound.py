@@ -9,7 +9,7 @@ from msgspec import structs
 from proxy.context import Controls, Limits, Principal, RequestContext, Target
 from proxy.errors import InvalidRequest, NoHealthyTarget
 from proxy.failover.budget import Budgets
-from proxy.failover.course import Course, Surroundings
+from proxy.failover.course import Course, Courses, Surroundings
 from proxy.failover.hedging import Hedging
 from proxy.health.board import HealthBoard
 from proxy.policy.faults import Fault
@@ -101,7 +101,7 @@ class Place:
             followed=lambda kind, role: None,
             stopped=lambda reason: None,
         )
-        return Course(ctx, ctx.plan, surroundings)
+        return Courses(surroundings).course(ctx)
 
     def rest(self, provider: str, key: int, fault: Fault = RATE_LIMITED) -> None:
         """The next try there fails."""

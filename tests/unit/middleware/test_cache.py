@@ -92,6 +92,7 @@ async def test_the_second_time_nobody_is_asked() -> None:
     assert (ctx.cached.usage.input, ctx.cached.usage.output, ctx.usage.output) == (3, 2, 0)
     assert (ctx.status, ctx.outcome, ctx.complete, ctx.attempts) == (200, "ok", True, [])
     assert ctx.first_byte_at > 0
+    assert first.ctx.decoded is ctx.decoded is None
     assert ctx.first_token_at == 0, "of an answer in one piece nobody knows when it began"
     assert lane.records.told == ["exact miss", "kept stored", "exact hit"]
 
@@ -215,6 +216,7 @@ async def test_what_is_not_looked_for_is_not_kept(
     assert lane.sent == 2
     assert entries(lane) == []
     assert lane.records.told == 2 * ["exact bypass", f"bypassed {said.split()[1]}"]
+    assert asked.ctx.decoded is None, "the prompt is not kept twice while it is answered"
     assert asked.ctx.cached is not None
     assert not asked.ctx.cached.served
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import orjson
 import pytest
 
+from middleware import edge as edge_module
 from middleware.edge import EdgeMiddleware, body_may_follow, check_request, outcome_of, surface_path
 from proxy.context import Outcome, Receive, RequestContext, Scope, Send, context_of
 from proxy.errors import (
@@ -482,6 +483,25 @@ def test_the_request_guard_refuses(headers: list[tuple[bytes, bytes]], code: str
     with pytest.raises(InvalidRequest) as caught:
         check_request(http_scope(), ctx_with(headers))
     assert caught.value.code == code
+
+
+def test_what_was_refused_is_refused_again_and_what_passed_is_remembered_within_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hosts, names = set[bytes](), set[bytes]()
+    monkeypatch.setattr(edge_module, "_hosts", hosts)
+    monkeypatch.setattr(edge_module, "_harmless", names)
+    monkeypatch.setattr(edge_module, "_REMEMBERED", 3)
+    for _ in range(2):
+        for headers in ([(b"host", b"a b")], [HOST, (b"x-fine", b"1"), (b"x_api_key", b"k")]):
+            with pytest.raises(InvalidRequest):
+                check_request(http_scope(), ctx_with(headers))
+    assert hosts == {HOST[1]}
+    assert names == {b"host", b"x-fine"}
+    for number in range(9):
+        check_request(http_scope(), ctx_with([(b"host", b"h%d" % number), (b"x-%d" % number, b"")]))
+    check_request(http_scope(), ctx_with([(b"host", b"h" * 200)]))
+    assert len(hosts) == len(names) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,18 @@
 """The link: admits or refuses before anything else sees the request, and says how long that took."""
 
+from typing import Any
+
 import pytest
 
 from middleware.ownership import OwnershipMiddleware
 from proxy.context import Principal, Receive, RequestContext, Scope, Send, Target, context_of
-from proxy.errors import ObjectNotFound
+from proxy.errors import ModelNotFound, ObjectNotFound
+from proxy.ownership import requests
 from proxy.ownership.guarding import Guard
 from proxy.ownership.memory import MemoryOwners
 from proxy.ownership.reach import Reach
 from proxy.policy.targets import Route
+from proxy.wire.chat import RequestView
 from proxy.wire.endpoints import CHAT, PASSTHROUGH, Endpoint
 from tests.support.asgi import Client, Inner, scope_of
 from tests.support.clock import FakeClock
@@ -35,7 +39,7 @@ class Watching(Inner):
 
 
 async def passed(
-    endpoint: Endpoint, path: str, *, fixed: bool = False, body: bytes = b"", several: bool = False
+    endpoint: Endpoint, path: str, *, fixed: bool = False, body: bytes = b"", several: bool = False, **fields: Any
 ) -> int:
     """How many watched its answer. Afterwards nobody does: they hold the request, and with it a body, until the collector runs."""
     owners = MemoryOwners(enforced=lambda: True, wall=FakeClock())
@@ -50,7 +54,7 @@ async def passed(
         shared=frozenset(),
         inflate=lambda encoding: None,
     )
-    ctx = RequestContext(request_id="r", endpoint=endpoint, path=path, method="GET", principal=APP, body=body)
+    ctx = RequestContext(request_id="r", endpoint=endpoint, path=path, method="GET", principal=APP, body=body, **fields)
     try:
         await OwnershipMiddleware(inner, guard=guard, clock=FakeClock())(scope_of(ctx), client.receive, client.send)
     except ObjectNotFound:
@@ -86,3 +90,17 @@ async def test_a_stored_chat_has_its_answer_watched() -> None:
 async def test_where_there_are_several_places_sealed_texts_are_watched_for() -> None:
     body = b'{"model":"small","messages":[]}'
     assert await passed(CHAT, "/chat/completions", fixed=True, body=body, several=True) == 1
+    assert await passed(CHAT, "/chat/completions", fixed=True, body=body, several=True, plain=True) == 1
+
+
+async def test_a_body_known_to_be_plain_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "escapes", None)
+    monkeypatch.setattr(requests, "concerns_nobody", None)
+    body = b'{"model":"small","messages":[]}'
+    assert await passed(CHAT, "/chat/completions", fixed=True, body=body, plain=True) == 0
+
+
+@pytest.mark.parametrize("fields", [{"request": RequestView(model="ft:a:b::c")}, {"query": b"file_id=file-theirs1"}])
+async def test_a_plain_body_does_not_vouch_for_model_and_query(fields: dict[str, Any]) -> None:
+    with pytest.raises((ObjectNotFound, ModelNotFound)):
+        await passed(CHAT, "/chat/completions", fixed=True, body=b'{"messages":[]}', plain=True, **fields)

@@ -1,8 +1,13 @@
 """Bodies: what is read, what is refused, and that nothing of a body is ever quoted."""
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
 
 from middleware.edge import EdgeMiddleware
 from middleware.parse import ParseMiddleware, decode, decode_loosely, has_body, model_in_query
@@ -26,12 +31,13 @@ async def parsed(
     headers: dict[bytes, bytes] | None = None,
     query: bytes = b"",
     limits: BodyLimits = LIMITS,
+    hands_on: bool = False,
 ) -> RequestContext:
     ctx = RequestContext(
         request_id="r", endpoint=endpoint, headers=headers or {}, query=query, task=asyncio.current_task()
     )
     inner = Inner()
-    link = ParseMiddleware(inner, endpoint=endpoint, limits=limits, clock=FakeClock())
+    link = ParseMiddleware(inner, endpoint=endpoint, limits=limits, clock=FakeClock(), hands_on=hands_on)
     await link(scope_of(ctx), client.receive, client.send)
     assert inner.reached == 1
     assert [name for name, _ in ctx.timings] == ["parse"]
@@ -72,6 +78,76 @@ async def test_a_body_in_several_messages_is_one_body(at: int) -> None:
 )
 def test_bodies_that_are_read(body: bytes, view: RequestView) -> None:
     assert decode(body) == view
+
+
+some = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False), st.text(max_size=4)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
+    max_leaves=6,
+)
+members = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["model", "stream", "n", "max_tokens", "stream_options", "models"]), some),
+        st.tuples(st.just("model"), st.just("fast")),
+        st.tuples(st.sampled_from(["n", "max_tokens"]), st.sampled_from([0, 1, 1.0, 1.5, 1024, 1025, 10**8, 10**8 + 1])),
+        st.tuples(st.just("messages"), st.just([{"role": "user", "content": "hi"}])),
+        st.tuples(st.sampled_from(["api_base", "base_url", "tools", "messages", "x"]), some),
+        st.tuples(st.just("deep"), st.integers(60, 70).map(lambda depth: [json.loads("[" * depth + "]" * depth)])),
+    ),
+    max_size=5,
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(members=members, separators=st.sampled_from([(",", ":"), (", ", ": ")]), escaped=st.booleans())
+async def test_however_it_is_decoded_it_says_the_same(
+    members: list[tuple[str, Any]], separators: tuple[str, str], escaped: bool
+) -> None:
+    """The quick look and the close one agree on every body: fields twice, deep ones, wrong ones, unusual spellings."""
+    comma, colon = separators
+    texts = [
+        json.dumps(key) + colon + json.dumps(value, separators=separators, ensure_ascii=escaped)
+        for key, value in members
+    ]
+    body = ("{" + comma.join(texts) + "}").encode("utf-8", "surrogatepass")
+    told: RequestView | str
+    found: RequestView | str
+    try:
+        told = decode(body)
+    except TollwayError as error:
+        told = repr((type(error), error.message, error.code))
+    try:
+        found = (await parsed(Client(body), limits=structs.replace(LIMITS, body=10_000))).request
+    except TollwayError as error:
+        found = repr((type(error), error.message, error.code))
+    assert found == told
+
+
+@pytest.mark.parametrize(
+    ("body", "plain"),
+    [
+        (BODY, True),
+        (BODY[:-1] + b',"tools":[]}', False),
+        (BODY[:-1] + b',"model":"fast"}', None),
+        (b'{"model":"caf\\u00e9"}', False),
+    ],
+)
+async def test_a_body_that_is_settings_and_texts_is_marked(body: bytes, plain: bool | None) -> None:
+    if plain is None:
+        with pytest.raises(InvalidRequest):
+            await parsed(Client(body))
+    else:
+        assert (await parsed(Client(body))).plain is plain
+
+
+async def test_the_document_is_handed_on_only_where_somebody_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await parsed(Client(BODY))).decoded is None
+    ctx = await parsed(Client(BODY), hands_on=True)
+    assert ctx.decoded is not None
+    assert ctx.decoded.body is ctx.body
+    assert ctx.decoded.document == json.loads(BODY)
+    monkeypatch.setattr("middleware.parse.KEPT", len(BODY) - 1)
+    assert (await parsed(Client(BODY), hands_on=True)).decoded is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import InvalidJson, NotFound, PermissionDenied
 from proxy.ownership.answers import made_in, streamed_in, without_echo
-from proxy.ownership.bodies import may_name, names_in
+from proxy.ownership.bodies import PLAIN, concerns_nobody, escapes, may_name, names_in
 from proxy.ownership.google import name_in
 from proxy.ownership.listing import idents_of, kept, read_page, shown
 from proxy.ownership.naming import looks_handed_out, tuned
@@ -153,6 +153,35 @@ def test_a_reference_is_found_wherever_it_stands(noise: object, deep: int, ascii
 def test_a_body_that_may_name_ids_must_be_readable(body: bytes) -> None:
     with pytest.raises(InvalidJson):
         names_in(body, "full")
+
+
+pieces = st.lists(
+    st.sampled_from(
+        """_ " file_ id file_id" "file_id" cached_ content "cached_content" "cachedContent" "fileUri" "file_uri" "image_url" "url" _url"
+        "file_data" data "store" "store": "container" "audio" code "code_execution "code_execution_2025" ode_execution call_id" , : { }
+        \\ \\" \\u0066 \\u00 \\n""".split()
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(pieces=pieces)
+def test_the_quick_look_sees_what_the_close_one_sees(pieces: list[str]) -> None:
+    body = "".join(pieces).encode()
+    assert concerns_nobody(body) is (PLAIN.search(body) is None)
+    assert escapes(body) is (
+        re.search(rb"\\u00(?:5[fF]|4[1-9a-fA-F]|5[0-9aA]|6[1-9a-fA-F]|7[0-9aA])", body) is not None
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["file_id", "container", "audio", "cached_content", "cachedContent", "fileUri", "file_uri", "url", "image_url", "file_data", "store"],
+)  # fmt: skip
+def test_every_name_concerns_somebody(name: str) -> None:
+    assert concerns_nobody(b'{"messages":[{"content":"%s"}]}' % name.upper().encode())
+    assert not concerns_nobody(b'{"messages":[{"content":[{"%s":1}]}]}' % name.encode())
 
 
 def test_long_numbers_cost_nothing() -> None:

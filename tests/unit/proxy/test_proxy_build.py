@@ -23,7 +23,7 @@ from proxy.surface import Surface
 from proxy.telemetry.shared import DIRECTORY, metrics_folder
 from proxy.tokens.counter import TokenCounter
 from proxy.transports import AFTERWARDS, TransportPool
-from proxy.wire.endpoints import CHAT, MODELS, PASSTHROUGH, Endpoint
+from proxy.wire.endpoints import CHAT, MODELS, NATIVE, PASSTHROUGH, REALTIME, Endpoint
 from tests.support.asgi import Client, http_scope
 from tests.support.clock import FakeClock
 
@@ -225,6 +225,37 @@ async def test_probes_are_outside_the_chain() -> None:
     routes = Routes()
     assert (await routes.ask("GET", "/livez")).status == 200
     assert routes.calls == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_who_may_get_a_listed_path_may_ask_for_its_head(method: str) -> None:
+    routes = Routes()
+    await routes.ask(method, "/anthropic/v1/models")
+    assert routes.calls == [(MODELS, "/models")]
+    assert (await routes.ask(method, "/readyz")).status == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions/", "/v1/chat/completions\n", "/V1/chat/completions", "/livez/x"]
+)
+async def test_a_path_that_is_nearly_a_listed_one_is_not(path: str) -> None:
+    routes = Routes()
+    await routes.ask("POST", path)
+    assert routes.calls == [(PASSTHROUGH, None)]
+
+
+async def test_native_paths_have_their_chain() -> None:
+    routes = Routes()
+    for path in ("/native/openai/v1/files", "/native/openai"):
+        await routes.ask("POST", path)
+    assert routes.calls == [(NATIVE, None), (PASSTHROUGH, None)]
+
+
+@pytest.mark.parametrize("path", ["/v1/realtime", "/responses", "/openai/live/x", "/nowhere"])
+async def test_every_websocket_has_the_one_chain_for_them(path: str) -> None:
+    routes, client = Routes(), Client()
+    await routes.surface.app({**http_scope("GET", path), "type": "websocket"}, client.receive, client.send)
+    assert routes.calls == [(REALTIME, None)]
 
 
 async def test_a_rebuild_swaps_every_chain() -> None:

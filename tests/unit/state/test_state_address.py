@@ -1,6 +1,8 @@
 """Where the state store is: what URLs say, where nodes of a cluster send."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -20,6 +22,7 @@ HERE = Address(host="10.0.0.1", port=7000, username="u", password="p")
         ("redis://:p%40ss@store", Address(host="store", password="p@ss")),
         ("redis://me:pass@store", Address(host="store", username="me", password="pass")),
         ("redis://[::1]:7000", Address(host="::1", port=7000)),
+        ("redis://store?username=me&password=p%20w", Address(host="store", username="me", password="p w")),
         ("unix:///run/state.sock", Address(path="/run/state.sock")),
         ("unix://:pass@/run/state.sock?db=2", Address(path="/run/state.sock", password="pass", db=2)),
     ],
@@ -34,7 +37,9 @@ def test_rediss_is_tls_with_a_checked_name() -> None:
     assert found.tls.check_hostname
 
 
-@pytest.mark.parametrize("url", ["", "store:6379", "http://store", "rediss+x://store"])
+@pytest.mark.parametrize(
+    "url", ["", "store:6379", "http://store", "rediss+x://store", "redis://store/x", "redis://store?db=x"]
+)
 def test_a_url_that_says_nothing(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
         parse(LinkSettings(url=url))
@@ -87,3 +92,11 @@ async def test_sentinels_that_are_not_there() -> None:
     with pytest.raises(StoreDown, match="no Sentinel names a master of main"):
         await locate(settings, HERE, [], 0.5)
     assert asyncio.get_running_loop().time() - began < 0.6
+
+
+def test_a_url_is_read_without_redis_py() -> None:
+    code = (
+        "import sys; from proxy.state.address import parse; from proxy.state.settings import LinkSettings; "
+        "parse(LinkSettings(url='redis://me:pass@store:7000/3')); sys.exit('redis' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0

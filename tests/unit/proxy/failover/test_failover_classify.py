@@ -473,3 +473,34 @@ def test_no_body_raises(status: int, body: bytes) -> None:
     for fault in found:
         assert fault is None or (fault.kind in ACTIONS and len(fault.detail) <= 64)
     assert (found[0] is None) == (100 <= status < 400)
+
+
+TELLING = st.sampled_from(
+    [
+        b"{",
+        b"}",
+        b" ",
+        b"[]",
+        b'"error"',
+        b'"errors":',
+        b":1",
+        b":null",
+        b'"base_resp":{"status_code":1}',
+        b'"a"',
+        b"x" * 500,
+    ]
+)
+
+
+@given(st.lists(TELLING, max_size=6).map(b"".join))
+def test_what_is_taken_for_sound_has_no_fault(body: bytes) -> None:
+    if classify.sound(body):
+        assert classify.of_success(body) is None
+        assert classify.of_shape(body, whole=True) is None
+
+
+def test_an_ordinary_answer_is_taken_for_sound() -> None:
+    answer = b'{"id":"chatcmpl-1","choices":[{"index":0,"message":{"role":"assistant","content":"A mile."}}]}'
+    assert classify.sound(answer)
+    for other in (b"", b"[]", answer[:-1], answer + b"\n", b'{"error":1}', b'{"base_resp":{"status_code":0}}'):
+        assert not classify.sound(other)

@@ -142,6 +142,32 @@ def idle(world: World, *targets: Candidate) -> bool:
 # ---- the order of what is tried -------------------------------------------------------------------------------------
 
 
+async def test_a_target_that_is_well_is_entered_at_once() -> None:
+    world = World()
+    course = world.course(A, B)
+    step = course.at_once()
+    assert step is not None
+    assert (step.candidate, step.role, world.board.inflight(A)) == (A, "first", 1)
+
+
+async def test_one_that_takes_nothing_has_to_be_waited_for_or_left() -> None:
+    world = World()
+    full = candidate("a", capacity=1)
+    assert world.board.enter(full) is not None
+    course = world.course(full, B)
+    assert course.at_once() is None
+    assert (await course.first()).candidate == B
+    assert world.board.inflight(full) == 1
+
+
+async def test_no_place_is_kept_when_the_deadline_has_passed() -> None:
+    world = World()
+    course = world.course(A, ctx={"deadline": world.clock() - 1})
+    with pytest.raises(DeadlineExceeded):
+        course.at_once()
+    assert idle(world, A)
+
+
 async def test_another_target_comes_first_and_at_once() -> None:
     world = World(fallbacks=(SPARE,))
     course = world.course(A, B, attempts=5)

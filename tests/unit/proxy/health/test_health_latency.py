@@ -112,3 +112,19 @@ def test_absurd_times_have_a_bucket(seconds: float) -> None:
     found = noted([seconds] * 20).percentile(0.5, 100.0)
     assert found is not None
     assert FASTEST <= found <= 1300.0
+
+
+def test_many_at_once_come_to_the_same_as_one_by_one() -> None:
+    rng = Random(7)
+    lines = [(None, rng.lognormvariate(-1, 1), 100.0 + number / 7) for number in range(400)]
+    # A pause after which what came before weighs next to nothing.
+    lines += [(None, seconds, now + 50 * MEMORY) for _, seconds, now in lines]
+    singly, together = Latency(), Latency()
+    for _, seconds, now in lines:
+        singly.note(seconds, now)
+    for begin in range(0, len(lines), 64):
+        together.note_all(lines[begin : begin + 64])
+    end = lines[-1][2]
+    assert together.peak(end) == singly.peak(end)
+    for share in (0.05, 0.5, 0.95):
+        assert together.percentile(share, end) == pytest.approx(singly.percentile(share, end))

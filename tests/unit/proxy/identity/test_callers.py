@@ -5,12 +5,12 @@ from msgspec import structs
 
 from proxy.context import Principal
 from proxy.errors import AuthenticationFailed, KeysUnavailable, PermissionDenied, RateLimited
-from proxy.identity import callers as callers_module
 from proxy.identity.callers import CREDENTIALS, LONGEST, Callers
 from proxy.identity.failures import FailureLimiter
 from proxy.identity.principals import Terms, file_account, file_key
 from proxy.identity.virtual_keys import new_key
 from proxy.policy.terms import Limits, Plan
+from proxy.wire.mac import Mac
 from tests.support.clock import FakeClock
 
 from .rows import NOW, PEPPER, Bench, account, failures, key
@@ -114,13 +114,13 @@ async def test_a_typo_is_told(door: Door) -> None:
 
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counted: list[int] = []
-    real = callers_module.digest
+    real = Mac.digest
 
-    def digest(pepper: bytes, credential: bytes) -> bytes:
+    def digest(mac: Mac, credential: bytes) -> bytes:
         counted.append(len(credential))
-        return real(pepper, credential)
+        return real(mac, credential)
 
-    monkeypatch.setattr(callers_module, "digest", digest)
+    monkeypatch.setattr(Mac, "digest", digest)
     return counted
 
 

@@ -10,10 +10,10 @@ from proxy.policy.attainment import attained
 from proxy.policy.faults import Fault
 from proxy.policy.routes import Slo
 from proxy.policy.targets import Asking, Candidate, Plan, Route
-from proxy.telemetry.lines import line_of
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.recorder import Recorder
 from tests.support.fakes import TARGET
+from tests.support.logged import told
 
 CANDIDATE = Candidate(target=TARGET, model="fast")
 BOTH = Slo(ttft=1.0, cost_usd=0.01)
@@ -62,7 +62,7 @@ def test_attainment_in_metrics() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry, known_models=lambda _: True)
     for ctx in (request(), request(first_token_at=12.0), request(slo=None), request(plan=None)):
-        metrics.observe(ctx, 13.0)
+        metrics.observe(ctx, 13.0, 0.0)
 
     def count(objective: str, result: str) -> float | None:
         labels = {"route": "fast", "objective": objective, "result": result}
@@ -73,7 +73,7 @@ def test_attainment_in_metrics() -> None:
 
 
 def test_a_whole_answer_counts_from_its_head() -> None:
-    line = line_of(request(first_token_at=0.0, first_byte_at=11.5), 12.0, 0.0)
+    line = told(request(first_token_at=0.0, first_byte_at=11.5), 12.0, 0.0)
     assert line.slo == {"ttft": "missed", "cost": "missed"}
 
 
@@ -84,7 +84,7 @@ def test_the_log_names_the_policy_and_every_try() -> None:
         Attempt(provider="a", model="m", started=10.0, ended=10.25, status=429, key=2, fault=fault),
         Attempt(provider="b", model="n", started=10.25, status=200, role="fallback"),
     ]
-    line = line_of(ctx, 12.0, 0.0)
+    line = told(ctx, 12.0, 0.0)
     assert (line.route_policy, line.attempts, line.slo) == ("sticky", 2, None)
     assert line.tried == [
         {"provider": "a", "model": "m", "key": 2, "role": "first", "status": 429, "fault": "quota", "detail": "insufficient_quota", "ms": 250.0},
@@ -95,8 +95,8 @@ def test_the_log_names_the_policy_and_every_try() -> None:
 def test_one_try_is_not_told_twice() -> None:
     ctx = request()
     ctx.attempts.append(Attempt(provider="a", model="m", started=10.0))
-    assert line_of(ctx, 12.0, 0.0).tried is None
-    assert line_of(RequestContext(request_id="r"), 12.0, 0.0).route_policy is None
+    assert told(ctx, 12.0, 0.0).tried is None
+    assert told(RequestContext(request_id="r"), 12.0, 0.0).route_policy is None
 
 
 def test_the_recorder_hands_every_request_to_whoever_traces() -> None:

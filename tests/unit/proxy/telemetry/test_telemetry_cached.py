@@ -4,12 +4,12 @@ from prometheus_client import CollectorRegistry
 
 from proxy.context import Attempt, Cached, RequestContext, Settled, Target, TokenEstimate
 from proxy.rollout.arm import Arm
-from proxy.telemetry.lines import line_of
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.recorder import Recorder
 from proxy.telemetry.requests import CACHE
 from proxy.wire.usage import reported
 from tests.support.fakes import LIMITS
+from tests.support.logged import told
 
 SETTLED = Settled(charge=500_000, cost=0, ending="cached", count="reported", saved=1_500_000, saved_cost=2_000_000)
 
@@ -70,7 +70,7 @@ def test_what_did_not_leave_whole_saved_nothing() -> None:
     ctx = hit(outcome="client_closed", settled=Settled(charge=0, cost=0, ending="cached", count="estimated"))
     registry = observed(ctx)
     assert not any(name.startswith("tollway_cache_saved") for name in named(registry))
-    assert line_of(ctx, 11.0, 0.0).input_tokens == 0
+    assert told(ctx, 11.0, 0.0).input_tokens == 0
 
 
 def test_a_miss_and_a_part_are_the_providers() -> None:
@@ -89,7 +89,7 @@ def test_a_line_tells_what_the_cache_said() -> None:
     cached = Cached(
         status="semantic-hit", similarity=0.97, usage=reported(prompt=30, output=4), provider="p", model="m"
     )
-    line = line_of(hit(cached=cached), 11.0, 0.0)
+    line = told(hit(cached=cached), 11.0, 0.0)
     found = {
         name: getattr(line, name)
         for name in ("cache", "cache_reason", "similarity", "saved_usd", "input_tokens", "output_tokens")
@@ -98,9 +98,9 @@ def test_a_line_tells_what_the_cache_said() -> None:
         "cache": "semantic-hit", "cache_reason": None, "similarity": 0.97, "saved_usd": 1.5, "input_tokens": 30, "output_tokens": 4,
     }  # fmt: skip
     assert (line.attempts, line.upstream_ms, line.overhead_ms, line.ending) == (0, 0.0, None, "cached")
-    missed = line_of(hit(cached=Cached(status="bypass", reason="temperature"), settled=None), 11.0, 0.0)
+    missed = told(hit(cached=Cached(status="bypass", reason="temperature"), settled=None), 11.0, 0.0)
     assert (missed.cache, missed.cache_reason, missed.saved_usd) == ("bypass", "temperature", None)
-    without = line_of(hit(cached=None, settled=None), 11.0, 0.0)
+    without = told(hit(cached=None, settled=None), 11.0, 0.0)
     assert [getattr(without, name) for name in ("cache", "cache_reason", "similarity", "saved_usd")] == [None] * 4
 
 

@@ -15,19 +15,23 @@ from proxy.context import Attempt, Cached, Limits, Principal, RequestContext, Se
 from proxy.errors import InvalidRequest
 from proxy.policy.faults import Fault
 from proxy.policy.rules import Reservation
-from proxy.telemetry import access_log
+from proxy.telemetry import access_log, lines
 from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.lines import Line, encoded, line_of
+from proxy.telemetry.lines import Kind, Line
 from proxy.telemetry.log import JsonFormatter
 from proxy.telemetry.recorder import Recorder
 from proxy.wire.chat import RequestView
 from proxy.wire.usage import Usage
+from tests.support import logged
 
 SECRET = "sk-live-never-log-this"
+_LINE = [each.name for each in fields(Line)]
+_AT = _LINE.index("endpoint")
+FIELDS = [*_LINE[:_AT], *(each.name for each in fields(Kind)), *_LINE[_AT + 1 :]]
 
 
 def written(ctx: RequestContext, now: float = 1.0) -> bytes:
-    return encoded(line_of(ctx, 11.0, now))
+    return logged.written(ctx, 11.0, now)
 
 
 def request(**more: object) -> RequestContext:
@@ -46,7 +50,7 @@ def test_a_line_holds_no_credential_and_no_body() -> None:
         output_text=[SECRET],
         error=InvalidRequest(f"message {SECRET}"),
     )
-    assert SECRET not in str(line_of(ctx, 11.0, 1.0))
+    assert SECRET not in str(logged.told(ctx, 11.0, 1.0))
 
 
 def test_a_line_tells_how_it_went() -> None:
@@ -56,7 +60,7 @@ def test_a_line_tells_how_it_went() -> None:
         target=Target(provider="local", model="small", limits=limits), route="fast", headers={b"traceparent": trace}
     )
     ctx.timings.append(("upstream", 0.25))
-    line = line_of(ctx, 11.5, 1.0)
+    line = logged.told(ctx, 11.5, 1.0)
     assert line.duration_ms == 1500.0
     assert line.upstream_ms == 250.0
     assert (line.provider, line.model, line.route, line.outcome) == ("local", "small", "fast", "ok")
@@ -65,7 +69,7 @@ def test_a_line_tells_how_it_went() -> None:
 
 @pytest.mark.parametrize("trace", [b"", b"x", b"00-" + b"\xff" * 60, b"00-" + b"<script>" * 8])
 def test_a_malformed_traceparent_is_no_trace(trace: bytes) -> None:
-    assert line_of(request(headers={b"traceparent": trace}), 11.0, 1.0).trace_id is None
+    assert logged.told(request(headers={b"traceparent": trace}), 11.0, 1.0).trace_id is None
 
 
 async def test_lines_are_written_in_order(tmp_path: Path) -> None:
@@ -118,7 +122,7 @@ def test_a_line_with_what_json_cannot_say_says_the_nearest(odd: str) -> None:
     line = orjson.loads(written(ctx))
     nearest = odd.encode("utf-8", "replace").decode()
     assert (line["path"], line["client"], line["dropped"]) == (nearest, nearest, [nearest, "seed"])
-    assert list(line) == [each.name for each in fields(Line)]
+    assert list(line) == FIELDS
 
 
 def test_a_count_beyond_all_measure_is_written_too() -> None:
@@ -244,3 +248,44 @@ def test_a_bug_is_logged_by_type_and_place(caplog: pytest.LogCaptureFixture) -> 
     assert SECRET not in caplog.text
     recorder.settler_failed("name", ValueError(SECRET))
     assert SECRET not in caplog.text
+
+
+def test_lines_of_requests_that_ended_alike_say_each_its_own() -> None:
+    """What is kept of the first must not be told of another, however little they differ."""
+    limits = Limits(connect=1.0, first_byte=None, idle=1.0, total=1.0)
+    small, large = (Target(provider="local", model=model, limits=limits) for model in ("small", "large"))
+    alike = {"route": "fast", "target": small}
+    others: list[dict[str, object]] = [
+        {"target": large},
+        {"target": None},
+        {"route": ""},
+        {"request": RequestView(stream=True)},
+        {"status": 502},
+        {"outcome": "client_closed"},
+        {"error": InvalidRequest("no", code="too_odd")},
+        {"dropped": ["seed"]},
+        {"rewritten": ["model"]},
+        {"attempts": [Attempt(provider="local", model="small", started=10.0)]},
+        {"attempts": [Attempt(provider="local", model=name, started=10.0) for name in "ab"]},
+    ]
+    seen = set()
+    for _ in range(2):
+        usual = logged.told(request(**alike), 11.0, 1.0)
+        for own in others:
+            line = logged.told(request(**alike | own), 11.0, 1.0)
+            fields_apart = {name for name in FIELDS if getattr(line, name) != getattr(usual, name)}
+            seen.add(frozenset(fields_apart))
+    assert seen == {
+        frozenset({"model"}),
+        frozenset({"provider", "model"}),
+        frozenset({"route"}),
+        frozenset({"stream"}),
+        frozenset({"status"}),
+        frozenset({"outcome"}),
+        frozenset({"error"}),
+        frozenset({"dropped"}),
+        frozenset({"rewritten"}),
+        frozenset({"attempts", "overhead_ms"}),
+        frozenset({"attempts", "overhead_ms", "tried"}),
+    }
+    assert len(lines._kinds) <= lines._REMEMBERED

@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
 from proxy.context import Attempt, Limits, RequestContext, Target, TokenEstimate
+from proxy.telemetry.lines import waited_for
 from proxy.telemetry.metrics import Metrics
 from proxy.wire.usage import Usage
 
@@ -32,12 +33,12 @@ def series(registry: CollectorRegistry) -> int:
 
 def test_random_model_names_make_no_series() -> None:
     metrics, registry = made()
-    metrics.observe(request("first-stranger"), 11.0)
+    metrics.observe(request("first-stranger"), 11.0, 0.0)
     before = series(registry)
     for index in range(10_000):
-        metrics.observe(request(f"stranger-{index}"), 11.0)
+        metrics.observe(request(f"stranger-{index}"), 11.0, 0.0)
         if index % 10 == 0:
-            metrics.observe(request(None, route=""), 11.0)
+            metrics.observe(request(None, route=""), 11.0, 0.0)
     assert series(registry) - before < 10
     assert registry.get_sample_value("tollway_requests_total", {"endpoint": "chat", "route": "fast", "provider": "local", "model": "other", "code": "200", "stream": "false", "outcome": "ok"}) == 10_001  # fmt: skip
     assert b"stranger" not in generate_latest(registry)
@@ -54,7 +55,7 @@ def test_what_one_request_adds() -> None:
         headers={b"x-stainless-retry-count": b"1"},
     )
     ctx.timings.append(("upstream", 0.25))
-    metrics.observe(ctx, 14.0)
+    metrics.observe(ctx, 14.0, waited_for(ctx))
     target = {"route": "fast", "provider": "local", "model": "known"}
     value = registry.get_sample_value
     assert value("tollway_request_duration_seconds_sum", target) == 4.0
@@ -75,14 +76,14 @@ def test_attempts_by_how_they_ended(status: int, error: str, outcome: str) -> No
     metrics, registry = made()
     ctx = request()
     ctx.attempts[0].status, ctx.attempts[0].error = status, error
-    metrics.observe(ctx, 11.0)
+    metrics.observe(ctx, 11.0, 0.0)
     labels = {"provider": "local", "model": "known", "outcome": outcome}
     assert registry.get_sample_value("tollway_upstream_attempts_total", labels) == 1
 
 
 def test_a_provider_that_reports_nonsense_breaks_nothing() -> None:
     metrics, _ = made()
-    metrics.observe(request(usage=Usage(input=1, output=1, cached=-5, reasoning=-1)), 11.0)
+    metrics.observe(request(usage=Usage(input=1, output=1, cached=-5, reasoning=-1)), 11.0, 0.0)
 
 
 def test_no_metric_is_registered_and_never_touched() -> None:
@@ -100,7 +101,7 @@ def test_each_try_counts_where_it_was_made() -> None:
     metrics, registry = made()
     ctx = request()
     ctx.attempts.insert(0, Attempt(provider="far", model="stranger", started=10.1, status=503))
-    metrics.observe(ctx, 11.0)
+    metrics.observe(ctx, 11.0, 0.0)
 
     def count(**labels: str) -> float | None:
         return registry.get_sample_value("tollway_upstream_attempts_total", labels)

@@ -72,7 +72,7 @@ metrics = Metrics(own, known_models=lambda _: True)
 cache = CacheMetrics(own, metrics.series)
 exposed = exposed_registry(own)
 for _ in range(int(sys.argv[1])):
-    metrics.observe(RequestContext(request_id="r", started=1.0, status=200), 2.0)
+    metrics.observe(RequestContext(request_id="r", started=1.0, status=200), 2.0, 0.0)
     cache.looked_up("exact", "miss")
 if sys.argv[2] == "heartbeat":
     metrics.series.hand_over()

@@ -3,7 +3,14 @@
 import pytest
 
 from proxy.errors import InvalidRequest, UpstreamInvalid
-from proxy.wire.headers import HOP_BY_HOP, check_response, client_headers, upstream_headers, value_of
+from proxy.wire.headers import (
+    HOP_BY_HOP,
+    check_response,
+    client_headers,
+    moved_aside,
+    upstream_headers,
+    value_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +99,15 @@ def test_values_that_pass(value: bytes) -> None:
 def test_value_of_takes_the_first() -> None:
     assert value_of(((b"a", b"1"), (b"a", b"2")), b"a") == b"1"
     assert value_of((), b"a") is None
+
+
+def test_their_limits_step_aside_for_ours() -> None:
+    theirs = [(b"x-ratelimit-limit-requests", b"5"), (b"x-request-id", b"1"), (b"x-ratelimit-limit-requests", b"6")]
+    ours = [(b"x-tollway-cache", b"miss"), (b"x-ratelimit-limit-requests", b"2")]
+    assert moved_aside(theirs, ours[:1]) == theirs
+    for _ in range(2):
+        assert moved_aside(theirs, ours) == [
+            (b"x-tollway-upstream-ratelimit-limit-requests", b"5"),
+            (b"x-request-id", b"1"),
+            (b"x-tollway-upstream-ratelimit-limit-requests", b"6"),
+        ]

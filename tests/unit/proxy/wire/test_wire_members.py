@@ -53,6 +53,9 @@ def test_with_model_equals_decode_and_edit(body: dict[str, Any], render: Any, mo
     expected = {**body, "model": model} if "model" in body else body
     edited = with_model(data, model)
     assert json.loads(edited) == expected
+    named = body.get("model")
+    if isinstance(named, str):
+        assert with_model(data, model, named) == edited, "its name is known already"
     if "model" not in body:
         assert edited is data
 
@@ -82,6 +85,32 @@ def test_with_usage_equals_decode_and_edit(body: dict[str, Any], render: Any, op
 )
 def test_every_other_byte_stays(body: bytes, edited: bytes) -> None:
     assert with_model(body, "new") == edited
+
+
+@pytest.mark.parametrize(
+    ("body", "edited"),
+    [
+        (b'{"model":"a","x":1}', b'{"model":"new","x":1}'),
+        (b'{"model": "a"}', b'{"model": "new"}'),
+        (b'{"x":["model"],"model":"a","y":2}', b'{"x":["model"],"model":"new","y":2}'),
+        (b'{"x":"\\"model\\":\\"a\\"","model":"a"}', b'{"x":"\\"model\\":\\"a\\"","model":"new"}'),
+        (b'{"model":"a","tools":[{"model":"a"}]}', b'{"model":"new","tools":[{"model":"a"}]}'),
+        (b'{"tools":[{"model":"a"}],"x":1, "model" : "a"}', b'{"tools":[{"model":"a"}],"x":1, "model" : "new"}'),
+        (b'{"model" :"a","z":{"model":"a"}}', b'{"model" :"new","z":{"model":"a"}}'),
+        (b'{"z":{"model":"a"},"mod\\u0065l":"a"}', b'{"z":{"model":"a"},"mod\\u0065l":"new"}'),
+        (b'{"z":"model","mod\\u0065l":"a"}', b'{"z":"model","mod\\u0065l":"new"}'),
+        (b'{"x":1,"model":"\\u0061"}', b'{"x":1,"model":"new"}'),
+    ],
+)
+def test_a_name_that_is_known_is_replaced_where_it_stands(body: bytes, edited: bytes) -> None:
+    assert with_model(body, "new", "a") == edited
+
+
+@pytest.mark.parametrize("named", ["é😀", 'a"b', "a\\", "a/b:c"])
+def test_names_that_are_spelt_with_care(named: str) -> None:
+    for written in (orjson.dumps(named), json.dumps(named).encode()):
+        for body in (b'{"model":%b,"x":1}', b'{"x":1,"model":%b}'):
+            assert with_model(body % written, "é", named) == body % '"é"'.encode()
 
 
 def test_find() -> None:

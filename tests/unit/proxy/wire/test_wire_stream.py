@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.wire import stream
 from proxy.wire.endpoints import Dialect
 from proxy.wire.stream import StreamDecoder, Withholder, read_chunk, read_realtime_usage, read_response_event
 from proxy.wire.usage import NO_USAGE
@@ -188,6 +189,51 @@ def test_deferred_text_keeps_its_order(count: int, cut: int) -> None:
     assert decoder.text() == "".join(texts)
 
 
+LONG = [b"data: " + chat({"content": f"{index},"}) + b"\n\n" for index in range(40)]
+ENDING = [
+    b"data: " + chat({}, finish_reason="stop") + b"\n\n",
+    b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":40}}\n\n',
+    b"data: [DONE]\n\n",
+]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("lead", [b"data: ", b"data:"])
+@pytest.mark.parametrize("whole", [True, False])
+@given(cuts=st.lists(st.integers(0, 4000), max_size=6))
+@settings(max_examples=20, deadline=None)
+def test_events_before_the_report_are_counted_without_being_read(
+    end: bytes, lead: bytes, whole: bool, cuts: list[int]
+) -> None:
+    data = b"".join([*LONG, *ENDING]).replace(b"data: ", lead).replace(b"\n", end)
+    if not whole:
+        data = data[: -len(end)]
+    decoder = StreamDecoder("chat", usage_due=True)
+    for start, stop in pairwise([0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]):
+        decoder.feed(data[start:stop])
+    decoder.close()
+    assert decoder.usage is not None
+    assert (decoder.complete, decoder.failed, decoder.usage.output) == (True, False, 40)
+    assert abs(decoder.tokens - len(LONG)) <= len(ENDING), "those of the ending may be taken for some that generate"
+    assert decoder.at_boundary is whole
+
+
+def test_an_ending_without_a_report_is_no_reason_to_read_less() -> None:
+    decoder = StreamDecoder("chat", usage_due=True)
+    decoder.feed(b"".join([*LONG, ENDING[0], ENDING[2]]))
+    decoder.close()
+    assert decoder.tokens == len(LONG)
+    assert decoder.text() == "".join(f"{index}," for index in range(len(LONG)))
+
+
+def test_an_early_report_does_not_hide_what_follows() -> None:
+    decoder = StreamDecoder("chat", usage_due=True)
+    decoder.feed(b"".join([LONG[0], ENDING[1], *LONG[1:]]))
+    decoder.close()
+    assert decoder.tokens == len(LONG)
+    assert decoder.text().endswith("39,")
+
+
 @pytest.mark.parametrize(
     ("dialect", "complete"),
     [("chat", False), ("completions", False), ("responses", False), ("opaque", True)],
@@ -240,6 +286,23 @@ def test_only_the_usage_chunk_is_taken_out(end: bytes, closed: bool) -> None:
 )
 def test_events_with_more_than_usage_stay(event: bytes) -> None:
     assert withheld(event + USAGE + b"data: [DONE]\n\n") == event + b"data: [DONE]\n\n"
+
+
+NULL = b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":null}\n\n'
+
+
+def test_an_empty_usage_in_every_event_hides_nothing() -> None:
+    stream = NULL * 9 + USAGE + NULL
+    for at in range(0, len(stream), 7):
+        assert withheld(stream[:at], stream[at:]) == NULL * 10
+
+
+def test_events_with_an_empty_usage_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(payload: bytes) -> None:
+        raise AssertionError(payload)
+
+    monkeypatch.setattr(stream, "read_chunk", never)
+    assert withheld(NULL * 9, NULL) == NULL * 10
 
 
 @given(st.lists(st.binary(max_size=30), max_size=8))

@@ -76,3 +76,26 @@ def test_text_of_answers(reply: object, text: str) -> None:
 def test_no_bytes_raise(body: bytes) -> None:
     text_of(body)
     reported_in(body)
+
+
+FIGURES = b'"usage":{"prompt_tokens":3,"completion_tokens":4}'
+
+
+@pytest.mark.parametrize(
+    ("body", "output"),
+    [
+        (b'{"choices":[{"message":{"content":"a"}}],%b}', 4),
+        (b'{"choices":[],%b,"user":null,"metadata":{"a":[]}}', 4),
+        (b'{%b,"choices":[{"text":"' + b"x" * 9000 + b'"}]}', 4),
+        (b'{"choices":[{%b}]}', None),
+        (b'{"choices":[{%b}],"usage":null}', None),
+        (b'{"choices":[{"usage":{"prompt_tokens":9,"completion_tokens":9}}],%b}', 4),
+        (b'{%b,"choices":[{"usage":{"prompt_tokens":9,"completion_tokens":9}}]}', 4),
+        (b'{"content":"\\\\\\"usage\\":{}",%b}', 4),
+        (b'{"object":"usage",%b,"kind":"usage"}', 4),
+        (b'{"choices":[],%b', None),
+    ],
+)
+def test_usage_is_that_of_the_answer_itself(body: bytes, output: int | None) -> None:
+    found = reported_in(body.replace(b"%b", FIGURES))
+    assert (found.output if found is not None else None) == output
