@@ -63,8 +63,12 @@ class Upstream:
 
 
 def abort(writer: asyncio.StreamWriter) -> None:
-    """RST, unless the connection is closed already: CPython 3.11's ``abort`` fails on one that closed after a late flush."""
-    socket = writer.get_extra_info("socket")
+    """RST, unless the connection is closed already: CPython 3.11's ``abort`` fails on one that closed after a late flush, and its TLS
+    transports know of no socket once they have closed."""
+    try:
+        socket = writer.get_extra_info("socket")
+    except AttributeError:
+        return
     if socket is not None and socket.fileno() != -1:
         writer.transport.abort()
 
