@@ -33,7 +33,6 @@ def test_tiktoken_agrees_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.differ == {"o200k_base": {}, "cl100k_base": {}}
     assert found.texts > 5
     assert found.microseconds[1_000] < found.microseconds[100_000]
-    assert found.resident > 20
 
 
 def test_one_token_too_many_is_seen() -> None:
