@@ -7,7 +7,7 @@ OUTSIDE := tests/e2e/outside/node
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-PYTEST = $(BIN)/python -m pytest -rfEs -p tests.support.no_skips
+PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -rfEs -p tests.support.no_skips
 # The parts of `make test`: what computes, and what waits more than it works, runs two at once, cut so that both take about as
 # long; what has narrow time limits runs alone after them, and so does whatever is in no list.
 COMPUTES_1 = tests/unit/proxy tests/e2e/dialects
@@ -33,7 +33,7 @@ help: ## List the tasks
 run: $(VENV)/.runtime $(if $(LOCAL),$(VENV)/.local) ## Start the demo on 127.0.0.1:8080: no key, no account (LOCAL=1: a real model answers; ARGS="--port 9090" and the like are passed on)
 	@$(BIN)/tollway serve --demo $(if $(LOCAL),--local) $(ARGS)
 
-test: lint typecheck $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway ## Everything that CI does: lint, format, types, all tests
+test: lint typecheck $(VENV)/.promtool $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway ## Everything that CI does: lint, format, types, all tests
 	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) --no-print-directory --output-sync -j2 $(PARTS) && $(MAKE) --no-print-directory alone)
 
 computes-1:
@@ -65,11 +65,11 @@ lint: $(VENV)/.dev ## Check style and known traps
 typecheck: $(VENV)/.dev ## Check types (mypy, strict)
 	@$(BIN)/mypy
 
-e2e: $(VENV)/.dev $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway ## Only the tests against real processes
-	@$(BIN)/python -m pytest -rfEs -p tests.support.no_skips tests/e2e $(ARGS)
+e2e: $(VENV)/.dev $(VENV)/.promtool $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway ## Only the tests against real processes
+	@$(PYTEST) tests/e2e $(ARGS)
 
 soak: $(VENV)/.dev ## The long forms of the tests that kill and starve things: 200 kills instead of 20 (an hour or so)
-	@$(BIN)/python -m pytest -rfEs -p tests.support.no_skips -m slow --timeout 3600 $(ARGS)
+	@$(PYTEST) -m slow --timeout 3600 $(ARGS)
 
 bench: $(VENV)/.dev ## Measure the gateway beside nginx; see loadtest/README.md
 	@$(BIN)/python -m loadtest.bench $(ARGS)
@@ -162,3 +162,18 @@ $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway: %/node_modules/.
 	else \
 		echo "npm is not on the PATH: the tests that need Node will be skipped (and fail with CI=true)" >&2; \
 	fi
+
+# Only Debian packages it: taken out of its package, which is not installed, so that nothing is started and nobody needs root.
+$(VENV)/.promtool: $(VENV)/.made
+	@set -eu; \
+	if ! command -v promtool >/dev/null 2>&1; then \
+		folder=$$(mktemp -d); \
+		if command -v apt-get >/dev/null 2>&1 && cd "$$folder" && \
+			{ apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } >/dev/null 2>&1 && \
+			dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool && chmod 755 promtool; then \
+			mv promtool $(CURDIR)/$(BIN)/promtool; cd $(CURDIR); touch $@; \
+		else \
+			echo "promtool is neither on the PATH nor to be had from apt: the tests of the alert rules will be skipped (and fail with CI=true)" >&2; \
+		fi; \
+		rm -rf "$$folder"; \
+	else touch $@; fi
