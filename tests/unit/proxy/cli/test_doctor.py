@@ -105,6 +105,16 @@ def test_package_collisions_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "proxy.py" in found.detail
 
 
+def test_a_slow_build_of_python_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "build", lambda: "plain")
+    found = module.python()
+    assert found.status == "warning"
+    assert "--enable-optimizations" in found.detail
+    assert found.fix is not None
+    monkeypatch.setattr(module, "build", lambda: "optimised")
+    assert module.python().status == "ok"
+
+
 def test_floors_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {}
