@@ -228,8 +228,8 @@ async def test_a_gzip_bomb_costs_no_memory(short: Gateway) -> None:
 
 
 async def test_a_slow_drip_passes_whole(short: Gateway) -> None:
-    """A byte every few milliseconds never trips the idle limit."""
-    headers = {"x-mock-fault": "slow-drip:1", "x-mock-tokens": "4"}
+    """A byte every few milliseconds never trips the idle limit. The first event, which takes some hundred bytes, may be late."""
+    headers = {"x-mock-fault": "slow-drip:1", "x-mock-tokens": "4", "x-tollway-first-byte-timeout-ms": "15000"}
     answer = await ask(short.port, chat(stream=True, headers=headers), timeout=20)
     assert (answer.status, answer.ending) == (200, "whole")
     assert answer.data[-1] == "[DONE]"
