@@ -10,9 +10,10 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import packages_distributions, version
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, TaskImpl
@@ -21,11 +22,12 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer as Granian
 from starlette.types import ASGIApp
 
+from . import unix_socket
 from .config import Config, Loaded
 from .config.checks_policy import effective_state
 from .config.stores import EMBEDDED_STATE
 from .telemetry.log import configure
-from .telemetry.shared import metrics_folder
+from .telemetry.shared import DIRECTORY, metrics_folder
 
 MINIMUM_GRANIAN = (2, 8, 7)
 """Older ones end a cut answer as if it were whole."""
@@ -44,18 +46,42 @@ class StartError(Exception):
     """The server cannot start; the message is one sentence with the fix."""
 
 
-def serve(loaded: Loaded, *, overrides: Mapping[str, str]) -> None:
-    """Runs until a signal. Raises ``StartError``, or ``SystemExit`` when the workers failed."""
+def serve(loaded: Loaded, *, overrides: Mapping[str, str], greet: Callable[[], None] = lambda: None) -> None:
+    """Runs until a signal. Raises ``StartError``, or ``SystemExit`` when the workers failed. ``greet``: nothing speaks against it."""
     config = loaded.config
     check_packages()
     check_granian()
-    check_port(config.server.host, config.server.port)
+    check_listener(config)
     raise_file_limit(config.server.connections)
-    shared = metrics_folder(wanted=config.server.workers > 1 and config.telemetry.prometheus)
-    with shared, started(config):
+    with shared_metrics(config), started(config):
+        greet()
         granian(config, path=loaded.path, overrides=overrides).serve(
             target_loader=partial(load_application, loaded.path, dict(overrides)), wrap_loader=False
         )
+
+
+@contextlib.contextmanager
+def shared_metrics(config: Config) -> Iterator[None]:
+    """The folder through which workers share their counters, where there are several. Raises ``StartError``."""
+    named = os.environ.get(DIRECTORY)
+    if named and not (os.path.isdir(named) and os.access(named, os.W_OK | os.X_OK)):
+        raise StartError(
+            f"{DIRECTORY} names {named}, which is not a folder that can be written to: make it, or unset the variable."
+        )
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(metrics_folder(wanted=config.server.workers > 1 and config.telemetry.prometheus))
+        except OSError as error:
+            raise StartError(no_folder("the metrics of several workers need one", error)) from None
+        yield
+
+
+def no_folder(why: str, error: OSError) -> str:
+    """What to do where no temporary folder can be made, as under a read-only root."""
+    return (
+        f"No temporary folder can be made ({error.strerror or type(error).__name__}), and {why}: "
+        "mount a tmpfs at /tmp, or name a folder that can be written to in TMPDIR."
+    )
 
 
 @contextlib.contextmanager
@@ -91,6 +117,8 @@ def _embedded_state(stack: contextlib.ExitStack) -> None:
         os.environ[EMBEDDED_STATE] = stack.enter_context(embedded_state())
     except EmbeddedStateError as error:
         raise StartError(str(error)) from None
+    except OSError as error:
+        raise StartError(no_folder("the embedded state store needs one", error)) from None
 
 
 def granian(config: Config, *, path: str | None, overrides: Mapping[str, str]) -> Granian:
@@ -105,6 +133,8 @@ def granian(config: Config, *, path: str | None, overrides: Mapping[str, str]) -
         "tollway",
         address=server.host,
         port=server.port,
+        uds=Path(server.uds) if server.uds is not None else None,
+        uds_permissions=unix_socket.MODE if server.uds is not None else None,
         interface=Interfaces.ASGI,
         workers=server.workers,
         runtime_mode=RuntimeModes.st,
@@ -132,9 +162,25 @@ def _granian_log() -> dict[str, object]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"plain": {"format": "granian: %(message)s"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stderr"}},
+        "filters": {"once": {"()": Once}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "plain",
+                "filters": ["once"],
+                "stream": "ext://sys.stderr",
+            }
+        },
         "loggers": {"_granian": {"handlers": ["stderr"], "propagate": False, "level": "WARNING"}},
     }
+
+
+class Once(logging.Filter):
+    """Drops what Granian repeats of a start that failed: the worker's own log has said it, with the fix."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Is it news?"""
+        return not record.getMessage().startswith(("tollway: start failed", "ASGI lifespan startup failed"))
 
 
 def load_application(path: str | None, overrides: dict[str, str]) -> ASGIApp:
@@ -147,7 +193,9 @@ def load_application(path: str | None, overrides: dict[str, str]) -> ASGIApp:
         return load_checked(path, os.environ, overrides)
 
     loaded = reload()
-    configure(loaded.config.telemetry.log_level)
+    log = configure(loaded.config.telemetry.log_level)
+    # A worker that ends, be it because its start failed, has said everything before.
+    Finalize(None, log.stop, exitpriority=0)
     return Gateway(loaded, reload=reload)
 
 
@@ -177,10 +225,24 @@ def check_granian() -> None:
         raise StartError(f"Granian {found} is too old: install granian>=2.8.7.")
 
 
-def check_port(host: str, port: int) -> None:
+def check_listener(config: Config) -> None:
+    """Raises ``StartError`` when the address or socket of the data or of the health listener is somebody else's."""
+    server = config.server
+    if server.health_port is not None:
+        check_port(server.health_host or server.host, server.health_port, setting="server.health_port")
+    if server.uds is None:
+        check_port(server.host, server.port)
+        return
+    try:
+        unix_socket.clear_path(Path(server.uds))
+    except unix_socket.UnixSocketError as error:
+        raise StartError(str(error)) from None
+
+
+def check_port(host: str, port: int, *, setting: str = "server.port") -> None:
     """Raises ``StartError`` when somebody listens there already; Granian would share the port, and the requests, silently."""
     if port == 0:
-        raise StartError("server.port 0 is not supported: choose a port.")
+        raise StartError(f"{setting} 0 is not supported: choose a port.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # No SO_REUSEPORT: the bind fails if anybody listens. SO_REUSEADDR: it does not for old connections.
@@ -191,9 +253,11 @@ def check_port(host: str, port: int) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise StartError(
-                    f"Port {port} on {host} is taken: stop what listens there or set server.port."
+                    f"Port {port} on {host} is taken: stop what listens there or set {setting}."
                 ) from error
-            raise StartError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+            raise StartError(
+                f"Cannot listen on {host}:{port} ({error.strerror}): set {setting}, or its host, to one that this user may take."
+            ) from error
 
 
 def raise_file_limit(connections: int) -> None:

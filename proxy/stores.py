@@ -90,7 +90,9 @@ class Stores:
         self.limits: LimitStore = self._counters()
         self.forecast: Forecast = OutputForecast()
         queue = config.limits.queue
-        self.room: Queue | None = Queue(wait=queue.wait, size=queue.size, clock=time.monotonic) if queue.wait else None
+        self.room: Queue | None = (
+            Queue(wait=queue.wait, size=queue.size, clock=time.monotonic, waited=metrics.waited) if queue.wait else None
+        )
         self.stored: StoredKeys | None = None
         self.signers: SigningKeys | None = None
         self.pepper = b""
@@ -187,7 +189,10 @@ class Stores:
         except (StorageError, PepperError) as error:
             raise StoresError(str(error)) from None
         except OSError as error:
-            raise StoresError(f"The journal's folder {root} cannot be written: {error.strerror}.") from None
+            raise StoresError(
+                f"The journal's folder {root} cannot be written ({error.strerror}): set storage.journal to a folder that this user "
+                "may write to, on a disk that outlives the process."
+            ) from None
         books = Bookkeeper(database, allowance=self._allowance)
         self._journaled = JournaledLedger(journal, books, sync=config.ledger == "sync", clock=time.monotonic)
         self._recovery = Recovery(root, database, books, wall=time.time, cost=pricing(config).cost, told=self._told)

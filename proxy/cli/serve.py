@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,21 +37,19 @@ def serve(path: str | None, host: str | None, port: int | None, workers: int | N
     loaded = load_or_fail(path, overrides)
     server = loaded.config.server
     scheme = "https" if server.tls is not None else "http"
-    click.echo(
-        f"Tollway listens on {scheme}://{_shown(server.host)}:{server.port}/v1 (auth: {loaded.config.auth.mode})",
-        err=True,
-    )
+    place = f"{scheme}://{_shown(server.host)}:{server.port}/v1" if server.uds is None else f"unix:{server.uds}"
     for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)
-    _run(loaded, overrides)
+    greeting = f"Tollway listens on {place} (auth: {loaded.config.auth.mode})"
+    _run(loaded, overrides, greet=lambda: click.echo(greeting, err=True))
 
 
-def _run(loaded: Loaded, overrides: dict[str, str]) -> None:
+def _run(loaded: Loaded, overrides: dict[str, str], *, greet: Callable[[], None] = lambda: None) -> None:
     from ..server import StartError
     from ..server import serve as run
 
     try:
-        run(loaded, overrides=overrides)
+        run(loaded, overrides=overrides, greet=greet)
     except StartError as error:
         raise Failure(str(error)) from None
 
@@ -98,7 +96,12 @@ def _configured(
     providers: dict[str, dict[str, str]], model: str, overrides: dict[str, str], what: str
 ) -> Iterator[Loaded]:
     """A configuration that sends every name to the one provider's ``model``, with a key of its own."""
-    folder = tempfile.mkdtemp(prefix="tollway-demo-")
+    try:
+        folder = tempfile.mkdtemp(prefix="tollway-demo-")
+    except OSError as error:
+        raise Failure(
+            f"No temporary folder can be made: {error.strerror}.", fix="name a writable one in TMPDIR"
+        ) from None
     try:
         key = os.environ.get("TOLLWAY_DEMO_KEY") or f"sk-tw-demo-{secrets.token_hex(16)}"
         config = {

@@ -175,7 +175,7 @@ class Routes:
 
     def __init__(self, cors: Cors | None = None) -> None:
         self.calls: list[tuple[Endpoint, str | None]] = []
-        self.surface = Surface(self.build, Health(State(ready=True), registry=None), cors or Cors())
+        self.surface = Surface(self.build, Health(State(ready=True), metrics=None), cors or Cors())
 
     def build(self, endpoint: Endpoint, path: str | None) -> ASGIApp:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
