@@ -29,7 +29,9 @@ COMMANDS: dict[str, str] = {
     "tokens": "Count the tokens of a file or of standard input.",
     "mock": "Start a deterministic OpenAI-speaking upstream.",
     "chat": "Send one chat request, to see that it works.",
+    "bench": "Put a URL under load and measure how it answers.",
     "drill": "Play every fault against the configuration and show what a client would see.",
+    "compare": "Ask several models the same questions: quality, cost and times.",
     "doctor": "Look for what is wrong with this installation.",
     "completion": "Print the completion script of a shell.",
 }

@@ -1,4 +1,4 @@
-"""Quality scores of models by class of prompt, from a file that the operator or an evaluation writes (docs/routing.md).
+"""Quality scores of models by class of prompt, from a file that ``tollway compare`` or the operator writes (docs/routing.md).
 
 Read strictly, when the configuration is: a score that is silently not used would be worse than none.
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
+import yaml
 from msgspec import Meta, Raw, Struct
 
 from ..policy.targets import Candidate
@@ -21,17 +22,26 @@ GENERAL = "general"
 LARGEST = 16 * 1024 * 1024
 """Bytes of a file."""
 
+DEPTH = 8
+"""Levels of a file in YAML."""
+
+_LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 S = TypeVar("S", bound=Struct)
 
 Unit = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Score(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``score`` from 0 to 1 over ``n`` prompts; ``interval``: where it lies with 95 % certainty, for people."""
+    """``score`` from 0 to 1 over ``n`` prompts; ``interval``: where it lies with 95 % certainty, for people.
+
+    ``ttft_p95``: seconds to the first token within which 95 of 100 answers began, for SLOs; heeded in the general class.
+    """
 
     score: Unit
     n: Annotated[int, Meta(ge=1)]
     interval: tuple[Unit, Unit] | None = None
+    ttft_p95: Annotated[float, Meta(ge=0, le=86_400)] | None = None
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,6 +59,8 @@ class Scores:
         self.generated = generated
         self.classed: bool = any(kind != GENERAL for kinds in scores.values() for kind in kinds)
         """Does any class of prompt but the general one have scores? Else nobody needs to know a prompt's class."""
+        self.timed: bool = any(self._ttft(name) is not None for name in scores)
+        """Does any model have a time to the first token?"""
 
     def of(self, candidate: Candidate, kind: str) -> float | None:
         """From 0 to 1; ``None``: nothing is known."""
@@ -58,6 +70,15 @@ class Scores:
             if found is not None:
                 return found.score
         return None
+
+    def ttft(self, candidate: Candidate) -> float | None:
+        """Seconds to the first token, the 95th percentile as it was measured; ``None``: it was not."""
+        found = self._ttft(candidate.place)
+        return found if found is not None else self._ttft(candidate.model)
+
+    def _ttft(self, name: str) -> float | None:
+        general = self._scores.get(name, {}).get(GENERAL)
+        return general.ttft_p95 if general is not None else None
 
 
 NO_SCORES = Scores({})
@@ -74,11 +95,38 @@ def load_scores(path: str | Path) -> Scores:
         ) from None
     if len(data) > LARGEST:
         raise ValueError(f"the file of quality scores {path} is larger than {LARGEST // 2**20} MiB; leave models out")
-    return scores_in(data, str(path))
+    return scores_in(_json_of(data, str(path)) if str(path).endswith((".yaml", ".yml")) else data, str(path))
+
+
+def _json_of(data: bytes, name: str) -> bytes:
+    """YAML as JSON. Raises ``ValueError``."""
+    try:
+        plain = _is_plain(data)
+        value = yaml.load(data, Loader=_LOADER) if plain else None  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError) as error:
+        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+        where = f" (line {mark.line + 1})" if mark is not None else ""
+        raise ValueError(f"{name}: not YAML{where}; docs/routing.md shows the format") from None
+    if not plain:
+        raise ValueError(f"{name}: has references (*name), or is nested too deeply; write it plainly")
+    try:
+        return msgspec.json.encode(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: holds what JSON has not ({error}); docs/routing.md shows the format") from None
+
+
+def _is_plain(data: bytes) -> bool:
+    """Without references, of which a few can stand for more than any memory holds."""
+    depth = 0
+    for event in yaml.parse(data, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or depth > DEPTH:
+            return False
+    return True
 
 
 def scores_in(data: bytes, name: str) -> Scores:
-    """``data`` as the contents of the file ``name``. Raises ``ValueError``."""
+    """``data`` as the contents of the file ``name``, in JSON. Raises ``ValueError``."""
     read = _decoded(data, _File, name, "")
     if read.version != VERSION:
         raise ValueError(f"{name}: version is {read.version}, and this gateway reads version {VERSION}: write it anew")

@@ -1,6 +1,6 @@
 """The choice for a request with targets of its own: the cheapest that meets them by what is true now."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..policy.routes import Slo
 from ..policy.targets import Asking, Candidate
@@ -11,10 +11,17 @@ SHARE = 0.95
 """Of recent requests, that got their first token in time."""
 
 
-def meeting(candidates: Sequence[Candidate], asking: Asking, board: Board, slo: Slo) -> Candidate:
+Measured = Callable[[Candidate], float | None]
+"""The 95th percentile of seconds to the first token as somebody measured it before; ``None``: nobody did."""
+
+
+def meeting(
+    candidates: Sequence[Candidate], asking: Asking, board: Board, slo: Slo, measured: Measured | None = None
+) -> Candidate:
     """The cheapest whose 95th percentile of TTFT and expected cost are within ``slo``; where none is, the one nearest to it.
 
-    A latency that is not known yet counts as met, a price that is not known as missed. Of equals the first named.
+    Until this gateway knows a latency itself, what was ``measured`` before holds; without that it counts as met. A price that is
+    not known counts as missed. Of equals the first named.
     """
     costs, ttft = expected_costs(candidates, asking), slo.ttft
     if ttft is None:
@@ -22,9 +29,12 @@ def meeting(candidates: Sequence[Candidate], asking: Asking, board: Board, slo: 
     ceiling = slo.cost_usd * DOLLAR if slo.cost_usd is not None else UNKNOWN
     least = min(costs)
     cheapest = candidates[costs.index(least)]
-    if least <= ceiling and (board.percentile(cheapest, SHARE) or 0.0) <= ttft:
+    known = board.percentile(cheapest, SHARE) or (measured(cheapest) if measured is not None else None)
+    if least <= ceiling and (known or 0.0) <= ttft:
         return cheapest
     late = [seconds or 0.0 for seconds in board.percentiles(candidates, SHARE)]
+    if measured is not None:
+        late = [seconds or measured(each) or 0.0 for seconds, each in zip(late, candidates, strict=True)]
     if least <= ceiling and min(late) <= ttft:
         figures = enumerate(zip(late, costs, strict=True))
         meets = [(cost, at) for at, (seconds, cost) in figures if seconds <= ttft and cost <= ceiling]

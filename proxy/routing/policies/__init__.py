@@ -10,7 +10,7 @@ from ...policy.routes import PolicyName
 from ...policy.targets import Asking, Candidate
 from ...protocols import Board
 from ..scores import Scores
-from ..slo import meeting
+from ..slo import Measured, meeting
 from .balanced import balanced
 from .best import Best
 from .least_busy import least_busy
@@ -38,10 +38,11 @@ def policies(scores: Scores | None, *, quality: float = QUALITY) -> Mapping[Poli
         "balanced": balanced(scores, quality=quality),
         "sticky": Sticky(),
     }
-    return {name: _ruled(policy) for name, policy in found.items()}
+    measured = scores.ttft if scores is not None and scores.timed else None
+    return {name: _ruled(policy, measured) for name, policy in found.items()}
 
 
-def _ruled(policy: Policy) -> Policy:
+def _ruled(policy: Policy, measured: Measured | None) -> Policy:
     """A target of weight 0 stands by for the others; a request with an SLO gets the cheapest target that meets it."""
 
     def choose(candidates: Sequence[Candidate], asking: Asking, board: Board, rng: Random) -> Candidate:
@@ -49,7 +50,7 @@ def _ruled(policy: Policy) -> Policy:
             return candidates[0]
         active = [candidate for candidate in candidates if candidate.weight] or candidates
         if asking.slo is not None:
-            return meeting(active, asking, board, asking.slo)
+            return meeting(active, asking, board, asking.slo, measured)
         return policy(active, asking, board, rng)
 
     return choose

@@ -281,6 +281,26 @@ def test_a_latency_that_is_not_known_counts_as_met() -> None:
     assert under(Slo(ttft=0.1), {"middle": 0.05}) == "cheap"
 
 
+def test_what_was_measured_before_holds_until_the_gateway_knows_a_latency_itself() -> None:
+    scores = Scores(
+        {
+            f"{name}/m": {"general": Score(score=0.5, n=9, ttft_p95=ttft)}
+            for name, ttft in (("cheap", 2.0), ("middle", 0.7))
+        }
+    )
+
+    def under_scores(late: dict[str, float], ttft: float) -> str:
+        asking = Asking(prompt=1000, slo=Slo(ttft=ttft))
+        board = FakeBoard(late=late)
+        (found,) = chosen("priority", [CHEAP, MIDDLE, DEAR], asking, board, scores=scores)
+        return found
+
+    assert under_scores({}, 0.8) == "middle", "the cheap one was measured to be too slow"
+    assert under_scores({"cheap": 0.5}, 0.8) == "cheap", "and it is not any more"
+    assert under_scores({"middle": 0.9}, 0.8) == "dear", "of it nothing is known, which counts as met"
+    assert under_scores({"dear": 9.0}, 0.1) == "middle", "nearest by what was measured"
+
+
 def test_both_targets_hold_together() -> None:
     late = {"cheap": 2.0, "middle": 0.7, "dear": 0.3}
     assert under(Slo(ttft=0.8, cost_usd=0.004), late) == "middle"

@@ -74,6 +74,49 @@ def test_a_file_is_read_and_a_missing_one_names_the_fix(tmp_path: Path) -> None:
         load_scores(tmp_path)
 
 
+YAML = """
+version: 1
+generated: 2026-11-20T10:00:00Z
+scores:
+  openai/m:
+    general: {score: 0.8, n: 200, interval: [0.75, 0.85], ttft_p95: 0.4}
+  fast: {general: {score: 0.3, n: 10, ttft_p95: 2}}
+"""
+
+
+@pytest.mark.parametrize("name", ["scores.yaml", "scores.yml"])
+def test_a_file_may_be_yaml_by_its_name(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_text(YAML)
+    scores = load_scores(file)
+    assert scores.of(candidate("openai"), "general") == 0.8
+    assert (scores.ttft(candidate("openai")), scores.ttft(candidate("other"))) == (0.4, 2.0)
+    assert scores.ttft(candidate("other", public="slow")) is None
+    assert (scores.timed, read().timed) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [1", r"scores\.yaml: not YAML \(line \d\)"),
+        ("a: !!python/object:os.system {}", "not YAML"),
+        ("a: &x [1]\nb: *x", "has references"),
+        ("[" * 50 + "]" * 50, "nested too deeply"),
+        ("? [1, 2]\n: 3", "not YAML|holds what JSON has not"),
+        ("a: !!set {b}", "holds what JSON has not|unknown field"),
+        ("version: 1\ngenerated: x\nscores: {a/b: {general: {score: 2, n: 1}}}", r"at scores\['a/b'\]"),
+        ("version: 1\ngenerated: x\nscores: {a/b: {general: {score: 1, n: 1, ttft_p95: -1}}}", "ttft_p95"),
+        ("", "Expected `object`"),
+        ("\x00", "not YAML"),
+    ],
+)
+def test_bad_yaml_is_refused_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "scores.yaml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        load_scores(file)
+
+
 def test_a_file_without_end_is_not_read_whole() -> None:
     with pytest.raises(ValueError, match="larger than 16 MiB"):
         load_scores("/dev/zero")
