@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE := tests/e2e/sdk/node
 OUTSIDE := tests/e2e/outside/node
+# Extras of the two images.
+SIDECAR = redis otel
+SERVER = server postgres semantic bedrock vertex oidc brotli valkey
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
@@ -92,6 +95,8 @@ lock: ## Resolve the dependencies anew (needs uv; UPGRADE=--upgrade takes newer 
 	$(LOCK) $(UPGRADE) --group build -c requirements/runtime.txt -o requirements/build.txt
 	$(LOCK) $(UPGRADE) pyproject.toml --all-extras --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) $(UPGRADE) --no-deps requirements/local.in -c requirements/dev.txt -o requirements/local.txt
+	$(LOCK) $(UPGRADE) pyproject.toml $(SIDECAR:%=--extra %) -c requirements/dev.txt -o deploy/image/sidecar.txt
+	$(LOCK) $(UPGRADE) pyproject.toml $(SIDECAR:%=--extra %) $(SERVER:%=--extra %) -c requirements/dev.txt -o deploy/image/server.txt
 
 clean: ## Remove the environments and what was built
 	@rm -rf $(VENV) $(NODE)/node_modules $(OUTSIDE)/node_modules loadtest/bench/build loadtest/compare/build

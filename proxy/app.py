@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from random import Random
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 from prometheus_client import CollectorRegistry
@@ -36,6 +37,7 @@ from .limits.meter import Extend
 from .local.health import Health, State
 from .protocols import Board, Pricing
 from .refreshing import Refresher
+from .remaining import Remaining
 from .rollout.canary import Canary
 from .rollout.expenses import Expenses
 from .rollout.observed import ArmTelemetry
@@ -51,14 +53,18 @@ from .surface import Surface
 from .telemetry.access_log import AccessLog
 from .telemetry.caching import CacheMetrics
 from .telemetry.metrics import Metrics
+from .telemetry.page import MetricsPage
 from .telemetry.recorder import Recorder
-from .telemetry.registry import exposed_registry
 from .telemetry.rollouts import CanaryLog, ShadowLog
 from .telemetry.spending import Spending
 from .tokens.counter import TokenCounter
+from .traced import CLOSING, TracedInFlight, around, opened
 from .tracing import Tracing
 from .transports import TransportPool
 from .upstream.fetch import fetch
+
+if TYPE_CHECKING:
+    from .telemetry.otel.exporter import Exporter
 
 _log = logging.getLogger("tollway.app")
 
@@ -91,7 +97,10 @@ class Gateway:
         self._clock = clock
         self._known: set[str] = set()
         registry = CollectorRegistry() if config.telemetry.prometheus else None
-        self.metrics = Metrics(registry or CollectorRegistry(), known_models=self._is_known)
+        telemetry = config.telemetry
+        self.metrics = Metrics(
+            registry or CollectorRegistry(), known_models=self._is_known, keys_shown=telemetry.key_metrics
+        )
         self._access_log = (
             AccessLog(config.telemetry.access_log, dropped=self.metrics.log_dropped.inc)
             if config.telemetry.access_log != "off"
@@ -99,7 +108,9 @@ class Gateway:
         )
         self._tokens = TokenCounter()
         self._counter = ChainCounter(self._tokens)
-        self.tasks = InFlight()
+        self.tasks = TracedInFlight() if telemetry.otlp else InFlight()
+        self._exporter: Exporter | None = None
+        self._registry = registry or CollectorRegistry()
         self._pool = TransportPool(clock)
         self.state = State()
         self._stores = Stores(config, self.metrics)
@@ -124,9 +135,11 @@ class Gateway:
         self._generations = Generations(
             config, make=self._generation, chain=build_chain, canary=self._canary, state=self.state
         )
-        exposed = exposed_registry(registry) if registry is not None else None
-        self._health = Health(self.state, registry=exposed)
-        self._surface = Surface(self._generations.build, self._health, config.server.cors)
+        page = self._metrics_page(registry) if registry is not None else None
+        key = telemetry.metrics_key.reveal() if telemetry.metrics_key is not None else ""
+        self._health = Health(self.state, metrics=page, key=key)
+        shown = self._health if config.server.health_port is None else Health(self.state, metrics=None)
+        self._surface = Surface(self._generations.build, shown, config.server.cors)
         self._generations.show(self._surface.rebuild)
         self._watcher = Watcher(
             loaded, reload=reload, on_change=self._apply, on_error=self._refuse, on_recovery=self._recovered
@@ -176,6 +189,7 @@ class Gateway:
         gateway, models, providers = generation.shared_rules(config)
         steered = self._steering.made(config, directory, apart=tried)
         self._explainer = steered.explainer
+        transports = self._pool.use(config.providers, beside.providers if beside is not None else None)
         services = Services(
             config=config,
             authenticator=generation.authenticator(
@@ -191,9 +205,7 @@ class Gateway:
             router=steered.router,
             courses=steered.courses,
             explain=steered.explainer,
-            providers=accounts.providers(
-                config, self._pool.use(config.providers, beside.providers if beside is not None else None), os.environ
-            ),
+            providers=around(self._exporter, accounts.providers(config, transports, os.environ), config),
             counter=self._counter,
             telemetry=telemetry,
             settlement=Settler(
@@ -256,6 +268,18 @@ class Gateway:
             wall=services.wall,
         )
         return Shadows(self._places, means, ShadowLog(self.metrics, known_models=self._is_known))
+
+    def _metrics_page(self, registry: CollectorRegistry) -> MetricsPage:
+        """What ``/metrics`` shows; what is left of budgets is asked for when somebody looks."""
+        gauges, stores = self.metrics.budgets, self._stores
+        remaining = Remaining(
+            gauges,
+            store=stores.limits,
+            terms=lambda: generation.terms_of(self._generations.current.config),
+            stored=lambda: stores.stored,
+            wall=time.time,
+        )
+        return MetricsPage(registry, self.metrics.series, before=remaining.look, extra=(gauges,))
 
     def _embedding_expenses(self) -> Expenses:
         """What the cache's own embeddings cost, under the prices in force."""
@@ -347,6 +371,15 @@ class Gateway:
         await self._stores.open(generation.terms_of(self._config))
         self._shared = self._sharing()
         await self._cache.use(self._config)
+        self._exporter = self._recorder.exporting = opened(
+            self._config,
+            self.tasks,
+            self._registry,
+            environ=os.environ,
+            known_models=self._is_known,
+            clock=self._clock,
+            wall=time.time,
+        )
         self._generations.remake()
         self._generations.share(self._stores.shared, self.tasks)
         self._administration = Administration(
@@ -403,6 +436,8 @@ class Gateway:
         self._tokens.close()
         if self._access_log is not None:
             self._access_log.close()
+        if self._exporter is not None:
+            self._exporter.close(CLOSING)
         self.metrics.series.hand_over()
         if self._listener is not None:
             self._listener.close()

@@ -26,6 +26,9 @@ _ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5}
 SHORT_KEY = 16
 """Characters below which a key that is reachable from elsewhere draws a warning."""
 
+LONGEST_SOCKET = 107
+"""Bytes of a path that ``sockaddr_un`` can carry: unix(7), ``sun_path``."""
+
 
 def is_loopback(host: str) -> bool:
     """May only this machine connect to a listener on ``host``?"""
@@ -82,6 +85,11 @@ class Checks:
     def _warn(self, path: Path, message: str) -> None:
         self.warnings.append(f"{dotted(path)}: {message}")
 
+    @property
+    def _near(self) -> bool:
+        """May only this machine, or what shares the socket's folder, connect?"""
+        return self._config.server.uds is not None or is_loopback(self._config.server.host)
+
     def _server(self) -> None:
         server = self._config.server
         for name, host in (("host", server.host), ("health_host", server.health_host)):
@@ -92,7 +100,7 @@ class Checks:
         if server.health_port is None:
             if server.health_host is not None:
                 self._warn(("server", "health_host"), "has no effect without server.health_port")
-        elif server.health_port == server.port != 0:
+        elif server.health_port == server.port != 0 and server.uds is None:
             self._bad(("server", "health_port"), "is the same as server.port: choose another, or leave it out")
         if server.spool_dir is not None:
             folder = FilePath(server.spool_dir)
@@ -105,6 +113,22 @@ class Checks:
         if server.max_body > server.max_upload:
             self._warn(("server", "max_body"), "is larger than server.max_upload")
         self._tls()
+        self._uds()
+
+    def _uds(self) -> None:
+        server = self._config.server
+        if server.uds is None:
+            return
+        at: Path = ("server", "uds")
+        if not server.uds.startswith("/") or _CONTROL.search(server.uds) or server.uds.endswith("/"):
+            self._bad(at, "expected the absolute path of the socket, such as /run/tollway/tollway.sock")
+        elif len(server.uds.encode()) > LONGEST_SOCKET:
+            self._bad(at, f"is longer than {LONGEST_SOCKET} bytes, which no socket's path may be: choose a shorter one")
+        if server.tls is not None:
+            self._bad(("server", "tls"), "is of no use on a Unix socket: remove it, or server.uds")
+        for name in ("host", "port"):
+            if self._given(("server", name)) and not (name == "host" and server.health_port is not None):
+                self._warn(("server", name), "has no effect with server.uds")
 
     def _tls(self) -> None:
         tls = self._config.server.tls
@@ -145,11 +169,11 @@ class Checks:
 
     def _auth(self) -> None:
         config = self._config
-        if config.auth.mode == "open" and not is_loopback(config.server.host):
+        if config.auth.mode == "open" and not self._near:
             self._bad(
                 ("auth", "mode"),
                 "open lets everyone in who can reach the port, so server.host must be a loopback address: "
-                "set server.host: 127.0.0.1, or auth.mode: keys with an entry under keys",
+                "set server.host: 127.0.0.1 or server.uds, or auth.mode: keys with an entry under keys",
             )
         known = not self._decoder.touched(("keys",)) and not self._decoder.touched(("auth",))
         others = config.storage.type != "none" or config.auth.jwt is not None
@@ -180,7 +204,7 @@ class Checks:
             self._sendable((*at, "key"), key.key)
             if text != text.strip():
                 self._warn((*at, "key"), "starts or ends with a space; HTTP clients cannot send that")
-            if len(text) < SHORT_KEY and not is_loopback(self._config.server.host):
+            if len(text) < SHORT_KEY and not self._near:
                 self._warn(
                     (*at, "key"), f"is shorter than {SHORT_KEY} characters and the gateway listens beyond loopback"
                 )
@@ -288,7 +312,13 @@ class Checks:
             )
 
     def _telemetry(self) -> None:
-        log = self._config.telemetry.access_log
+        telemetry = self._config.telemetry
+        if not telemetry.prometheus:
+            for name in ("metrics_key", "key_metrics"):
+                if getattr(telemetry, name):
+                    self._warn(("telemetry", name), "has no effect without telemetry.prometheus")
+        self._collector()
+        log = telemetry.access_log
         if log in ("stdout", "stderr", "off"):
             return
         if "/" not in log:
@@ -300,6 +330,30 @@ class Checks:
             )
         elif not FilePath(log).parent.is_dir():
             self._bad(("telemetry", "access_log"), "the file's folder does not exist")
+        elif not os.access(log if os.path.exists(log) else FilePath(log).parent, os.W_OK):
+            self._bad(
+                ("telemetry", "access_log"),
+                f"{log} cannot be written by this user: choose stdout, or a file in a folder that it may write to",
+            )
+
+    def _collector(self) -> None:
+        """The OpenTelemetry collector's URL, which may be logged, and the headers that go there."""
+        telemetry = self._config.telemetry
+        if not telemetry.otlp:
+            for name in ("otlp_headers", "trace_ratio"):
+                if getattr(telemetry, name):
+                    self._warn(("telemetry", name), "has no effect without telemetry.otlp")
+            return
+        parts = urlsplit(telemetry.otlp)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            self._bad(("telemetry", "otlp"), "expected the base URL of a collector, such as http://127.0.0.1:4318")
+        elif "@" in parts.netloc or parts.query:
+            self._bad(
+                ("telemetry", "otlp"), "must hold no credentials and no query: put a key into telemetry.otlp_headers"
+            )
+        for name, value in telemetry.otlp_headers.items():
+            if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(value.reveal()):
+                self._bad(("telemetry", "otlp_headers"), f"{name[:40]!r} with its value is no header that can be sent")
 
 
 def _is_date(text: str) -> bool:
@@ -345,6 +399,7 @@ def literal_secrets(config: Config, decoder: Decoder) -> Iterator[Path]:
     single: tuple[tuple[Path, Secret | None], ...] = (
         (("admin", "key"), config.admin.key),
         (("storage", "pepper"), config.storage.pepper),
+        (("telemetry", "metrics_key"), config.telemetry.metrics_key),
     )
     for path, secret in single:
         if secret is not None and path not in decoder.expanded:

@@ -5,6 +5,6 @@ KEYS: dict[str, frozenset[str]] = {
     "Server": frozenset({"admin_port", "admin_host"}),
     "Target": frozenset({"limits", "price"}),
     "Streaming": frozenset({"on_disconnect"}),
-    "Telemetry": frozenset({"otlp", "jsonl"}),
+    "Telemetry": frozenset({"jsonl"}),
 }
 """Struct name to the keys it will have."""

@@ -4,9 +4,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from .secrets import Secret
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
 Workers = Annotated[int, Meta(ge=1, le=1024)]
+Ratio = Annotated[float, Meta(ge=0, le=1)]
+KeyMetrics = Annotated[int, Meta(ge=0, le=10_000)]
 Duration = Annotated[float, Meta(ge=0, le=86_400, extra={"unit": "seconds"})]
 Wait = Annotated[float, Meta(gt=0, le=86_400, extra={"unit": "seconds"})]
 Size = Annotated[int, Meta(ge=1, extra={"unit": "bytes"})]
@@ -31,6 +35,7 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    uds: str | None = None
     workers: Workers = 1
     health_port: Port | None = None
     health_host: str | None = None
@@ -51,10 +56,20 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Telemetry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What leaves the process about requests. ``access_log`` is ``stdout``, ``stderr``, ``off`` or a file path."""
+    """What leaves the process about requests. ``access_log`` is ``stdout``, ``stderr``, ``off`` or a file path.
+
+    ``otlp``: base URL of an OpenTelemetry collector (OTLP over HTTP); empty: none. ``trace_ratio``: share of the traces that begin
+    here which are recorded; unset: as OpenTelemetry's own variables say, else all.
+    """
 
     prometheus: bool = True
+    metrics_key: Secret | None = None
+    key_metrics: KeyMetrics = 0
     access_log: str = "stdout"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     server_timing: bool = True
     gateway_headers: bool = True
+    otlp: str | None = None
+    otlp_headers: dict[str, Secret] = {}
+    otlp_signals: tuple[Literal["traces", "metrics"], ...] = ("traces", "metrics")
+    trace_ratio: Ratio | None = None

@@ -3,6 +3,7 @@
 import logging
 import traceback
 from collections.abc import Callable
+from typing import Protocol
 
 from ..context import RequestContext
 from .access_log import AccessLog
@@ -16,8 +17,18 @@ def _keep_none(ctx: RequestContext, ended: float) -> None:
     pass
 
 
+class Exporting(Protocol):
+    """What takes requests to a collector elsewhere."""
+
+    def record(self, ctx: RequestContext, ended: float) -> None:
+        """A request has ended."""
+
+
 class Recorder:
     """All sinks are optional. ``wall`` is the wall clock in seconds; ``traced(ctx, ended)`` keeps how a request was routed."""
+
+    exporting: Exporting | None = None
+    """Before the log: its line names the trace that was exported."""
 
     def __init__(
         self,
@@ -37,6 +48,8 @@ class Recorder:
         waited = waited_for(ctx)
         if self._metrics is not None:
             self._metrics.observe(ctx, ended, waited)
+        if self.exporting is not None:
+            self.exporting.record(ctx, ended)
         if self._access_log is not None:
             self._access_log.append(encoded(line_of(ctx, ended, self._wall(), waited)))
         self._traced(ctx, ended)

@@ -36,6 +36,8 @@ CREATE_TASK = {
     "proxy.state.push": "listening for changes",
     "proxy.storage.engine": "a transaction is ended properly though its caller is cancelled",
     "proxy.upstream.lean.connection": "an upload leaves while its answer may be coming already",
+    "proxy.benchmark.driving": "a load is many requests at once",
+    "proxy.benchmark.session": "what tells how far a run is",
     "proxy.upstream.auth.google": "one fetch of a token serves every request that waits for it, and outlives each of them",
     "proxy.upstream.auth.sigv4": "one look for keys serves every request that waits for them, and outlives each of them",
 }
@@ -83,6 +85,8 @@ BROAD = {
     "proxy.semantic.embedders.remote": "the same of the router",
     "proxy.semantic.vectors.pgvector": "an index that is down finds nothing",
     "proxy.semantic.vectors.replicated": "a background loop outlives a store that is down",
+    "proxy.telemetry.otel.outbox": "a thread outlives any one batch",
+    "proxy.telemetry.otel.pump": "the same",
 }
 
 LOCAL_IMPORTS = {
@@ -101,6 +105,7 @@ LOCAL_IMPORTS = {
     "proxy.storage.dialects": "asyncpg is an extra, for PostgreSQL alone",
     "proxy.inference.server": "xllamacpp is an extra, wanted in the engine's process only",
     "proxy.cached": "redis is an extra, for those who share answers",
+    "proxy.traced": "opentelemetry is an extra, for those who name a collector",
     "proxy.likeness": "numpy, onnxruntime and asyncpg are extras, for those who compare questions",
     "proxy.semantic.embedders.local": "onnxruntime is an extra, for the local embedder alone",
     "proxy.semantic.vectors.pgvector": "asyncpg is an extra, for PostgreSQL alone",

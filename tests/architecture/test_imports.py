@@ -38,6 +38,14 @@ ONLY: dict[str, tuple[str, ...]] = {
     "proxy.admission": ("proxy.admission", *KERNEL),
     "proxy.cache": ("proxy.cache", "proxy.state", "proxy.relay.inflate", "proxy.translation.completion", *KERNEL),
     "proxy.semantic": ("proxy.semantic", "proxy.state", *KERNEL),
+    "proxy.comparison": (
+        "proxy.comparison",
+        "proxy.benchmark.statistics",
+        "proxy.charts",
+        "proxy.routing.kinds",
+        "proxy.routing.scores",
+        *KERNEL,
+    ),
     "middleware": (
         "middleware",
         "proxy.services",
@@ -61,6 +69,7 @@ NEVER: dict[str, tuple[str, ...]] = {
     "proxy.cache": ("aiohttp", "granian", "time", "numpy"),
     "proxy.semantic": ("aiohttp", "granian", "starlette"),
     "proxy.config": ("aiohttp", "starlette", "granian"),
+    "proxy.comparison": ("aiohttp", "starlette", "granian", "click"),
     "middleware": ("aiohttp", "granian", "prometheus_client", "time"),
 }
 

@@ -18,6 +18,7 @@ from proxy.cli import COMMANDS, main
 from proxy.local.health import PATHS
 from proxy.telemetry.caching import CacheMetrics
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.otel.exported import OtelMetrics
 from proxy.wire.endpoints import SOCKETS, SURFACE
 from proxy.wire.headers import CREDENTIALS
 
@@ -99,6 +100,7 @@ def test_every_metric_is_described_and_no_other() -> None:
     registry = CollectorRegistry()
     Metrics(registry, known_models=lambda _: True)
     CacheMetrics(registry)
+    OtelMetrics(registry)
     exposed = {family.name + ("_total" if family.type == "counter" else ""): family for family in registry.collect()}
     rows = dict(re.findall(r"^\| `(tollway_\w+)` \| (\w+) \|", page("metrics.md"), re.MULTILINE))
     assert rows == {name: family.type for name, family in exposed.items()}
@@ -107,7 +109,11 @@ def test_every_metric_is_described_and_no_other() -> None:
 def test_metric_labels_are_described() -> None:
     text = page("metrics.md")
     metrics = Metrics(CollectorRegistry(), known_models=lambda _: True)
-    for metric in (*vars(metrics).values(), *vars(CacheMetrics(CollectorRegistry())).values()):
+    for metric in (
+        *vars(metrics).values(),
+        *vars(CacheMetrics(CollectorRegistry())).values(),
+        *vars(OtelMetrics(CollectorRegistry())).values(),
+    ):
         names = getattr(metric, "_labelnames", ())
         if names and hasattr(metric, "describe"):
             row = next(line for line in text.splitlines() if f"| `{metric.describe()[0].name}" in line)

@@ -33,6 +33,15 @@ def test_open_is_for_loopback_only(load_text: LoadText, problems: Problems) -> N
     assert "server.host: 127.0.0.1" in said
 
 
+def test_a_socket_is_nobody_elses(load_text: LoadText) -> None:
+    """Whoever may open it may call; its host is that of the probes alone, and no port is in the way of theirs."""
+    loaded = load_text(OPEN + f"server: {{uds: /{'x' * 106}, host: 0.0.0.0, health_port: 8080}}")
+    assert loaded.config.auth.mode == "open"
+    assert not any(warning.startswith("server.") for warning in loaded.warnings)
+    short = load_text(KEYS + "keys: [{name: a, key: short}]\nserver: {uds: /run/a}")
+    assert not any("shorter than" in warning for warning in short.warnings)
+
+
 def test_keys_mode_wants_keys(problems: Problems) -> None:
     (said,) = problems(KEYS)
     assert 'keys: [{name: app, key: "${APP_KEY}"}]' in said
@@ -204,6 +213,11 @@ def test_cors_origins_that_are_refused(problems: Problems, origin: str) -> None:
         ("server: {host: ''}", "server.host: expected an address"),
         ("server: {host: 'http://x'}", "server.host: expected an address"),
         ("server: {port: 80, health_port: 80}", "server.health_port: is the same as server.port"),
+        ("server: {uds: tollway.sock}", "server.uds: expected the absolute path of the socket"),
+        ("server: {uds: /run/tollway/}", "server.uds: expected the absolute path of the socket"),
+        (f"server: {{uds: /{'x' * 107}}}", "server.uds: is longer than 107 bytes"),
+        (f"server: {{uds: '/{'ä' * 54}'}}", "server.uds: is longer than 107 bytes"),
+        ("server: {uds: /run/a, tls: {cert: /no/a, key: /no/b}}", "server.tls: is of no use on a Unix socket"),
         ("server: {spool_dir: /no/such}", "server.spool_dir: /no/such is not a folder"),
         (
             "telemetry: {access_log: stdot}",
@@ -222,6 +236,8 @@ def test_the_rest_that_is_refused(problems: Problems, written: str, said: str) -
     [
         ("auth: {mode: open}\n", "providers: none is configured"),
         (OPEN + "server: {health_host: 127.0.0.1}", "server.health_host: has no effect"),
+        (OPEN + "server: {uds: /run/a, port: 8081}", "server.port: has no effect with server.uds"),
+        (OPEN + "server: {uds: /run/a, host: 0.0.0.0}", "server.host: has no effect with server.uds"),
         (OPEN + "keys: [{name: a, key: b}]", 'keys: are not looked at while auth.mode is "open"'),
         (OPEN + "server: {max_body: 1GiB}", "server.max_body: is larger than server.max_upload"),
         (OPEN + "server: {body_idle_timeout: 10m}", "server.body_idle_timeout: is longer"),
@@ -248,3 +264,23 @@ def test_a_readable_file_with_a_literal_secret_draws_a_warning(load_text: LoadTe
     assert load_text(text).warnings == ()
     file.chmod(0o644)
     assert load_text(text.replace("canary", '"${OPENAI_API_KEY}"')).warnings == ()
+
+
+def test_who_reads_metrics_and_how_many_keys_they_tell_of(load_text: LoadText, problems: Problems) -> None:
+    telemetry = load_text(
+        OPEN + "telemetry: {metrics_key: '${SCRAPE}', key_metrics: 20}", {"SCRAPE": "sk-s", "OPENAI_API_KEY": "sk-o"}
+    ).config.telemetry
+    assert telemetry.metrics_key is not None
+    assert (telemetry.metrics_key.reveal(), telemetry.key_metrics) == ("sk-s", 20)
+    assert load_text(OPEN).config.telemetry.metrics_key is None
+    (said,) = problems(OPEN + "telemetry: {key_metrics: 10001}")
+    assert "telemetry.key_metrics" in said
+
+
+@pytest.mark.parametrize("setting", ["metrics_key: '${SCRAPE}'", "key_metrics: 5"])
+def test_settings_of_metrics_that_are_off(load_text: LoadText, setting: str) -> None:
+    (warning,) = load_text(
+        OPEN + f"telemetry: {{prometheus: false, {setting}}}", {"SCRAPE": "sk-s", "OPENAI_API_KEY": "sk-o"}
+    ).warnings
+    name = setting.partition(":")[0]
+    assert warning.endswith(f"telemetry.{name}: has no effect without telemetry.prometheus")

@@ -18,7 +18,7 @@ from proxy.policy.rules import Reservation
 from proxy.telemetry import access_log, lines
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.lines import Kind, Line
-from proxy.telemetry.log import JsonFormatter
+from proxy.telemetry.log import JsonFormatter, configure
 from proxy.telemetry.recorder import Recorder
 from proxy.wire.chat import RequestView
 from proxy.wire.usage import Usage
@@ -289,3 +289,30 @@ def test_lines_of_requests_that_ended_alike_say_each_its_own() -> None:
         frozenset({"attempts", "overhead_ms", "tried"}),
     }
     assert len(lines._kinds) <= lines._REMEMBERED
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("debug", {"ours debug", "ours info", "ours warning", "theirs warning"}),
+        ("info", {"ours info", "ours warning", "theirs warning"}),
+        ("warning", {"ours warning", "theirs warning"}),
+        ("error", set()),
+    ],
+)
+def test_libraries_tell_no_details_at_any_level(level: str, shown: set[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Database drivers tell statements with their values, and clients whole requests, to whoever asks for ``debug``."""
+    root, ours = logging.getLogger(), logging.getLogger("tollway")
+    before = root.handlers[:], root.level, ours.level
+    try:
+        listener = configure(level)
+        for name, words in (("tollway.app", "ours"), ("aiosqlite", "theirs"), ("botocore.auth", "theirs")):
+            for at in ("debug", "info", "warning"):
+                getattr(logging.getLogger(name), at)("%s %s", words, at)
+        listener.stop()
+    finally:
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
+        ours.setLevel(before[2])
+    lines = [orjson.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert {line["message"] for line in lines} == shown

@@ -4,9 +4,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
-from proxy.context import Attempt, Limits, RequestContext, Target, TokenEstimate
+from proxy.context import Attempt, Limits, Principal, RequestContext, Settled, Target, TokenEstimate
 from proxy.telemetry.lines import waited_for
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.requests import SAMPLED
+from proxy.wire.chat import RequestView
 from proxy.wire.usage import Usage
 
 LIMITS = Limits(connect=1.0, first_byte=None, idle=1.0, total=1.0)
@@ -108,3 +110,57 @@ def test_each_try_counts_where_it_was_made() -> None:
 
     assert count(provider="far", model="other", outcome="5xx") == 1
     assert count(provider="local", model="known", outcome="ok") == 1
+
+
+def test_streams_without_a_token_are_counted_apart() -> None:
+    metrics, registry = made()
+    stream = RequestView(model="fast", stream=True)
+    metrics.observe(request(request=stream), 11.0, 0.0)
+    metrics.observe(request(request=stream, first_token_at=10.6), 11.0, 0.0)
+    metrics.observe(request(), 11.0, 0.0)
+    target = {"route": "fast", "provider": "local", "model": "known"}
+    assert registry.get_sample_value("tollway_tokenless_streams_total", target) == 1
+    assert registry.get_sample_value("tollway_time_to_first_token_seconds_count", target) == 1
+
+
+def test_one_request_in_sixteen_tells_how_long_it_was_in_each_link() -> None:
+    metrics, registry = made()
+    for _ in range(3 * SAMPLED):
+        metrics.observe(request(timings=[("auth", 0.001), ("upstream", 9.0), ("rate_limit", 0.002)]), 11.0, 0.0)
+    value = registry.get_sample_value
+    assert value("tollway_link_seconds_count", {"link": "auth"}) == 3
+    assert value("tollway_link_seconds_sum", {"link": "rate_limit"}) == pytest.approx(0.006)
+    assert value("tollway_link_seconds_count", {"link": "upstream"}) is None, "that is the provider's"
+
+
+def test_keys_have_series_of_their_own_where_that_is_wanted_and_only_so_many() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, known_models=lambda _: True, keys_shown=2)
+    settled = Settled(charge=3_000_000, cost=2_000_000, ending="complete", count="reported")
+
+    def asked(name: str, **more: object) -> None:
+        usage = Usage(input=3, output=4)
+        ctx = request(usage=usage, settled=settled, **more)
+        ctx.principal = Principal(name=name, tenant=name)
+        metrics.observe(ctx, 11.0, 0.0)
+
+    value = registry.get_sample_value
+    for name in ("a", "b", *(f"stranger-{index}" for index in range(10_000)), "a"):
+        asked(name)
+    metrics.observe(request(None, route=""), 11.0, 0.0)
+    assert [value("tollway_key_requests_total", {"key": key}) for key in ("a", "b", "other")] == [2, 1, 10_000]
+    assert value("tollway_key_tokens_total", {"key": "a", "direction": "output"}) == 8
+    assert value("tollway_key_usd_total", {"key": "a", "of": "charge"}) == 6
+    assert value("tollway_key_usd_total", {"key": "other", "of": "cost"}) == 20_000
+    assert b"stranger" not in generate_latest(registry)
+    plain, silent = made()
+    plain.observe(request(), 11.0, 0.0)
+    assert b"tollway_key_requests_total{" not in generate_latest(silent), "unless it is wanted"
+
+
+def test_waits_for_a_limit() -> None:
+    metrics, registry = made()
+    metrics.waited(0.5, admitted=True)
+    metrics.waited(2.0, admitted=False)
+    assert registry.get_sample_value("tollway_queue_wait_seconds_sum", {"result": "admitted"}) == 0.5
+    assert registry.get_sample_value("tollway_queue_wait_seconds_sum", {"result": "refused"}) == 2.0

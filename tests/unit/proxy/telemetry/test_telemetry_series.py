@@ -60,27 +60,30 @@ def test_a_series_appears_when_something_was_counted() -> None:
 
 
 WORKER = """
-import sys
+import asyncio, sys
 from prometheus_client import CollectorRegistry
 from proxy.context import RequestContext
 from proxy.telemetry.caching import CacheMetrics
 from proxy.telemetry.metrics import Metrics
-from proxy.telemetry.registry import exposed_registry
+from proxy.telemetry.page import MetricsPage
 
 own = CollectorRegistry()
 metrics = Metrics(own, known_models=lambda _: True)
 cache = CacheMetrics(own, metrics.series)
-exposed = exposed_registry(own)
+
+async def nothing():
+    pass
+
+page = MetricsPage(own, metrics.series, before=nothing, extra=(metrics.budgets,))
 for _ in range(int(sys.argv[1])):
     metrics.observe(RequestContext(request_id="r", started=1.0, status=200), 2.0, 0.0)
     cache.looked_up("exact", "miss")
 if sys.argv[2] == "heartbeat":
     metrics.series.hand_over()
 else:
-    registry = exposed()
-    print(registry.get_sample_value("tollway_requests_total", {
-        "endpoint": "chat", "route": "other", "provider": "", "model": "other", "code": "200", "stream": "false", "outcome": "ok",
-    }), registry.get_sample_value("tollway_cache_lookups_total", {"kind": "exact", "result": "miss"}))
+    text = asyncio.run(page()).decode()
+    print(*(line.split()[-1] for line in text.splitlines() if line.startswith(("tollway_requests_total{", "tollway_cache_lookups_total{"))))
+    print(text.count("# TYPE tollway_budget_remaining_usd gauge"))
 """
 
 
@@ -91,4 +94,4 @@ def test_workers_figures_come_together(tmp_path: Path) -> None:
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=30).stdout
 
     worker(3, "heartbeat")
-    assert worker(4, "scrape").split() == ["7.0", "7.0"]
+    assert worker(4, "scrape").split() == ["7.0", "7.0", "1"]
