@@ -168,17 +168,17 @@ $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway: %/node_modules/.
 		echo "npm is not on the PATH: the tests that need Node will be skipped (and fail with CI=true)" >&2; \
 	fi
 
-# Only Debian packages it: taken out of its package, which is not installed, so that nothing is started and nobody needs root.
+# Only Debian packages them: taken out of the package, which is not installed, so that nothing is started and nobody needs root.
 $(VENV)/.promtool: $(VENV)/.made
 	@set -eu; \
-	if ! command -v promtool >/dev/null 2>&1; then \
+	if ! command -v promtool >/dev/null 2>&1 || ! command -v prometheus >/dev/null 2>&1; then \
 		folder=$$(mktemp -d); \
 		if command -v apt-get >/dev/null 2>&1 && cd "$$folder" && \
 			{ apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } >/dev/null 2>&1 && \
-			dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool && chmod 755 promtool; then \
-			mv promtool $(CURDIR)/$(BIN)/promtool; cd $(CURDIR); touch $@; \
+			dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool ./usr/bin/prometheus; then \
+			mv promtool prometheus $(CURDIR)/$(BIN)/; cd $(CURDIR); touch $@; \
 		else \
-			echo "promtool is neither on the PATH nor to be had from apt: the tests of the alert rules will be skipped (and fail with CI=true)" >&2; \
+			echo "prometheus is neither on the PATH nor to be had from apt: the tests of boards and alerts will be skipped (and fail with CI=true)" >&2; \
 		fi; \
 		rm -rf "$$folder"; \
 	else touch $@; fi

@@ -102,6 +102,11 @@ def find(path: str | None, url: str | None) -> Gateway:
             raise Failure(f"The configuration {path} cannot be used.", fix="run tollway check, or give --url") from None
         return Gateway(url=DEFAULT_URL, key=key or provider_key, model=DEFAULT_MODEL)
     server = config.server
+    if server.uds is not None:
+        raise Failure(
+            f"The gateway listens on the Unix socket {server.uds}, which this command does not speak.",
+            fix=f"curl --unix-socket {server.uds} http://tollway/v1/models, or give --url",
+        )
     near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)  # noqa: S104 - the listener's wildcard, not bound here
     host = f"[{near}]" if ":" in near and not near.startswith("[") else near
     if config.auth.mode == "keys" and config.keys:

@@ -133,7 +133,7 @@ def _cache(config: Config) -> dict[str, Plain] | None:
 def _listeners(config: Config) -> list[str]:
     server = config.server
     scheme = "https" if server.tls is not None else "http"
-    found = [f"{scheme}://{_host(server.host)}:{server.port}"]
+    found = [f"{scheme}://{_host(server.host)}:{server.port}" if server.uds is None else f"unix:{server.uds}"]
     if server.health_port is not None:
         found.append(f"http://{_host(server.health_host or server.host)}:{server.health_port} (health)")
     return found

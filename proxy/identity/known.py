@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from ..context import Principal
 from ..errors import PermissionDenied
@@ -69,6 +69,18 @@ class KnownKeys:
         owner = account_of(account, terms, self._accounts.get(account))
         rules = (key_rules(record, terms) if record is not None else ()) + account_rules(owner, terms)
         return [rule for rule in rules if rule.method == "money"]
+
+    async def budgeted(self) -> AsyncIterator[KeyRecord | AccountRecord]:
+        """Every account and key here that has a budget of its own or pays in advance; others have their turn meanwhile."""
+        for account in tuple(self._accounts.values()):
+            if account.budgets or account.plan.prepaid:
+                yield account
+        keys = tuple(self._keys.values())
+        for first in range(0, len(keys), BATCH):
+            for key in keys[first : first + BATCH]:
+                if key.budgets and key.revoked is None:
+                    yield key
+            await asyncio.sleep(0)
 
     def _made(self, name: bytes, record: KeyRecord) -> Principal:
         account = self._accounts.get(record.account)

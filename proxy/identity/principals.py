@@ -106,18 +106,22 @@ def principal_of(key: KeyRecord, account: AccountRecord, terms: Terms) -> Princi
 
 def key_rules(key: KeyRecord, terms: Terms) -> tuple[Rule, ...]:
     """Limits and budgets of one key; ``terms.default`` fills in what it does not set."""
-    return rules_of(filled(key.limits, terms.default), "key", key.counted_as) + _budgets(
-        key.budgets, "key", key.counted_as, terms
-    )
+    return rules_of(filled(key.limits, terms.default), "key", key.counted_as) + money_rules(key, terms)
 
 
 def account_rules(account: AccountRecord, terms: Terms) -> tuple[Rule, ...]:
     """Limits, budgets and, where it pays in advance, the balance of one account."""
-    rules = rules_of(account.limits, "account", account.id)
-    rules += _budgets(account.budgets, "account", account.id, terms)
-    if account.plan.prepaid:
-        limit = account.granted + account.included_used + micro(account.plan.included_usd)
-        rules += (credit_rule(account.id, limit),)
+    return rules_of(account.limits, "account", account.id) + money_rules(account, terms)
+
+
+def money_rules(owner: KeyRecord | AccountRecord, terms: Terms) -> tuple[Rule, ...]:
+    """Budgets and, of an account that pays in advance, the balance."""
+    if isinstance(owner, KeyRecord):
+        return _budgets(owner.budgets, "key", owner.counted_as, terms)
+    rules = _budgets(owner.budgets, "account", owner.id, terms)
+    if owner.plan.prepaid:
+        limit = owner.granted + owner.included_used + micro(owner.plan.included_usd)
+        rules += (credit_rule(owner.id, limit),)
     return rules
 
 

@@ -8,11 +8,20 @@ import asyncio
 from bisect import insort
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
+from typing import Protocol
 
 from ..policy.rules import Charge, Denial, Reservation
 from ..protocols import Clock
 
 Attempt = Callable[[], Awaitable[Reservation | Denial]]
+
+
+class Waited(Protocol):
+    """Is told how long a request waited, and whether it got through."""
+
+    def __call__(self, seconds: float, *, admitted: bool) -> None:
+        """A request that was given up by its client did not get through."""
+
 
 LOOK = 1.0
 """Seconds after which a line in which some need less than others is tried again at the latest."""
@@ -79,7 +88,9 @@ class _Line:
 class Queue:
     """At most ``size`` requests, each for at most ``wait`` seconds. One event loop."""
 
-    def __init__(self, *, wait: float, size: int, clock: Clock) -> None:
+    def __init__(self, *, wait: float, size: int, clock: Clock, waited: Waited | None = None) -> None:
+        """``waited``: is told of each wait that has ended."""
+        self._waited = waited
         self._wait = wait
         self._size = size
         self._clock = clock
@@ -107,11 +118,16 @@ class Queue:
             return denial
         waiter = _Waiter(next(self._numbers), tenant, denial)
         limit = asyncio.get_running_loop().call_later(self._wait + MOMENT, lambda: waiter.call(turn=False))
-        deadline = self._clock() + self._wait
+        begun = self._clock()
+        deadline = begun + self._wait
         self._waiting += 1
+        outcome: Reservation | Denial = denial
         try:
-            return await self._stand(waiter, attempt, deadline)
+            outcome = await self._stand(waiter, attempt, deadline)
+            return outcome
         finally:
+            if self._waited is not None:
+                self._waited(self._clock() - begun, admitted=isinstance(outcome, Reservation))
             self._waiting -= 1
             limit.cancel()
             self._leave(waiter)

@@ -1,16 +1,16 @@
 """Probes and metrics: ``/livez``, ``/readyz``, ``/healthz``, ``/metrics``. They ask no store and no provider.
 
 Served on the data listener, and on a listener of their own when ``server.health_port`` is set: that one lives in the same
-loop but outside Granian's connection limit, so it answers when every permit is taken.
+loop but outside Granian's connection limit, so it answers when every permit is taken; metrics are there alone then.
 """
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable
+from hmac import compare_digest
 
 import orjson
 from msgspec import Struct
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
 
 from ..context import Receive, Scope, Send
 
@@ -22,6 +22,10 @@ PATHS = (*LIVE, *READY, METRICS)
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 _READ_LIMIT = 8192
 _READ_TIMEOUT = 5.0
+_BEARER = re.compile(rb"^authorization:[ \t]*([^\r\n]*)", re.I | re.M)
+
+Page = Callable[[], Awaitable[bytes]]
+"""Makes the text of all metrics."""
 
 
 class State(Struct):
@@ -36,12 +40,23 @@ class State(Struct):
 class Health:
     """ASGI application of the probe paths, and the bytes of the separate listener."""
 
-    def __init__(self, state: State, *, registry: Callable[[], CollectorRegistry] | None) -> None:
+    def __init__(self, state: State, *, metrics: Page | None, key: str = "") -> None:
+        """``metrics``: ``None`` where they are not served. ``key``: who reads them has to show it, if there is one."""
         self._state = state
-        self._registry = registry
+        self._metrics = metrics
+        self._key = key.encode()
+
+    async def answer_to(self, path: str, authorization: bytes) -> tuple[int, bytes, bytes]:
+        """As ``answer``, metrics too."""
+        if path != METRICS or self._metrics is None:
+            return self.answer(path)
+        scheme, _, shown = authorization.partition(b" ")
+        if self._key and not (compare_digest(shown.strip(), self._key) and scheme.lower() == b"bearer"):
+            return _json(401, {"status": "metrics need telemetry.metrics_key as a bearer token"})
+        return 200, _TEXT, await self._metrics()
 
     def answer(self, path: str) -> tuple[int, bytes, bytes]:
-        """(status, content type, body) for a probe path; 404 for any other."""
+        """(status, content type, body) for a probe; 404 for any other path."""
         state = self._state
         if path in LIVE:
             return _json(503 if state.lagging else 200, {"status": "lagging" if state.lagging else "live"})
@@ -52,13 +67,14 @@ class Health:
             if state.config_error:
                 detail["config_error"] = state.config_error
             return _json(200 if detail["status"] == "ready" else 503, detail)
-        if path == METRICS and self._registry is not None:
-            return 200, _TEXT, generate_latest(self._registry())
         return _json(404, {"status": "not found"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status, kind, body = self.answer(scope["path"])
+        shown = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        status, kind, body = await self.answer_to(scope["path"], shown)
         headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store")]
+        if status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
@@ -72,10 +88,14 @@ class Health:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _READ_TIMEOUT)
             method, _, rest = head.partition(b" ")
             path = rest.partition(b" ")[0].partition(b"?")[0].decode("latin-1")
-            status, kind, body = self.answer(path) if method in (b"GET", b"HEAD") else _json(405, {"status": "use GET"})
+            shown = _BEARER.search(rest)
+            if method in (b"GET", b"HEAD"):
+                status, kind, body = await self.answer_to(path, shown[1].rstrip() if shown is not None else b"")
+            else:
+                status, kind, body = _json(405, {"status": "use GET"})
             writer.write(
-                b"HTTP/1.1 %d \r\ncontent-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-                % (status, kind, len(body))
+                b"HTTP/1.1 %d \r\ncontent-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n%s\r\n"
+                % (status, kind, len(body), b"www-authenticate: Bearer\r\n" if status == 401 else b"")
             )
             if method != b"HEAD":
                 writer.write(body)

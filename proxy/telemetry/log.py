@@ -27,7 +27,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str) -> logging.handlers.QueueListener:
-    """Routes every logger through a queue to stderr. ``stop()`` the result at the end."""
+    """Routes every logger through a queue to stderr, ours from ``level`` on, others from warnings on. ``stop()`` the result at the end."""
     stderr = logging.StreamHandler(sys.stderr)
     queue: SimpleQueue[logging.LogRecord] = SimpleQueue()
     handler = logging.handlers.QueueHandler(queue)
@@ -35,9 +35,9 @@ def configure(level: str) -> logging.handlers.QueueListener:
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    # What a migration tells about itself is of no interest on any other day.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Libraries tell statements with their values, or whole requests, when they are asked for more.
+    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]))
+    logging.getLogger("tollway").setLevel(level.upper())
     listener = logging.handlers.QueueListener(queue, stderr)
     listener.start()
     return listener

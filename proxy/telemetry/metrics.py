@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from .. import __version__
+from .budgets import BudgetGauges
+from .per_key import KeySeries
 from .requests import OTHER, RequestSeries
 from .series import Series
 
@@ -21,7 +23,10 @@ RATIO = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 2.0, 4.0)
 class Metrics:
     """Every metric of the gateway, in one registry."""
 
-    def __init__(self, registry: CollectorRegistry, *, known_models: Callable[[str], bool]) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, *, known_models: Callable[[str], bool], keys_shown: int = 0
+    ) -> None:
+        """``keys_shown``: how many keys have series of their own."""
         self._known_models = known_models
         self.series = Series(registry)
         """What requests add to. It comes before the metrics: see there."""
@@ -71,6 +76,19 @@ class Metrics:
             "tollway_tokens_total",
             "Tokens by direction and source.",
             ("direction", "provider", "model", "source"),
+            registry=registry,
+        )
+        self.tokenless = Counter(
+            "tollway_tokenless_streams_total",
+            "Streams that ended without a token.",
+            by_target,
+            registry=registry,
+        )
+        self.links = Histogram(
+            "tollway_link_seconds",
+            "Time in one link of the chain, of one request in sixteen.",
+            ("link",),
+            buckets=OVERHEAD,
             registry=registry,
         )
         self.estimate_error = Histogram(
@@ -154,6 +172,20 @@ class Metrics:
             ("scope", "limit", "threshold"),
             registry=registry,
         )
+        self.budgets = BudgetGauges(registry)
+        self.key_requests = Counter("tollway_key_requests_total", "Requests by key.", ("key",), registry=registry)
+        self.key_tokens = Counter(
+            "tollway_key_tokens_total",
+            "Tokens that providers read and wrote, by key.",
+            ("key", "direction"),
+            registry=registry,
+        )
+        self.key_usd = Counter(
+            "tollway_key_usd_total",
+            "What a key's requests were charged, and what they cost the operator.",
+            ("key", "of"),
+            registry=registry,
+        )
         self.cost = Counter(
             "tollway_cost_usd_total", "What providers cost the operator.", ("provider", "model"), registry=registry
         )
@@ -198,6 +230,13 @@ class Metrics:
             "Requests that wait for a limit.",
             registry=registry,
             multiprocess_mode="livesum",
+        )
+        self.queue_wait = Histogram(
+            "tollway_queue_wait_seconds",
+            "How long requests waited for a limit.",
+            ("result",),
+            buckets=FIRST_TOKEN,
+            registry=registry,
         )
         self.ledger_queue = Gauge(
             "tollway_ledger_queue_entries",
@@ -346,12 +385,17 @@ class Metrics:
             self.saved_tokens.labels(name)
         for name in ("charge", "cost"):
             self.saved_usd.labels(name)
-        self.observe = RequestSeries(self, self.series, known_models=known_models).observe
+        by_key = KeySeries(self, self.series, most=keys_shown) if keys_shown else None
+        self.observe = RequestSeries(self, self.series, known_models=known_models, by_key=by_key).observe
         """Everything that one settled request adds; see there."""
 
     def catalogue_refreshed(self, good: bool) -> None:
         """One refresh of the catalogue went well, or left the last good one in place."""
         self.catalogue_refreshes.labels("ok" if good else "failed").inc()
+
+    def waited(self, seconds: float, *, admitted: bool) -> None:
+        """A request waited for a limit: until it got through, or was refused after all."""
+        self.queue_wait.labels("admitted" if admitted else "refused").observe(seconds)
 
     def followed(self, kind: str, role: str) -> None:
         """A failed try was followed by another."""

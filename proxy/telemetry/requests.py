@@ -3,19 +3,26 @@
 Labels are bounded: a model has its own name where the configuration or the catalogue knows it, else it is ``other``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..context import Attempt, RequestContext, Settled
 from ..policy.rules import MICRO
 from ..wire.usage import NO_USAGE, Source, Usage
 from .attainment import judged
+from .per_key import KeySeries
 from .series import Count, Counts, Series, Spread
 
 if TYPE_CHECKING:
     from .metrics import Metrics
 
 OTHER = "other"
+
+SAMPLED = 16
+"""Of requests that went and ended alike, each so many-th tells how long it was in each link: all of them would cost too much."""
+
+NOT_OURS = frozenset({"upstream", "backoff", "shared"})
+"""Timings of waiting: for a provider, before another try, for an answer that is being made for somebody else."""
 
 CACHE = "cache"
 """The provider that requests stand under which the cache answered: nobody was asked, and no provider's figures are to have them."""
@@ -24,7 +31,7 @@ CACHE = "cache"
 class _Place:
     """A route's times at one provider's model."""
 
-    __slots__ = ("between", "duration", "first", "overhead", "upstream")
+    __slots__ = ("between", "duration", "first", "overhead", "tokenless", "upstream")
 
     def __init__(self, metrics: "Metrics", series: Series, route: str, provider: str, model: str) -> None:
         labels = (route, provider, model)
@@ -33,6 +40,7 @@ class _Place:
         self.overhead = series.spread(metrics.overhead, route)
         self.first = series.spread(metrics.first_token, *labels)
         self.between = series.spread(metrics.between_tokens, *labels)
+        self.tokenless = series.count(metrics.tokenless, *labels)
 
 
 class _Flow:
@@ -84,13 +92,23 @@ class _Kind:
 class RequestSeries:
     """The series of all requests of a process, each made when a request first needs it."""
 
-    def __init__(self, metrics: "Metrics", series: Series, *, known_models: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        metrics: "Metrics",
+        series: Series,
+        *,
+        known_models: Callable[[str], bool],
+        by_key: KeySeries | None = None,
+    ) -> None:
+        """``by_key``: where the operator wants to know what each key does."""
         self._metrics = metrics
         self._series = series
+        self._by_key = by_key
         self._known_models = known_models
         self._kinds: dict[tuple[object, ...], _Kind] = {}
         self._places: dict[tuple[str, str, str], _Place] = {}
         self._estimates: dict[str, Spread] = {}
+        self._links: dict[str, Spread] = {}
         self._tokens = series.counts(metrics.tokens)
         self._attempts = series.counts(metrics.attempts)
         self._charge = series.counts(metrics.charge)
@@ -110,6 +128,10 @@ class RequestSeries:
         if kind is None:
             kind = self._kind(ctx, provider, model)
         kind.count.value += 1
+        if not kind.count.value % SAMPLED:
+            self._observe_links(ctx.timings)
+        if self._by_key is not None:
+            self._by_key.observe(ctx)
         if b"x-stainless-retry-count" in ctx.headers or (ctx.plan is not None and ctx.plan.asking.slo is not None):
             self._count_asides(ctx)
         if cached is not None and cached.usage is not NO_USAGE:
@@ -151,6 +173,18 @@ class RequestSeries:
             place.first.observe(first - started)
             if ctx.token_events > 1:
                 place.between.observe((ctx.last_token_at - first) / (ctx.token_events - 1))
+        elif ctx.request.stream is True:
+            place.tokenless.value += 1
+
+    def _observe_links(self, timings: Sequence[tuple[str, float]]) -> None:
+        """What ``server-timing`` says of one request, but for the provider's part."""
+        for name, seconds in timings:
+            if name in NOT_OURS:
+                continue
+            link = self._links.get(name)
+            if link is None:
+                link = self._links[name] = self._series.spread(self._metrics.links, name)
+            link.observe(seconds)
 
     def _count_try(self, attempt: Attempt, model: str) -> None:
         outcome = attempt.error or ("ok" if attempt.status < 400 else f"{attempt.status // 100}xx")

@@ -21,11 +21,15 @@ class Room:
     def __init__(self, *, wait: float = 30.0, size: int = 100) -> None:
         loop = asyncio.get_running_loop()
         self.store = MemoryLimitStore(loop.time, lambda: 1.8e9)
-        self.queue = Queue(wait=wait, size=size, clock=loop.time)
+        self.queue = Queue(wait=wait, size=size, clock=loop.time, waited=self._heard)
+        self.waits: list[tuple[float, bool]] = []
         self.tried: list[str] = []
         self.entered: list[str] = []
         self._number = 0
         self.slow: Callable[[], Awaitable[None]] | None = None
+
+    def _heard(self, seconds: float, *, admitted: bool) -> None:
+        self.waits.append((round(seconds, 2), admitted))
 
     async def request(self, tenant: str, *charges: Charge, name: str = "") -> Answer:
         """As the link does it: tries, and waits when it is refused."""
@@ -99,6 +103,23 @@ async def test_who_waits_enters_when_the_time_has_come() -> None:
     assert 6.0 <= elapsed() <= 6.2
     assert 3 <= len(room.tried) <= 4, "one try when it was due, and one more where rounding made it early"
     assert room.no_trace()
+
+
+@virtual
+async def test_each_wait_is_told_with_its_end() -> None:
+    room = Room(wait=2.0)
+    asked, (first,) = await occupied(room)
+    admitted = await room.waiting("a", charge(asked, SLOT))
+    await asyncio.sleep(0.5)
+    await room.settle(first)
+    await admitted
+    refused = await room.waiting("a", charge(asked, SLOT))
+    assert isinstance(await refused, Denial)
+    given_up = await room.waiting("a", charge(asked, SLOT))
+    await asyncio.sleep(0.25)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    assert room.waits == [(0.5, True), (2.0, False), (0.25, False)]
 
 
 @virtual

@@ -4,7 +4,6 @@ import asyncio
 
 import orjson
 import pytest
-from prometheus_client import CollectorRegistry, Counter
 
 from proxy.context import RequestContext, TokenEstimate
 from proxy.local.health import LIVE, METRICS, READY, Health, State
@@ -14,10 +13,12 @@ from tests.support.asgi import Client, http_scope, scope_of
 from tests.support.fakes import TARGET, FakeCounter
 
 
-def health(**state: object) -> Health:
-    registry = CollectorRegistry()
-    Counter("tollway_test_total", "For the test.", registry=registry)
-    return Health(State(**{"ready": True, **state}), registry=lambda: registry)  # type: ignore[arg-type]
+async def page() -> bytes:
+    return b"tollway_test_total 1.0\n"
+
+
+def health(*, key: str = "", **state: object) -> Health:
+    return Health(State(**{"ready": True, **state}), metrics=page, key=key)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("path", LIVE)
@@ -41,13 +42,51 @@ def test_a_refused_configuration_is_told_and_keeps_serving() -> None:
     assert (code, orjson.loads(body)["config_error"]) == (200, "bad")
 
 
-def test_metrics_and_their_absence() -> None:
-    code, kind, body = health().answer(METRICS)
+async def test_metrics_and_their_absence() -> None:
+    code, kind, body = await health().answer_to(METRICS, b"")
     assert code == 200
     assert kind.startswith(b"text/plain; version=0.0.4")
     assert b"tollway_test_total" in body
-    assert Health(State(), registry=None).answer(METRICS)[0] == 404
-    assert health().answer("/other")[0] == 404
+    assert (await Health(State(), metrics=None).answer_to(METRICS, b""))[0] == 404
+    assert (await health().answer_to("/other", b""))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("shown", "status"),
+    [
+        (b"Bearer scrape-me", 200),
+        (b"bearer  scrape-me ", 200),
+        (b"Bearer scrape-m", 401),
+        (b"Bearer ", 401),
+        (b"Basic scrape-me", 401),
+        (b"scrape-me", 401),
+        (b"", 401),
+        (b"Bearer \xff", 401),
+    ],
+)
+async def test_metrics_behind_a_key(shown: bytes, status: int) -> None:
+    guarded = health(key="scrape-me")
+    code, _, body = await guarded.answer_to(METRICS, shown)
+    assert (code, b"tollway_test_total" in body) == (status, status == 200)
+    client = Client()
+    await guarded(http_scope("GET", METRICS, headers=[(b"authorization", shown)]), client.receive, client.send)
+    assert client.status == status
+    assert (client.headers.get(b"www-authenticate") == b"Bearer") is (status == 401)
+    assert (await guarded.answer_to("/readyz", b""))[0] == 200, "probes need none"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(b"Authorization: Bearer scrape-me", b"200"), (b"X-Authorization: Bearer scrape-me", b"401")]
+)
+async def test_the_key_on_the_separate_listener(sent: bytes, status: bytes) -> None:
+    server = await health(key="scrape-me").serve("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
+    writer.write(b"GET /metrics HTTP/1.1\r\nhost: x\r\n" + sent + b"\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    server.close()
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert (b"www-authenticate: Bearer\r\n" in answer) is (status == b"401")
 
 
 @pytest.mark.parametrize(("method", "empty"), [("GET", False), ("HEAD", True)])

@@ -1,0 +1,5 @@
+"""Writes the files."""
+
+from . import write
+
+write()
