@@ -38,6 +38,12 @@ SERVING = "TOLLWAY_SERVING"
 PR_SET_PDEATHSIG = 1
 """linux/prctl.h: the signal that a process gets when its parent dies."""
 
+M_ARENA_MAX = -8
+"""malloc.h of glibc."""
+
+ARENAS = 2
+"""Few threads allocate at once: the interpreter's lock lets one of them run at a time."""
+
 KILL_MARGIN = 5
 """Seconds behind the drain limit after which a worker is killed."""
 
@@ -129,6 +135,7 @@ def granian(config: Config, *, path: str | None, overrides: Mapping[str, str]) -
 
     gc.collect()
     gc.freeze()
+    bound_arenas()
     return Granian(
         "tollway",
         address=server.host,
@@ -197,6 +204,16 @@ def load_application(path: str | None, overrides: dict[str, str]) -> ASGIApp:
     # A worker that ends, be it because its start failed, has said everything before.
     Finalize(None, log.stop, exitpriority=0)
     return Gateway(loaded, reload=reload)
+
+
+def bound_arenas() -> None:
+    """Of glibc's arenas, one a thread otherwise, each of which keeps what it was once given: 6 MiB more in 20 minutes of mixed traffic.
+
+    The workers are forked and inherit it; an environment variable would come too late. Elsewhere nothing is done.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, ARENAS)
 
 
 def end_with_the_launcher() -> None:
