@@ -61,29 +61,39 @@ class Flight(Struct, eq=False):
     found: tuple[CacheEntry, Verdict] | None = None
     lagging: Lagging | None = None
     _alone: asyncio.Future[None] | None = None
-    _alone_sent: bool = False
-    """Did nobody follow when the last part was sent?"""
+    _accompanied: bool = True
+    """Did somebody follow when the last part was sent, or was none sent yet?"""
 
     # ---- what the leader's relay is given ---------------------------------------------------------------------------
 
     def send(self, message: Message) -> Awaitable[None]:
         """To the leader's client, and at once into the recording."""
         if message["type"] == "http.response.start":
-            theirs = message.get("checked")
+            entity = message.get("checked")
             passing = self.sending(message)
-            self.recording.begin(message, theirs)
+            self.recording.begin(message, entity)
             if self.followers:
                 self._tell()
             return passing
-        lagging, followers = self.lagging, self.followers
+        if self.followers or self.lagging is not None:
+            return self._send_to_all(message)
+        passing = self.sending(message)
+        self.recording.add(message.get("body", b""), not message.get("more_body", False))
+        if self._accompanied:
+            self._accompanied = False
+        return passing
+
+    def _send_to_all(self, message: Message) -> Awaitable[None]:
+        """Others follow, or the leader's client lags behind."""
+        lagging = self.lagging
         if lagging is None:
             passing = self.sending(message)
         else:
             lagging.add(message)
             passing = _DONE
         self.recording.add(message.get("body", b""), not message.get("more_body", False))
-        self._alone_sent = not followers
-        if followers:
+        self._accompanied = bool(self.followers)
+        if self._accompanied:
             self._tell()
             if lagging is None:
                 return self._unhurried(passing)
@@ -92,7 +102,7 @@ class Flight(Struct, eq=False):
     @property
     def stuck(self) -> bool:
         """Does the leader's client not read, so that whoever joins now would wait for it?"""
-        since = self.ctx.sending if self._alone_sent else 0.0
+        since = 0.0 if self._accompanied else self.ctx.sending
         return since > 0.0 and asyncio.get_running_loop().time() - since > STUCK
 
     async def receive(self) -> Message:

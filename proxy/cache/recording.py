@@ -5,41 +5,43 @@ Parts are kept by reference, decompressed where they came compressed, and withou
 
 from typing import Literal
 
-from msgspec import Struct
-
 from ..context import Message
 from ..relay.inflate import Inflater
+from ..wire.answered import Entity
 from ..wire.sse import COMMENT
 
 PASSED_ON = frozenset((b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry"))
 """Headers of an error answer that are said to everybody who waited for it."""
 
 
-_OF_THE_BODY = frozenset((b"content-type", b"content-encoding"))
-
-
-class Recording(Struct, eq=False):
-    """One answer. ``limit``: bytes that are kept; of a longer one the beginning is let go, and it is never stored.
+class Recording:
+    """One answer. Of one longer than its limit the beginning is let go, and it is never stored.
 
     Parts are counted from 0 over the whole answer; the first ``gone`` of them are no longer there.
     """
 
-    limit: int
-    status: int = 0
-    """0: the head has not left."""
-    content_type: bytes = b""
-    form: Literal["json", "events"] = "json"
-    """How it is written."""
-    headers: list[tuple[bytes, bytes]] = []
-    parts: list[bytes] = []
-    gone: int = 0
-    size: int = 0
-    """Bytes in ``parts``."""
-    whole: bool = False
-    """Has its end left?"""
-    blind: bool = False
-    """Is it compressed so that nobody here can read it?"""
-    _inflater: Inflater | None = None
+    __slots__ = (
+        "_inflater", "blind", "content_type", "form", "gone", "headers", "limit", "parts", "size", "status", "whole",
+    )  # fmt: skip
+
+    def __init__(self, limit: int) -> None:
+        """``limit``: bytes that are kept."""
+        self.limit = limit
+        self.status = 0
+        """0: the head has not left."""
+        self.content_type = b""
+        self.form: Literal["json", "events"] = "json"
+        """How it is written."""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.parts: list[bytes] = []
+        self.gone = 0
+        self.size = 0
+        """Bytes in ``parts``."""
+        self.whole = False
+        """Has its end left?"""
+        self.blind = False
+        """Is it compressed so that nobody here can read it?"""
+        self._inflater: Inflater | None = None
 
     @property
     def packed(self) -> bool:
@@ -62,17 +64,12 @@ class Recording(Struct, eq=False):
         parts = self.parts
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def begin(self, message: Message, theirs: list[tuple[bytes, bytes]] | None = None) -> None:
-        """The head leaves. ``theirs``: those of its headers that are not ours, where they are known; ours say nothing of the body."""
-        headers: list[tuple[bytes, bytes]] = message["headers"]
-        self.status, self.headers = message["status"], headers
-        kind, encoding = b"", None
-        for name, value in headers if theirs is None else theirs:
-            if name in _OF_THE_BODY:
-                if name == b"content-type":
-                    kind = value
-                else:
-                    encoding = value
+    def begin(self, message: Message, entity: Entity | None = None) -> None:
+        """The head leaves. ``entity``: what it says of the body, where that is known."""
+        self.status, self.headers = message["status"], message["headers"]
+        if entity is None:
+            entity = _entity_in(self.headers)
+        kind, encoding = entity.kind, entity.encoding
         self.content_type = kind
         self.form = "events" if kind[:17].lower() == b"text/event-stream" else "json"
         if encoding is not None:
@@ -83,7 +80,7 @@ class Recording(Struct, eq=False):
 
     def add(self, part: bytes, last: bool) -> None:
         """A part of the body leaves; ``last``: nothing follows it."""
-        if part and part != COMMENT:
+        if part and part is not COMMENT:
             inflater = self._inflater
             if inflater is not None:
                 part = inflater.feed(part)
@@ -109,3 +106,14 @@ class Recording(Struct, eq=False):
             letting += 1
         del parts[:letting]
         self.gone += letting
+
+
+def _entity_in(headers: list[tuple[bytes, bytes]]) -> Entity:
+    """What they say of the body, the last of a name first."""
+    kind, encoding = b"", None
+    for name, value in headers:
+        if name == b"content-type":
+            kind = value
+        elif name == b"content-encoding":
+            encoding = value
+    return Entity(kind, None, encoding)

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from ..context import Message, RequestContext, Send
 from ..protocols import Clock
+from ..wire.answered import Entity
 from .attending import Attendance
 from .replay import events_in
 
@@ -32,18 +33,21 @@ class Manner(Struct, frozen=True, kw_only=True):
     clock: Clock
 
 
-def head(ctx: RequestContext, kind: bytes, manner: Manner, *length: tuple[bytes, bytes]) -> Message:
-    """The head of a good answer. ``kind``: its content type; ``length``: the header that says it, unless its end will tell."""
+def head(ctx: RequestContext, kind: bytes, manner: Manner, length: bytes | None = None) -> Message:
+    """The head of a good answer. ``kind``: its content type; ``length``: as it is declared, unless its end will tell."""
     ctx.insertion = b"" if kind[:17] == b"text/event-stream" else None
     # What they say was the provider's, and was looked at when it came, or is ours.
-    checked = [(b"content-type", kind), *length]
-    headers = checked + manner.headers(ctx)
+    checked = Entity(kind, length)
+    headers = manner.headers(ctx)
+    headers.append((b"content-type", kind))
+    if length is not None:
+        headers.append((b"content-length", length))
     return {"type": "http.response.start", "status": 200, "headers": headers, "checked": checked}
 
 
 async def serve_json(ctx: RequestContext, send: Send, body: bytes, kind: bytes, manner: Manner) -> None:
     """A JSON answer."""
-    await send(head(ctx, kind, manner, (b"content-length", b"%d" % len(body))))
+    await send(head(ctx, kind, manner, b"%d" % len(body)))
     ctx.committed = True
     ctx.first_byte_at = manner.clock()
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,6 +1,5 @@
 """A stream in the client's own dialect: bytes leave first, one ``send`` for each socket read; the decoder looks at them afterwards."""
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from ..errors import UpstreamCut, UpstreamInvalid
@@ -26,7 +25,8 @@ class EventStream(HeldStream):
         """Whatever one socket read brought."""
         exchange = self.exchange
         self.data = self.seen = await exchange.read()
-        self.opening.pulse.touched = asyncio.get_running_loop().time()
+        pulse = self.opening.pulse
+        pulse.touched = pulse.loop.time()
         if self._inflater is not None:
             self.seen = self._inflater.feed(self.data)
             self.blind = self._inflater.blind
@@ -35,13 +35,13 @@ class EventStream(HeldStream):
     async def deliver(self) -> None:
         """Everything, to its end."""
         # In a task of its own: resuming costs a step through every coroutine above, and here nothing is above.
-        await asyncio.get_running_loop().create_task(self._pump())
+        await self.opening.pulse.loop.create_task(self._pump())
 
     async def _pump(self) -> None:
         opening, exchange, inflater = self.opening, self.exchange, self._inflater
         relay = opening.relay
         ctx, send, watchdog = relay.ctx, relay.send, relay.watchdog
-        now = asyncio.get_running_loop().time
+        now = watchdog.loop.time
         withholder = opening.withholder if inflater is None else None
         # An answer that began with a comment has promised plain text.
         plain_only = ctx.response_started and inflater is not None
@@ -50,7 +50,7 @@ class EventStream(HeldStream):
             await self.read()
         data, seen, events = self.taken()
         decoder = self.decoder
-        eager = decoder.eager
+        eager, watched = decoder.eager, True
         if relay.beating is not None:
             await relay.beating
         ctx.committed = True
@@ -90,8 +90,9 @@ class EventStream(HeldStream):
                 ctx.sending = 0.0
             if events is None:
                 events = decoder.feed(seen)
-            if eager or not ctx.first_token_at:
+            if watched:
                 opening.observe(decoder, events)
+                watched = eager or not ctx.first_token_at
             events = None
             data = seen = await exchange.read()
             watchdog.touched = now()

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Generator
 
 from ..context import Message, RequestContext, Send
 from ..errors import UpstreamInvalid
+from ..wire.answered import Entity
 from ..wire.headers import check_response, check_values
 
 _BODILESS = (204, 205, 304)
@@ -55,7 +56,7 @@ class ResponseGuard:
     def __call__(self, message: Message) -> Awaitable[None]:
         """Checks and passes on. Raises ``UpstreamInvalid`` instead of letting a malformed answer out.
 
-        A head may say of which of its headers names and values were ``checked`` before it was chosen; the others are then our own.
+        A head may say with an ``Entity`` that the provider's headers in it were ``checked`` before it was chosen; the others are our own.
         """
         if self._open and message.get("more_body"):
             return self._send(message)
@@ -71,7 +72,7 @@ class ResponseGuard:
             self._ctx.complete = True
         head = self._head
         if head is not None:
-            return self._first(head, body, more)
+            return self._first(head, message, body, more)
         if self._bodiless:
             body = b""
             message = {"type": "http.response.body", "body": body, "more_body": more}
@@ -90,13 +91,13 @@ class ResponseGuard:
                 "The provider answered with a status that is not HTTP's.", detail=f"status {status!r}"
             )
         headers: list[tuple[bytes, bytes]] = message["headers"]
-        theirs: list[tuple[bytes, bytes]] | None = message.pop("checked", None)
-        if theirs is None:
+        entity: Entity | None = message.pop("checked", None)
+        if entity is None:
             length, kind = _looked_at(headers)
             check_values(headers)
         else:
             # The others are ours: constant names, numbers, texts made printable; what links have added is looked at all the same.
-            length, kind = _looked_at(theirs)
+            length, kind = entity.length, entity.kind
             check_values(self._ctx.response_headers)
         self._ctx.status = status
         bodiless = self._bodiless = status in _BODILESS or self._method == "HEAD"
@@ -109,7 +110,7 @@ class ResponseGuard:
             return self._send(message)
         return _DONE
 
-    async def _first(self, head: Message, body: bytes, more: bool) -> None:
+    async def _first(self, head: Message, message: Message, body: bytes, more: bool) -> None:
         """The head leaves together with the first body message, so an error found before it can still be answered."""
         self._head = None
         bodiless = self._bodiless
@@ -127,7 +128,7 @@ class ResponseGuard:
                 )
         self._ctx.response_started = True
         await self._send(head)
-        await self._send({"type": "http.response.body", "body": b"" if bodiless else body, "more_body": more})
+        await self._send({**message, "body": b""} if bodiless else message)
 
 
 def _looked_at(headers: list[tuple[bytes, bytes]]) -> tuple[bytes | None, bytes]:

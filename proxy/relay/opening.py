@@ -235,7 +235,7 @@ class Opening(Tally, eq=False):
         if ctx.ledger_id:
             attempt.upstream_id = head.ident[:128].decode("latin-1")
         pulse.answered = True
-        pulse.touched = asyncio.get_running_loop().time()
+        pulse.touched = pulse.loop.time()
         headed = self._headed = relay.clock()
         ctx.timings.append(("upstream", headed - attempt.started))
         self.step.lease.answered(status, exchange.headers)

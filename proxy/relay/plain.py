@@ -216,7 +216,8 @@ class OpaqueAnswer:
 async def read_on(opening: "Opening", exchange: Exchange, parts: list[bytes], most: int) -> None:
     """The body, or the rest of it, into ``parts``, up to its end or about ``most`` bytes."""
     size = sum(map(len, parts))
-    pulse, now = opening.pulse, asyncio.get_running_loop().time
+    pulse = opening.pulse
+    now = pulse.loop.time
     while not exchange.ended and size <= most:
         data = await exchange.read()
         parts.append(data)
@@ -265,7 +266,7 @@ async def pump_large(opening: "Opening", exchange: Exchange, data: bytes) -> Non
 async def pump(opening: "Opening", exchange: Exchange, data: bytes, answer: LargeAnswer | None = None) -> None:
     """``data`` and the rest, read by read, to the end of the answer."""
     ctx, send, watchdog = opening.relay.ctx, opening.relay.send, opening.relay.watchdog
-    now = asyncio.get_running_loop().time
+    now = watchdog.loop.time
     while not exchange.ended:
         if answer is not None:
             answer.feed(data)

@@ -25,13 +25,13 @@ class Timer:
     """Times one try of a race as the watchdog would: its first byte, then its silences."""
 
     def __init__(self, first_byte: float, limits: Limits) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._first_byte = first_byte
         self._idle = limits.idle
         self.answered = False
-        self.touched = self._loop.time()
+        self.touched = self.loop.time()
         self.opening: Opening | None = None
-        self._timer = self._loop.call_later(first_byte, self._fire)
+        self._timer = self.loop.call_later(first_byte, self._fire)
 
     def stop(self) -> None:
         """Nothing fires after this."""
@@ -41,8 +41,8 @@ class Timer:
     def _fire(self) -> None:
         limit = self._idle if self.answered else self._first_byte
         due = self.touched + limit
-        if self._loop.time() < due:
-            self._timer = self._loop.call_at(due, self._fire)
+        if self.loop.time() < due:
+            self._timer = self.loop.call_at(due, self._fire)
         elif self.opening is not None:
             self.opening.expire(silence(limit, "idle" if self.answered else "first byte"))
 

@@ -137,7 +137,7 @@ class Relay(Struct, eq=False):
     # ---- while it waits ---------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        self._watcher = asyncio.get_running_loop().create_task(self._until_gone())
+        self._watcher = self.watchdog.loop.create_task(self._until_gone())
 
     async def _until_gone(self) -> None:
         """Waits for the client to leave. Granian reports that only here; a finished answer looks the same."""
@@ -161,7 +161,7 @@ class Relay(Struct, eq=False):
             )
             if ctx.insertion is None or decoder is None or not decoder.at_boundary:
                 return
-        self.beating = asyncio.get_running_loop().create_task(self._comment())
+        self.beating = self.watchdog.loop.create_task(self._comment())
 
     async def _comment(self) -> None:
         ctx = self.ctx
@@ -169,7 +169,7 @@ class Relay(Struct, eq=False):
             ctx.insertion = b""
             headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
             await self.send({"type": "http.response.start", "status": 200, "headers": headers + self.own_headers(())})
-        ctx.sending = asyncio.get_running_loop().time()
+        ctx.sending = self.watchdog.loop.time()
         await self.send({"type": "http.response.body", "body": COMMENT, "more_body": True})
         ctx.sending = 0.0
 
@@ -196,7 +196,7 @@ class Relay(Struct, eq=False):
             headers.append((b"x-tollway-error-source", b"upstream"))
         message: Message = {"type": "http.response.start", "status": exchange.status, "headers": headers}
         if opening.checked:
-            message["checked"] = theirs
+            message["checked"] = opening.head.entity(stream=event_stream)
         return self.send(message)
 
     def own_headers(self, theirs: Container[bytes]) -> list[tuple[bytes, bytes]]:

@@ -1,5 +1,6 @@
 """What passes of one try's answer, for those who watch and for the bill: events, the text to count, reported usage, limits."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,6 +41,7 @@ class Answer(Protocol):
 class Pulse(Protocol):
     """Whoever times a try: the request's watchdog, or in a race a timer of its own. Written by the try; loop seconds."""
 
+    loop: asyncio.AbstractEventLoop
     answered: bool
     touched: float
 

@@ -46,7 +46,8 @@ class TranslatedStream(HeldStream):
         """Whatever one socket read completes. Raises ``UpstreamError``, that of the provider's stream among them, before any output."""
         exchange, stream, withholder = self.exchange, self._stream, self.opening.withholder
         data = await exchange.read()
-        self.opening.pulse.touched = asyncio.get_running_loop().time()
+        pulse = self.opening.pulse
+        pulse.touched = pulse.loop.time()
         ended = exchange.ended
         if self._inflater is not None:
             data = self._inflater.feed(data)
@@ -70,7 +71,7 @@ class TranslatedStream(HeldStream):
 
     async def deliver(self) -> None:
         """Everything, to its end."""
-        await asyncio.get_running_loop().create_task(self._pump())
+        await self.opening.pulse.loop.create_task(self._pump())
 
     async def _pump(self) -> None:
         relay, opening, exchange = self.opening.relay, self.opening, self.exchange
@@ -283,7 +284,7 @@ async def body_of(opening: "Opening", exchange: Exchange, limit: int) -> bytes:
         data = await exchange.read()
         parts.append(data)
         size += len(data)
-        opening.pulse.touched = asyncio.get_running_loop().time()
+        opening.pulse.touched = opening.pulse.loop.time()
         if size > limit:
             parts.clear()
             raise UpstreamInvalid("The provider's answer is larger than can be translated.", detail=f"{size} bytes")

@@ -51,7 +51,6 @@ class Watchdog:
         "_first_byte",
         "_keepalive",
         "_limits",
-        "_loop",
         "_place",
         "_send_limit",
         "_started",
@@ -60,6 +59,7 @@ class Watchdog:
         "_watching",
         "answered",
         "expire",
+        "loop",
         "paused",
         "touched",
     )
@@ -76,7 +76,8 @@ class Watchdog:
         rounds: Rounds | None = None,
     ) -> None:
         """``left``: seconds until the request's deadline, where it has one; ``rounds``: those of all requests, else its own."""
-        loop = self._loop = asyncio.get_running_loop()
+        # Asking for the running loop takes a call of the system.
+        loop = self.loop = ctx.task.get_loop() if ctx.task is not None else asyncio.get_running_loop()
         self._ctx = ctx
         self._limits = limits
         self._send_limit = send_limit
@@ -97,7 +98,7 @@ class Watchdog:
 
     def begin(self, limits: Limits) -> None:
         """A try starts, with its limits."""
-        now = self.touched = self._loop.time()
+        now = self.touched = self.loop.time()
         self.answered = self.paused = False
         if limits is self._limits:
             soonest = self._first_byte
@@ -110,7 +111,7 @@ class Watchdog:
             self._place.leave()
             if timer is not None:
                 timer.cancel()
-            self._timer = self._loop.call_at(now + soonest, self._fire)
+            self._timer = self.loop.call_at(now + soonest, self._fire)
 
     def stop(self) -> None:
         """Nothing fires after this. Lets go of the relay, so that no cycle keeps a finished request until the collector runs."""
@@ -121,7 +122,7 @@ class Watchdog:
         self.expire = None
 
     def _fire(self) -> None:
-        now = self._loop.time()
+        now = self.loop.time()
         upload = self._ctx.upload
         uploading = upload is not None and not upload.finished
         if not self._watching and not uploading:
@@ -178,4 +179,4 @@ class Watchdog:
         due = min(due, now + self._send_limit, now + self._limits.idle)
         if self._keepalive:
             due = min(due, now + self._keepalive)
-        self._timer = self._loop.call_at(max(due, now + 0.001), self._fire)
+        self._timer = self.loop.call_at(max(due, now + 0.001), self._fire)

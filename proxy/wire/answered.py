@@ -30,12 +30,14 @@ _REQUEST_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-requ
 class _Names:
     """What the names of a head decide: places in it, of the first where there are several, -1 where there is none."""
 
-    __slots__ = ("connections", "encoding", "idents", "kind", "rates", "sound", "travelling")
+    __slots__ = ("connections", "encoding", "idents", "kind", "length", "lengths", "rates", "sound", "travelling")
 
     def __init__(self, names: tuple[bytes, ...]) -> None:
         self.sound = _sound(names)
         self.kind = _place(names, b"content-type")
         self.encoding = _place(names, b"content-encoding")
+        self.length = _place(names, b"content-length")
+        self.lengths = names.count(b"content-length")
         self.idents = [at for name in _REQUEST_IDS if (at := _place(names, name)) >= 0]
         self.connections = [at for at, name in enumerate(names) if name == b"connection"]
         self.travelling = [at for at, name in enumerate(names) if name not in DROPPED_DOWN]
@@ -44,10 +46,18 @@ class _Names:
         """Places among those that travel, and the names that these have beside limits of ours."""
 
 
+class Entity(Struct, frozen=True, gc=False):
+    """What a head that was checked says of the body behind it: its content type as it was sent, its declared length, its encoding."""
+
+    kind: bytes
+    length: bytes | None = None
+    encoding: bytes | None = None
+
+
 class Head(Struct, frozen=True):
     """``theirs``: the headers that travel; ``rates``: where limits stand among them, and their names beside ours; ``kind``: the content
-    type in lower case, b"" where there is none; ``ident``: the provider's own id of the request, b"" where it gives none; ``sound``:
-    may all of its names reach a client's parser?"""
+    type in lower case, b"" where there is none; ``ident``: the provider's own id of the request, b"" where it gives none; ``known``: what
+    its names decide, ``None`` where its values do."""
 
     names: tuple[bytes, ...]
     values: tuple[bytes, ...]
@@ -56,13 +66,23 @@ class Head(Struct, frozen=True):
     kind: bytes
     encoding: bytes | None
     ident: bytes
-    sound: bool
+    known: _Names | None
 
     def check(self) -> None:
         """Raises ``UpstreamInvalid`` for what must not reach a client's parser."""
-        if not self.sound:
+        if self.known is None or not self.known.sound:
             check_names(self.names)
         check_texts(self.values)
+
+    def entity(self, *, stream: bool) -> Entity | None:
+        """Of the body as it travels; a ``stream`` has no length. ``None``: what it says is not that simple."""
+        known, values = self.known, self.values
+        if known is None or known.lengths > 1:
+            return None
+        length = None if stream or known.length < 0 else values[known.length]
+        if length is not None and not length.isdigit():
+            return None
+        return Entity(values[known.kind] if known.kind >= 0 else b"", length, self.encoding)
 
     def beside(self, ours: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """``theirs``, not to be changed; where a limit of ours applies their ``x-ratelimit-*`` have another name."""
@@ -73,8 +93,6 @@ class Head(Struct, frozen=True):
             return theirs
         return self.theirs
 
-
-NO_HEAD = Head((), (), [], [], b"", None, b"", sound=True)
 
 _known: dict[tuple[bytes, ...], _Names] = {}
 
@@ -87,6 +105,7 @@ def head_of(raw: RawHeaders) -> Head:
     values: tuple[bytes, ...]
     names, values = zip(*raw)  # noqa: B905 - pairs all of them
     known = _known.get(names) or _looked_at(names)
+    decided: _Names | None = known
     travelling, kind, encoding, ident = known.travelling, known.kind, known.encoding, b""
     rates = known.rates
     theirs = [*raw] if len(travelling) == len(raw) else [raw[at] for at in travelling]
@@ -94,6 +113,7 @@ def head_of(raw: RawHeaders) -> Head:
         if values[at].lower() not in USUAL_CONNECTION:
             theirs = client_headers(raw)
             rates = _Names(tuple([name for name, _ in theirs])).rates
+            decided = None
             break
     for at in known.idents:
         ident = values[at]
@@ -107,7 +127,7 @@ def head_of(raw: RawHeaders) -> Head:
         values[kind].lower() if kind >= 0 else b"",
         values[encoding] if encoding >= 0 else None,
         ident,
-        known.sound,
+        decided,
     )
 
 
@@ -131,3 +151,6 @@ def _sound(names: tuple[bytes, ...]) -> bool:
 
 def _place(names: tuple[bytes, ...], name: bytes) -> int:
     return names.index(name) if name in names else -1
+
+
+NO_HEAD = Head((), (), [], [], b"", None, b"", _Names(()))

@@ -28,8 +28,8 @@ _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 FEW = 4096
 """Bytes of undecoded events that are as quickly decoded one by one."""
 
-TAIL = 8
-"""Last events that are always decoded: finish reasons of several choices, the usage chunk, an error, ``[DONE]``."""
+TAIL = 4
+"""Last events that are looked at first: as a rule the answer ends in them, with a finish reason, reported usage, ``[DONE]``."""
 
 TEXT_LIMIT = 512 * 1024
 """Characters of generated text kept for counting when the provider reports no usage."""
@@ -350,34 +350,40 @@ class StreamDecoder:
         data = b"".join(self._raw)
         self._raw.clear()
         self._kept = 0
-        payloads = self._last(data) if self.trusted and self._framer.idle else None
-        if payloads is not None:
+        if self.trusted and self._framer.idle and self._ends_in(data):
             self._framer.tail_bytes = data[-4:]
-        else:
-            payloads = self._framer.feed(self._together(data)) + self._framer.close()
+            return ()
+        payloads = self._framer.feed(self._together(data)) + self._framer.close()
         if self.eager:
             return self._events(payloads)
         self._many(payloads)
         return ()
 
-    def _last(self, data: bytes) -> list[bytes] | None:
-        """The last events of ``data``, if usage is reported in one of them; those before are counted, and not looked at."""
+    def _ends_in(self, data: bytes) -> bool:
+        """Do the last events of ``data`` end the answer and report its usage? Then those before are counted, and not looked at."""
         end = len(data)
         for _ in range(TAIL + 1):
             end = data.rfind(b"\n\n", 0, end)
             if end < 0:
-                return None
-        if data.find(b"\r") >= 0:
-            return None
-        framer = Framer()
-        payloads = framer.feed(data[end + 2 :]) + framer.close()
-        for payload in reversed(payloads):
-            if payload.find(_FIGURE) >= 0 and self._read(payload).usage is not None:
-                # The longer word is found in half of the time.
-                line = b"\n\ndata: " if data[:6] == b"data: " else b"\n\n"
-                self.tokens += data.count(line, 0, end + len(line))
-                return payloads
-        return None
+                return False
+        if data.find(b"\r") >= 0 or data.find(_FIGURE, end) < 0:
+            return False
+        framer, read = Framer(), self._read
+        events = [read(payload) for payload in framer.feed(data[end + 2 :]) + framer.close() if payload]
+        reported, finishes = False, self._finishes
+        for event in events:
+            if event.usage is not None:
+                reported = True
+            if event.finished:
+                finishes += self._choices if event is _END else 1
+        if not reported or finishes < self._choices:
+            return False
+        # The longer word is found in half of the time.
+        line = b"\n\ndata: " if data[:6] == b"data: " else b"\n\n"
+        self.tokens += data.count(line, 0, end + len(line))
+        for event in events:
+            self._note(event)
+        return True
 
     def text(self) -> str:
         """What was generated so far, at most ``TEXT_LIMIT`` characters."""
@@ -483,9 +489,13 @@ class Withholder:
 
     def feed(self, data: bytes) -> bytes:
         """The bytes that may leave now: whole events without bare usage chunks."""
-        # ``find``, since ``in`` first tries whether it was given a number, at the price of a search of 400 bytes.
-        if data.find(_FIGURE) < 0 and data[-2:] == b"\n\n" and not self._tail and not self._passing:
-            return data
+        if not self._tail and data[-2:] == b"\n\n" and not self._passing:
+            # ``find``, since ``in`` first tries whether it was given a number, at the price of a search of 400 bytes.
+            at = data.find(_FIGURE)
+            if at < 0:
+                return data
+            if data.find(b"\r") < 0:
+                return self._without(data, at)
         if self._passing:
             # An event too large to be a usage chunk goes by as it comes, up to its end.
             end = _first_boundary(self._edge + data) - len(self._edge)
@@ -504,6 +514,19 @@ class Withholder:
             whole += self._tail
             self._edge, self._tail, self._passing = self._tail[-3:], b"", True
         return whole
+
+    def _without(self, data: bytes, at: int) -> bytes:
+        """Whole events without those that are bare usage; the first figure stands ``at``. Their lines end with LF."""
+        kept, begun = list[bytes](), 0
+        while at >= 0:
+            start, end = data.rfind(b"\n\n", 0, at), data.find(b"\n\n", at) + 2
+            start = start + 2 if start >= 0 else 0
+            if self._takes(data[start:end]):
+                kept.append(data[begun:start])
+                begun = end
+            at = data.find(_FIGURE, end)
+        kept.append(data[begun:])
+        return b"".join(kept)
 
     def close(self) -> bytes:
         """What an unfinished last event leaves behind."""
@@ -539,6 +562,8 @@ def _blocks(data: bytes) -> list[bytes]:
 def _is_bare_usage(block: bytes) -> bool:
     if block.find(_FIGURE) < 0:
         return False
+    if block[:6] == b"data: " and block.find(b"\n") == len(block) - 2:
+        return read_chunk(block[6:-2]).bare_usage
     for payload in Framer().feed(block.rstrip(b"\r\n") + b"\n\n"):
         if payload and read_chunk(payload).bare_usage:
             return True

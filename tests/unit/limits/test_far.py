@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import RateLimited, TollwayError
-from proxy.limits.far import FarMeter, stream_meter
+from proxy.limits.far import LOOK, FarMeter, stream_meter
 from proxy.limits.meter import UNDECODED, LiveMeter
 from proxy.tokens.text import count_text
 from proxy.wire.endpoints import Dialect
@@ -273,3 +273,45 @@ async def test_both_meters_relay_the_same_bytes() -> None:
     )  # fmt: skip
     chunks = [data[at : at + 333] for at in range(0, len(data), 333)]
     assert await relay(near, chunks) == await relay_on(meter_of(Store(10_000_000)), chunks) == data
+
+
+async def test_most_reads_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, looked = [0], FarMeter._looked_at
+
+    def counted(meter: FarMeter, data: bytes) -> bytes:
+        looks[0] += 1
+        return looked(meter, data)
+
+    monkeypatch.setattr(FarMeter, "_looked_at", counted)
+    meter = meter_of(Store(10_000_000), reserved=100_000)
+    events = stream("chat", WORDS)
+    assert await relay_on(meter, events) == b"".join(events)
+    assert 1 <= looks[0] <= 2 + len(b"".join(events)) // LOOK
+    assert len(events) > 500
+
+
+async def test_what_was_not_looked_at_is_estimated_like_the_event_before() -> None:
+    clock, spent = FakeClock(), list[int]()
+    meter = meter_of(Store(10_000_000), reserved=100_000, clock=clock, spend=spent.append)
+    events = stream("chat", [" abcdefg"] * 40)
+    for event in events:
+        meter.feed(event)
+        meter.feed(b": a comment\n\n")
+    clock.advance(3)
+    meter.feed(events[1])
+    # Eight bytes an event are two tokens, of which half is told; comments are taken for as much as they could be.
+    assert len(spent) == 1
+    assert len(events) <= spent[0] <= 2 * len(events)
+
+
+async def test_while_an_event_is_under_way_every_read_is_looked_at() -> None:
+    """The next meter has to know where the event began."""
+    store = Store(10_000_000)
+    meter = meter_of(store, reserved=100_000)
+    event = stream("chat")[0]
+    meter.feed(event)
+    meter.feed(event[:20])
+    meter.feed(event[20:])
+    meter.feed(event + event[:5])
+    assert isinstance(meter, FarMeter)
+    assert meter._begun == event[:5]

@@ -574,7 +574,9 @@ async def test_an_error_that_the_provider_was_translated_to_have_said_is_said_on
     told = b'data: {"error":{"message":"cut"}}\n\n'
     leader, ctx = RequestContext(request_id="l"), RequestContext(request_id="f", task=asyncio.current_task())
     leader.request = ctx.request = RequestView(stream=True)
-    recording = Recording(1000, status=200, content_type=b"text/event-stream", form="events", parts=[STREAM[0]])
+    recording = Recording(1000)
+    recording.begin({"status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+    recording.add(STREAM[0], last=False)
     flight = Flight(b"k", leader, Client().receive, Client().send, recording, {})
     client = Client()
     departure = Departure(client.receive)

@@ -6,6 +6,7 @@ import zlib
 import pytest
 
 from proxy.cache.recording import Recording
+from proxy.wire.answered import Entity
 from proxy.wire.sse import COMMENT
 
 SSE = [(b"content-type", b"Text/Event-Stream; charset=utf-8")]
@@ -39,7 +40,7 @@ def test_comments_of_ours_and_nothing_else_are_left_out() -> None:
 def test_where_the_providers_headers_are_known_ours_are_not_looked_at() -> None:
     theirs = [*SSE, (b"content-encoding", b"gzip")]
     recording = Recording(1000)
-    recording.begin(head(*theirs, (b"x-tollway-route", b"r")), theirs)
+    recording.begin(head(*theirs, (b"x-tollway-route", b"r")), Entity(SSE[0][1], encoding=b"gzip"))
     assert (recording.form, recording.content_type, recording.packed) == ("events", SSE[0][1], True)
     assert recording.headers[-1] == (b"x-tollway-route", b"r"), "all of them are there to be passed on"
 

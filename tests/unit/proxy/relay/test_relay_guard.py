@@ -10,6 +10,7 @@ from proxy.policy.faults import Fault
 from proxy.policy.targets import Candidate, Plan, Route
 from proxy.relay.announcing import RelaySettings, own_headers
 from proxy.relay.guard import ResponseGuard
+from proxy.wire.answered import Entity
 from proxy.wire.headers import check_response
 
 BODILESS = (204, 205, 304)
@@ -188,6 +189,7 @@ async def test_complete_is_set_before_the_last_message_leaves() -> None:
 
 
 CHECKED = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+ENTITY = Entity(b"application/json", b"2")
 
 
 @pytest.mark.parametrize("value", [b"a\r\nset-cookie: x", b"\x00", b"a\x7f", b"\x1b[0m"])
@@ -196,14 +198,14 @@ async def test_what_a_link_has_added_is_looked_at_beside_headers_that_were_check
     wire.ctx.response_headers.append((b"x-tollway-warning", value))
     headers = [*CHECKED, *wire.ctx.response_headers]
     with pytest.raises(UpstreamInvalid):
-        await wire.guard({"type": "http.response.start", "status": 200, "headers": headers, "checked": CHECKED})
+        await wire.guard({"type": "http.response.start", "status": 200, "headers": headers, "checked": ENTITY})
     assert not wire.sent
 
 
 async def test_the_length_of_checked_headers_holds() -> None:
     for bodies, good in (((b"{}",), True), ((b"{",), False), ((b"{} ",), False), ((b"{", b"}"), True)):
         wire = Wire()
-        start = {"type": "http.response.start", "status": 200, "headers": [*CHECKED], "checked": CHECKED}
+        start = {"type": "http.response.start", "status": 200, "headers": [*CHECKED], "checked": ENTITY}
         try:
             await wire.guard(start)
             for index, body in enumerate(bodies):

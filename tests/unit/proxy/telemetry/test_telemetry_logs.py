@@ -300,7 +300,9 @@ def test_lines_of_requests_that_ended_alike_say_each_its_own() -> None:
         ("error", set()),
     ],
 )
-def test_libraries_tell_no_details_at_any_level(level: str, shown: set[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_libraries_tell_no_details_at_any_level(
+    level: str, shown: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Database drivers tell statements with their values, and clients whole requests, to whoever asks for ``debug``."""
     root, ours = logging.getLogger(), logging.getLogger("tollway")
     before = root.handlers[:], root.level, ours.level

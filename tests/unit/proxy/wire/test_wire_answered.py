@@ -4,7 +4,7 @@ import pytest
 
 from proxy.errors import UpstreamInvalid
 from proxy.wire import answered
-from proxy.wire.answered import NO_HEAD, head_of
+from proxy.wire.answered import NO_HEAD, Entity, head_of
 from proxy.wire.headers import client_headers, moved_aside
 
 Pairs = list[tuple[bytes, bytes]]
@@ -116,3 +116,23 @@ def test_few_heads_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = len(answered._known)
     assert head_of(((b"x" * 5000, b"1"),)).theirs == [(b"x" * 5000, b"1")]
     assert len(answered._known) == kept, "what is long is not kept"
+
+
+def test_what_a_head_says_of_the_body() -> None:
+    head = head_of(((b"content-type", b"Text/Plain"), (b"content-length", b"12"), (b"content-encoding", b"gzip")))
+    assert head.entity(stream=False) == Entity(b"Text/Plain", b"12", b"gzip")
+    assert head.entity(stream=True) == Entity(b"Text/Plain", None, b"gzip"), "a stream ends by its framing"
+    assert NO_HEAD.entity(stream=False) == Entity(b"")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        ((b"content-length", b"1"), (b"content-length", b"1")),
+        ((b"content-length", b"+1"),),
+        ((b"connection", b"content-length"), (b"content-length", b"1")),
+    ],
+    ids=["twice", "no number", "does not travel"],
+)
+def test_a_length_that_is_not_simply_there_is_left_to_a_closer_look(raw: tuple[tuple[bytes, bytes], ...]) -> None:
+    assert head_of(raw).entity(stream=False) is None

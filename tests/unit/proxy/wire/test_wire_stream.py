@@ -319,3 +319,36 @@ def test_an_endless_event_is_not_held_back_for_ever() -> None:
 def test_garbage_is_carried() -> None:
     data = gzip.compress(STREAM)
     assert withheld(data[:30], data[30:]) == data
+
+
+def test_usage_is_taken_out_wherever_it_stands_in_a_read() -> None:
+    said, bare = b'data: {"choices":[{"delta":{"content":"_tokens"}}]}\n\n', USAGE_EVENT
+    for read in (bare + said, said + bare, said + bare + said + bare + said, bare, b": _tokens\n\n" + bare + said):
+        withholder = Withholder()
+        assert withholder.feed(read) + withholder.close() == read.replace(bare, b"")
+        assert withholder.withheld == bare
+
+
+def test_a_finish_reason_far_before_the_report_ends_the_answer() -> None:
+    """Where the last events do not end it, those before are read, too."""
+    decoder = StreamDecoder("chat")
+    late = b'data: {"choices":[{"delta":{},"annotations":{}}]}\n\n' * 20
+    decoder.feed(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
+    decoder.feed(b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n' + late + USAGE_EVENT)
+    decoder.close()
+    assert decoder.complete
+    assert decoder.usage is not None
+
+
+def test_the_ends_of_several_choices_are_all_looked_for() -> None:
+    ended = [b'data: {"choices":[{"index":%d,"delta":{},"finish_reason":"stop"}]}\n\n' % at for at in range(8)]
+    for count, complete in ((8, True), (7, False)):
+        decoder = StreamDecoder("chat", choices=8)
+        decoder.feed(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
+        decoder.feed(b"".join(ended[:count]) + USAGE_EVENT)
+        decoder.close()
+        assert decoder.complete is complete
+        assert decoder.usage is not None
+
+
+USAGE_EVENT = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}\n\n'
