@@ -55,7 +55,7 @@ def own_headers(
             met = slo_header(ctx, now, charge)
             if met is not None:
                 headers.append((b"x-tollway-slo", met))
-        spent = now - ctx.started - _waited(ctx)
+        spent = now - ctx.started - _waited(ctx, now)
         headers.append((b"x-tollway-overhead-ms", b"%.3f" % (spent * 1000 if spent > 0 else 0.0)))
     if settings.server_timing:
         headers.append((b"server-timing", server_timing(ctx.timings)))
@@ -75,8 +75,8 @@ def _timing_form(names: tuple[str, ...]) -> bytes:
     return b", ".join([b"%b;dur=%%.3f" % name.encode() for name in names])
 
 
-def _waited(ctx: RequestContext) -> float:
-    """Seconds of a request that are no overhead."""
+def _waited(ctx: RequestContext, now: float) -> float:
+    """Seconds of a request, up to ``now``, that are no overhead."""
     if len(ctx.attempts) == 1 and ctx.timings:
         name, seconds = ctx.timings[-1]
         if name == "upstream":
@@ -90,7 +90,9 @@ def _waited(ctx: RequestContext) -> float:
     for name, seconds in ctx.timings:
         if name in PAUSED:
             waited += seconds
-    return waited
+    # An answer that begins with a comment, in silence: somebody is still being waited for.
+    asked = [attempt.started for attempt in ctx.attempts if not attempt.status and not attempt.error]
+    return waited + now - min(asked) if asked else waited
 
 
 def way_headers(ctx: RequestContext) -> Sequence[tuple[bytes, bytes]]:

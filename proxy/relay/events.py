@@ -27,6 +27,7 @@ class EventStream(HeldStream):
         self.data = self.seen = await exchange.read()
         pulse = self.opening.pulse
         pulse.touched = pulse.loop.time()
+        self.opening.heard = self.opening.relay.clock()
         if self._inflater is not None:
             self.seen = self._inflater.feed(self.data)
             self.blind = self._inflater.blind

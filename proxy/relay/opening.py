@@ -62,7 +62,11 @@ class Opening(Tally, eq=False):
     _make_meter: Callable[[RawHeaders], Meter | None] | None = None
     _noted: tuple[Sequence[str], Sequence[str]] = ((), ())
     """Fields of the request that do not travel to this target, and those that travel changed."""
+    heard: float = 0.0
+    """When the last part came that was waited for before our head left, on the relay's clock; 0: none was."""
     _headed: float = 0.0
+    _timed: int = 0
+    """Where its time stands among the request's."""
     _begun: bool = False
     _over: bool = False
     _settled: bool = False
@@ -237,6 +241,7 @@ class Opening(Tally, eq=False):
         pulse.answered = True
         pulse.touched = pulse.loop.time()
         headed = self._headed = relay.clock()
+        self._timed = len(ctx.timings)
         ctx.timings.append(("upstream", headed - attempt.started))
         self.step.lease.answered(status, exchange.headers)
         if self._make_meter is not None and status < 300:
@@ -276,6 +281,13 @@ class Opening(Tally, eq=False):
         return PlainAnswer(self, exchange) if judged or ctx.response_started else OpaqueAnswer(self, exchange)
 
     # ---- after it ---------------------------------------------------------------------------------------------------
+
+    def note_wait(self) -> None:
+        """Our head is about to leave: until the last part that was waited for, the provider took its time."""
+        if self.heard:
+            attempt = self.attempt
+            assert attempt is not None
+            self.relay.ctx.timings[self._timed] = ("upstream", self.heard - attempt.started)
 
     async def deliver(self) -> None:
         """Gives the client what came of this try: its answer, or the error in its place. Raises as the request ends."""

@@ -71,6 +71,7 @@ class PlainAnswer(Struct, eq=False):
             data = b"".join(parts)
         self.data = plain = data
         opening = self._opening
+        opening.heard = opening.relay.clock()
         ctx = opening.relay.ctx
         encoding = opening.head.encoding
         inflater = Inflater.for_encoding(encoding) if encoding is not None else None
@@ -170,6 +171,7 @@ class OpaqueAnswer:
         """The first read; of what is no answer more, so that it can be shown if nobody answers. Raises ``UpstreamError``."""
         exchange = self._exchange
         self.data = await exchange.read()
+        self._opening.heard = self._opening.relay.clock()
         fault = self._judged(self.data)
         if fault is not None:
             self.data = await read_in_time(self._opening, exchange, [self.data])
@@ -199,6 +201,7 @@ class OpaqueAnswer:
         data = self.data
         if data is None:
             data = await exchange.read()
+            opening.heard = relay.clock()
             self.fault = self._judged(data)
         if relay.beating is not None:
             await relay.beating
@@ -232,6 +235,7 @@ async def read_in_time(opening: "Opening", exchange: Exchange, parts: list[bytes
             await read_on(opening, exchange, parts, ERROR_HOLD)
     except TimeoutError:
         pass
+    opening.heard = opening.relay.clock()
     return b"".join(parts)
 
 

@@ -186,6 +186,7 @@ class Relay(Struct, eq=False):
         ctx, opening = self.ctx, self.opening
         assert opening is not None
         ctx.committed = True
+        opening.note_wait()
         theirs = opening.head.beside(ctx.response_headers)
         if event_stream:
             # Comments, an error event or a withheld chunk change the length; a stream ends by its framing.

@@ -48,6 +48,7 @@ class TranslatedStream(HeldStream):
         data = await exchange.read()
         pulse = self.opening.pulse
         pulse.touched = pulse.loop.time()
+        self.opening.heard = self.opening.relay.clock()
         ended = exchange.ended
         if self._inflater is not None:
             data = self._inflater.feed(data)
@@ -266,6 +267,7 @@ async def start(
     """The head. ``kind``: of what is rebuilt; a translation in the client's own dialect may keep the provider's content type."""
     relay = opening.relay
     relay.ctx.committed = True
+    opening.note_wait()
     theirs = moved_aside(translation.headers(exchange.headers), relay.ctx.response_headers)
     if kind is EVENTS:
         theirs = [pair for pair in theirs if pair[0] != b"content-type" or pair[1].lower().startswith(EVENTS[:17])]
@@ -288,6 +290,7 @@ async def body_of(opening: "Opening", exchange: Exchange, limit: int) -> bytes:
         if size > limit:
             parts.clear()
             raise UpstreamInvalid("The provider's answer is larger than can be translated.", detail=f"{size} bytes")
+    opening.heard = opening.relay.clock()
     body = b"".join(parts)
     inflater = Inflater.for_encoding(opening.head.encoding)
     if inflater is None:

@@ -38,6 +38,7 @@ async def test_a_silent_stream_starts_with_200_and_a_comment(lively: Gateway) ->
         assert KEEPALIVE <= time.monotonic() - begun < KEEPALIVE + 0.25
         assert answer.status == 200
         assert answer.header("content-type") == "text/event-stream; charset=utf-8"
+        assert float(answer.header("x-tollway-overhead-ms") or "x") < 1000 * KEEPALIVE / 2, "a provider's silence"
         await client.body_of(answer)
         assert answer.ending == "whole"
         assert answer.body.startswith(b":")

@@ -130,6 +130,17 @@ def test_headers(gateway: Gateway, mock: Mock, body: bytes) -> None:
     assert "set-cookie" in {name.lower() for name, _ in chat(mock.origin, body, headers=[("x-mock-reply-headers", reply)]).headers}  # fmt: skip
 
 
+@pytest.mark.parametrize("waits", ["x-mock-head-delay", "x-mock-first-token"])
+@pytest.mark.parametrize("body", [CHAT, STREAM])
+def test_what_the_provider_takes_is_no_overhead_of_ours(gateway: Gateway, body: bytes, waits: str) -> None:
+    """Before its head, or between that and the first token: the head of the answer is held until then."""
+    answer = chat(gateway.origin, body, headers=[(waits, "400")])
+    assert answer.status == 200
+    assert float(answer.get("x-tollway-overhead-ms") or "x") < 250
+    parts = dict(part.strip().split(";dur=") for part in (answer.get("server-timing") or "").split(","))
+    assert float(parts["upstream"]) >= 399
+
+
 @pytest.mark.parametrize("body", [CHAT, STREAM])
 def test_gateway_headers(gateway: Gateway, body: bytes) -> None:
     answer = chat(gateway.origin, body.replace(b"gpt-4o", b"fast"))
