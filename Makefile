@@ -12,18 +12,21 @@ LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 	--no-emit-index-url --no-emit-find-links
 
 PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -rfEs -p tests.support.no_skips
-# The parts of `make test`: what computes, and what waits more than it works, runs two at once, cut so that both take about as
+# The parts of `make test`: what computes, and what waits more than it works, runs side by side, cut so that all take about as
 # long; what has narrow time limits runs alone after them, and so does whatever is in no list.
 COMPUTES_1 = tests/unit/proxy tests/e2e/dialects
-COMPUTES_2 = $(addprefix tests/,contract/providers contract/corpus contract/transport property simulation unit)
+COMPUTES_2 = $(addprefix tests/,contract/providers contract/corpus contract/transport deploy property simulation unit)
 WAITS_1 = $(addprefix tests/,contract/cache contract/limits contract/storage contract/vectors docs fuzz) \
 	$(addprefix tests/e2e/,surface keys local theft stack failover faults)
 WAITS_2 = $(addprefix tests/e2e/,money outside lifecycle affinity ownership sdk hostile admin drill cache rollout) tests/architecture
+WAITS_3 = $(addprefix tests/e2e/,deploy telemetry load compare migrate examples)
+# Minutes of little work: the first to begin.
+SOAK = tests/e2e/load/test_soak.py
 NARROW = $(addprefix tests/contract/,storage/test_sqlite_faults.py vectors/test_pgvector_faults.py) \
 	$(addprefix tests/e2e/faults/test_faults_,client_leaves.py keepalive.py timeouts.py) \
 	$(addprefix tests/e2e/,cache/test_cache_store_outages.py failover/test_failover_load.py local/test_local_start.py \
 	money/test_money_outages.py rollout/test_rollout_shadow.py)
-PARTS = computes-1 computes-2 waits-1 waits-2
+PARTS = soak-short computes-1 computes-2 waits-1 waits-2 waits-3
 
 # Tests start hundreds of processes: a gateway that has to compile itself takes half as long again to start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -38,7 +41,7 @@ run: $(VENV)/.runtime $(if $(LOCAL),$(VENV)/.local) ## Start the demo on 127.0.0
 	@$(BIN)/tollway serve --demo $(if $(LOCAL),--local) $(ARGS)
 
 test: lint typecheck $(VENV)/.promtool $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway $(K6)/node_modules/.tollway ## Everything that CI does: lint, format, types, all tests
-	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) --no-print-directory --output-sync -j2 $(PARTS) && $(MAKE) --no-print-directory alone)
+	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) --no-print-directory --output-sync -j3 $(PARTS) && $(MAKE) --no-print-directory alone)
 
 computes-1:
 	@$(PYTEST) $(COMPUTES_1)
@@ -52,9 +55,15 @@ waits-1:
 waits-2:
 	@$(PYTEST) $(WAITS_2) $(NARROW:%=--ignore %)
 
+waits-3:
+	@$(PYTEST) $(WAITS_3) --ignore $(SOAK)
+
+soak-short:
+	@$(PYTEST) $(SOAK)
+
 alone:
 	@$(PYTEST) $(NARROW)
-	@$(PYTEST) $(patsubst %,--ignore %,$(COMPUTES_1) $(COMPUTES_2) $(WAITS_1) $(WAITS_2))
+	@$(PYTEST) $(patsubst %,--ignore %,$(COMPUTES_1) $(COMPUTES_2) $(WAITS_1) $(WAITS_2) $(WAITS_3))
 
 install: $(VENV)/.dev ## Make .venv with everything that development needs
 
