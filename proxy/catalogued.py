@@ -150,12 +150,26 @@ class Facts:
 
     def _info(self, target: Target) -> ModelInfo | None:
         use, own = self._uses.get(target.provider, ("", False))
-        if not own and f"{use}/{target.model}" not in self._configured:
+        row = None if own else self._configured.get(f"{use}/{target.model}")
+        if not own and row is None:
             return None
-        return catalogue.info(use, target.model)
+        info = catalogue.info(use, target.model)
+        return info if row is None or info is None else _elsewhere(info, row)
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._wall(), UTC).date()
+
+
+def _elsewhere(info: ModelInfo, row: CatalogueModel) -> ModelInfo:
+    """Without the calendar of the provider's own address: another server retires models when it likes, or as ``row`` says."""
+    return msgspec.structs.replace(
+        info,
+        stability=info.stability if row.tier is not None else "stable",
+        deprecated=info.deprecated if row.deprecated is not None else None,
+        shutdown=info.shutdown if row.shutdown is not None else None,
+        successor=info.successor if row.successor is not None else None,
+        rerouted=False,
+    )
 
 
 def _lacks(info: ModelInfo) -> int:

@@ -99,6 +99,14 @@ def _ours(found: Outcome) -> JsonObject:
             "waiting_ms": _summary(made.waiting),
             "no_descriptors": made.descriptors,
         },
+        "server": None
+        if found.server is None
+        else {
+            "cpu_s": found.server.cpu,
+            "cpu_s_per_1000_requests": found.server.per_1000,
+            "rss_bytes": found.server.resident,
+            "processes": found.server.processes,
+        },
         "baseline": None
         if found.direct is None
         else {"url": settings.baseline, **_figures(found.direct), **_side(found.direct)},

@@ -16,6 +16,7 @@ from .asking import INTERRUPTED, Clock, Side
 from .metronome import Metronome
 from .phases import Phase, Phases
 from .prompts import Prompts
+from .server import Spent, Taken, look, spent
 from .timeline import Timeline
 
 LATEST = 200
@@ -65,8 +66,13 @@ class Tally(Struct):
 class Load:
     """One run. ``timelines`` grows as requests are taken up, and may be looked at meanwhile."""
 
-    def __init__(self, sides: Sequence[Side], prompts: Prompts, turns: Turns, clock: Clock) -> None:
+    def __init__(
+        self, sides: Sequence[Side], prompts: Prompts, turns: Turns, clock: Clock, server: Sequence[int] = ()
+    ) -> None:
+        """``server``: processes of the first side, where they are known."""
         self._sides = sides
+        self._server = server
+        self._server_before: Taken | None = None
         self._prompts = prompts
         self._turns = turns
         self._clock = clock
@@ -82,6 +88,8 @@ class Load:
         self.finished = 0
         """Requests that have ended, of all phases."""
         self.measured = Tally()
+        self.spent: Spent | None = None
+        """By the server, over the same time."""
         self.cpu = 0.0
         """Seconds of processor time since the first measured request was taken up."""
 
@@ -131,6 +139,7 @@ class Load:
             if self.measured.begun is None:
                 self.measured.begun = due
                 self._cpu = time.process_time()
+                self._server_before = look(self._server)
         self.timelines.append(made)
         return made
 
@@ -193,6 +202,8 @@ class Load:
     async def _end(self) -> None:
         if self._cpu is not None:
             self.cpu = time.process_time() - self._cpu
+            asked = sum(each.side == 0 and each.phase != "warmup" for each in self.timelines)
+            self.spent = spent(self._server_before, look(self._server), asked)
         now = self._clock()
         for taken in self._waiting:
             taken.error, taken.sent, taken.ended = INTERRUPTED, now, now

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from . import server
 from .figures import Figures, Generator, figures, generator, span
+from .server import Spent
 from .statistics import Difference, Repetition, difference, repetition
 from .timeline import Timeline
 
@@ -16,6 +18,9 @@ LATE = 0.010
 
 BUSY = 0.8
 """Share of a core above which the generator's own work delays its reading of answers."""
+
+FAILING = 0.01
+"""Share of failures above which the times of the others are no picture of the whole."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -42,10 +47,14 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One run: the measured timelines of all sides in the order of their turns, and the seconds of processor time they took."""
+    """One run: the measured timelines of all sides in the order of their turns, and the seconds of processor time they took.
+
+    ``spent``: by the server, where its process was named.
+    """
 
     timelines: list[Timeline]
     cpu: float
+    spent: Spent | None = None
     interrupted: bool = False
 
     def side(self, number: int) -> list[Timeline]:
@@ -63,6 +72,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     repetition: dict[str, Repetition]
     added: dict[str, list[Difference]]
     generator: Generator
+    server: Spent | None
     interrupted: bool
     warnings: list[str]
     timelines: list[Timeline]
@@ -89,6 +99,7 @@ def outcome(settings: Settings, runs: Sequence[Run]) -> Outcome:
         repetition=_repetition(each),
         added=_added(first, second, settings.seed),
         generator=made,
+        server=server.together([run.spent for run in runs]),
         interrupted=any(run.interrupted for run in runs),
         warnings=_warnings(settings, measured, compared, made),
         timelines=together,
@@ -175,6 +186,10 @@ def _warnings(settings: Settings, measured: Figures, direct: Figures | None, mad
             "the server did not keep up with the rate. The wait is part of their times."
         )
     for name, side in (("", measured), (" of the baseline", direct)):
+        if side is not None and side.completed and side.failed > FAILING * (side.completed + side.failed):
+            found.append(
+                f"{side.failed} of {side.completed + side.failed} requests{name} failed: the times are those of the others."
+            )
         if side is not None and side.cached:
             found.append(
                 f"{side.cached} of {side.completed} answers{name} came from the gateway's cache, not from a model."

@@ -1,6 +1,7 @@
 """How far a run is, on stderr: a bar that is drawn again on a terminal, a line every few seconds elsewhere."""
 
 import asyncio
+import os
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -13,8 +14,17 @@ from .timeline import Timeline
 EVERY_DRAWN, EVERY_LINE = 0.2, 5.0
 """Seconds between two drawings, and between two lines."""
 
-_WIDTH = 24
+_WIDTH, _LEAST = 24, 5
+"""Characters of the bar."""
 _CLEAR = "\r\x1b[2K"
+
+
+def width_of(out: TextIO) -> int:
+    """Columns of the terminal behind ``out``; 80 where it does not say."""
+    try:
+        return os.get_terminal_size(out.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 class Progress:
@@ -54,7 +64,9 @@ class Progress:
                 self._out.flush()
 
     def _write(self, line: str) -> None:
-        self._out.write(f"{_CLEAR}{line}" if self._drawn else f"{line}\n")
+        """A line that is drawn again fits into one of the terminal's: what is wrapped cannot be cleared."""
+        drawn = self._coloured(line[: width_of(self._out) - 1])
+        self._out.write(f"{_CLEAR}{drawn}" if self._drawn else f"{line}\n")
         self._out.flush()
 
     def line(self) -> str:
@@ -64,12 +76,13 @@ class Progress:
         if tally.begun is None:
             parts.append("warm-up" if self._load.timelines else "starting")
         else:
-            parts.append(self._bar(self._share(tally)))
             parts.append(f"{tally.ended:,}" + (f"/{self._wanted:,}" if self._wanted else ""))
         parts.append(f"{self._load.in_flight} in flight")
         if tally.ended:
-            parts.append(_live(tally.latest))
-            parts.append(self._red(f"{tally.failed:,} failed") if tally.failed else "0 failed")
+            parts += [_live(tally.latest), f"{tally.failed:,} failed"]
+        if tally.begun is not None:
+            room = width_of(self._out) - len(self._label) - len("  ".join(parts))
+            parts.insert(0, self._bar(self._share(tally), room))
         return f"{self._label}{'  '.join(parts)}"
 
     def _share(self, tally: Tally) -> float:
@@ -81,15 +94,19 @@ class Progress:
             shares.append((self._clock() - tally.begun) / self._extent.seconds)
         return min(max(shares, default=0.0), 1.0)
 
-    def _bar(self, share: float) -> str:
-        full = round(share * _WIDTH)
-        if not self._drawn:
+    def _bar(self, share: float, room: int) -> str:
+        """As wide as there is room beside the figures, which say more."""
+        width = min(room - len("[]  100%  ") - 1, _WIDTH)
+        if not self._drawn or width < _LEAST:
             return f"{share:.0%}"
-        bar = "#" * full + "-" * (_WIDTH - full)
-        return f"[{bar}] {share:4.0%}"
+        full = round(share * width)
+        return f"[{'#' * full}{'-' * (width - full)}] {share:4.0%}"
 
-    def _red(self, words: str) -> str:
-        return f"\x1b[31m{words}\x1b[0m" if self._colour and self._drawn else words
+    def _coloured(self, line: str) -> str:
+        """With its failures in red."""
+        failed = self._load.measured.failed
+        words = f"{failed:,} failed"
+        return line.replace(words, f"\x1b[31m{words}\x1b[0m") if failed and self._colour else line
 
 
 def _live(latest: Iterable[Timeline]) -> str:

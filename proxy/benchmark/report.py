@@ -13,7 +13,9 @@ from .timeline import Timeline
 _POINTS = 400
 """Points of a curve, and crosses of a picture: what an eye can tell apart."""
 _BUCKETS = 40
-"""Steps of time that a run is divided into."""
+"""Steps of time that a run is divided into, at most."""
+_EACH = 4
+"""Requests that a step is to hold: a rate of fewer is noise."""
 
 _SHORT = {"ttft": "TTFT", "tpot": "TPOT", "e2el": "End to end"}
 _HOW = {
@@ -137,7 +139,8 @@ def _course(found: Outcome) -> Markup:
         return Markup("")
     first, last = min(each.due for each in shown), max(each.ended for each in shown)
     seconds = Axis(label="seconds since the first measured request", low=0)
-    width = max(last - first, 1e-3) / _BUCKETS
+    buckets = min(max(len(shown) // _EACH, 4), _BUCKETS)
+    width = max(last - first, 1e-3) / buckets
     return charts.section(
         "Over time",
         charts.pair(
@@ -156,7 +159,7 @@ def _course(found: Outcome) -> Markup:
                 "Load",
                 charts.plot(
                     "Load over time",
-                    _loads(shown, first, width),
+                    _loads(shown, first, width, buckets),
                     x=seconds,
                     y=Axis(label="requests", low=0),
                     description=f"At most {found.measured.peak_in_flight} were in flight at once.",
@@ -174,7 +177,7 @@ def _latencies(shown: Sequence[Timeline], first: float) -> list[Layer]:
         _dot(each, first, each.ttft or 0.0, "first token")
         for each in _thinned([each for each in whole if each.chunks], lambda each: each.ttft or 0.0)
     ]
-    layers: list[Layer] = [Dots(name="end to end", dots=ends, slot=7, size=2.5)]
+    layers: list[Layer] = [Dots(name="end to end", dots=ends, slot=7, size=2.5)] if ends else []
     if firsts:
         layers.append(Dots(name="first token", dots=firsts, slot=1, size=2.5))
     if failed:
@@ -199,12 +202,12 @@ def _thinned(found: Sequence[Timeline], value: Callable[[Timeline], float]) -> l
     return kept
 
 
-def _loads(shown: Sequence[Timeline], first: float, width: float) -> list[Layer]:
+def _loads(shown: Sequence[Timeline], first: float, width: float, buckets: int) -> list[Layer]:
     sent = sorted(each.sent - first for each in shown)
     ended = sorted(each.ended - first for each in shown)
     done = sorted(each.ended - first for each in shown if each.good)
     flying, answered = [], []
-    for at in range(_BUCKETS + 1):
+    for at in range(buckets + 1):
         now = at * width
         flying.append((now, float(_up_to(sent, now) - _up_to(ended, now))))
         if at:

@@ -35,7 +35,10 @@ _PASSING = (408, 409, 425, 429)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What to do. ``rate``: requests a second to each side; ``concurrency``: places, in all. ``prompts`` are made for each run."""
+    """What to do. ``rate``: requests a second to each side; ``concurrency``: places, in all. ``prompts`` are made for each run.
+
+    ``server``: processes of the measured side, if they run here and are named.
+    """
 
     settings: Settings
     prompts: Callable[[int], Prompts]
@@ -47,6 +50,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     cooldown: Extent
     repeat: int
     seed: int
+    server: tuple[int, ...] = ()
 
 
 Watching = Callable[[Load, int], Progress]
@@ -92,7 +96,7 @@ async def bench(
 async def _run(plan: Plan, sides: Sequence[Side], number: int, watching: Watching | None, clock: Clock) -> Run:
     chance = Random(f"{plan.seed}/{number}")  # noqa: S311 - arrivals, no secrets
     turns = Turns(Phases(plan.warmup, plan.measured, plan.cooldown), len(sides), Random(chance.random()))  # noqa: S311 - the same
-    load = Load(sides, plan.prompts(number), turns, clock)
+    load = Load(sides, plan.prompts(number), turns, clock, plan.server)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, _interrupt, load, loop)
@@ -107,7 +111,7 @@ async def _run(plan: Plan, sides: Sequence[Side], number: int, watching: Watchin
             with suppress(asyncio.CancelledError):
                 await watcher
     measured = [each for each in load.timelines if each.phase == "measured"]
-    return Run(timelines=measured, cpu=load.cpu, interrupted=load.interrupted)
+    return Run(timelines=measured, cpu=load.cpu, spent=load.spent, interrupted=load.interrupted)
 
 
 def _drive(plan: Plan, load: Load, sides: int, chance: Random) -> Coroutine[object, object, None]:

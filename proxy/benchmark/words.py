@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from .figures import Figures
 from .outcome import Outcome
+from .server import Spent
 from .statistics import Difference, Repetition, Summary
 
 METRICS: dict[str, str] = {
@@ -90,6 +91,8 @@ def throughput(found: Outcome) -> list[tuple[str, str]]:
                 f"{milliseconds(side.overhead.median)} ms p50, {milliseconds(side.overhead.percentiles[99.0])} ms p99, as the gateway tells",
             )
         )
+    if found.server is not None:
+        rows.append(("Server", _server(found.server)))
     rows.append(("Generator", generator(found)))
     return rows
 
@@ -103,6 +106,12 @@ def generator(found: Outcome) -> str:
         f"late by {milliseconds(made.lateness.median)} ms p50, {milliseconds(made.lateness.percentiles[99.0])} ms p99"
     )
     return f"{made.cpu:.0%} of a core; {late}" if found.settings.rate is not None else f"{made.cpu:.0%} of a core"
+
+
+def _server(found: Spent) -> str:
+    per = "no request" if found.per_1000 is None else f"{found.per_1000:.2f} s of CPU for 1,000 requests"
+    size = f"{found.resident / 1e6:,.0f} MB resident"
+    return f"{per}, {size}" + (f" in {found.processes} processes" if found.processes > 1 else "")
 
 
 def _requests(side: Figures) -> str:

@@ -68,12 +68,8 @@ def _step(least: float) -> float:
 
 
 def shown(value: float) -> str:
-    """A tick's or a point's number: as many digits as it takes, thousands apart."""
-    if value == 0:
-        return "0"
+    """A tick's number, whole: as many digits as it takes, thousands apart."""
     size = abs(value)
     if size >= 1e6:
-        return f"{value / 1e6:.3g}M"
-    if size >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if size >= 0.001 else f"{value:.1e}"
+        return f"{value / 1e6:,.7g}M"
+    return f"{value:,.7g}" if size >= 0.001 or not size else f"{value:.2g}"

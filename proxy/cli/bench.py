@@ -8,6 +8,7 @@ import click
 from ..benchmark import lengths, objectives, phases, target
 from . import Failure
 from .benched import Asked, perform
+from .finite import Finite
 
 
 def _read(read: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, str | None], object]:
@@ -53,7 +54,7 @@ def _options(*found: Decorator) -> Decorator:
 
 _LOAD = _options(
     click.option(
-        "--rate", type=click.FloatRange(0, 100_000, min_open=True), help="Open loop: requests a second, answered or not."
+        "--rate", type=Finite(0, 100_000, min_open=True), help="Open loop: requests a second, answered or not."
     ),
     click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson", show_default=True, help="Of the open loop."),
     click.option(
@@ -64,8 +65,9 @@ _LOAD = _options(
     click.option("--warmup", callback=_EXTENT, default="0", metavar="N|TIME", show_default=True, help="Requests or time before what is measured."),
     click.option("--cooldown", callback=_EXTENT, default="0", metavar="N|TIME", show_default=True, help="Load that goes on behind it."),
     click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True, help="Runs, to see how much they differ."),
+    click.option("--pid", type=click.IntRange(1), help="Process of the server on this machine: its CPU time and memory are told, too."),
     click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of prompts, lengths and arrivals. Default: another each time."),
-    click.option("--timeout", default=600.0, show_default=True, type=click.FloatRange(0.1, 86_400), help="Seconds for one request."),
+    click.option("--timeout", default=600.0, show_default=True, type=Finite(0.1, 86_400), help="Seconds for one request."),
 )  # fmt: skip
 
 _REQUESTS = _options(
@@ -136,6 +138,8 @@ def bench(
         raise click.UsageError(str(error)) from None
     if asked.requests is None and asked.seconds is None:
         raise click.UsageError("Nothing ends this load: give --requests, --duration or both.")
+    if asked.seconds == 0:
+        raise click.UsageError("--duration is no time at all: leave it out, or write it like 30s or 5m.")
     if not asked.stream and "ttft" in asked.objectives:
         raise click.UsageError("There is no time to the first token without a stream: leave ttft out of --goodput.")
     if asked.dataset is not None and asked.distinct is not None:

@@ -4,7 +4,6 @@ import contextlib
 import resource
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import BinaryIO
 
 import click
@@ -21,22 +20,6 @@ _SPARE = 64
 
 _SHOWN = 5
 """Broken lines of a data set that are told of one by one."""
-
-
-def check_writable(path: str | None) -> None:
-    """A file that cannot be written is told of before the load, not after it."""
-    if path is None:
-        return
-    there = Path(path).exists()
-    try:
-        with Path(path).open("ab"):
-            pass
-        if not there:
-            Path(path).unlink()
-    except OSError as error:
-        raise Failure(
-            f"{path} cannot be written: {error.strerror}.", fix="name a file in a folder that is there"
-        ) from None
 
 
 def read_entries(dataset: BinaryIO | None) -> list[Entry]:

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from random import SystemRandom
 from time import perf_counter
 from typing import BinaryIO
@@ -27,14 +26,16 @@ from ..benchmark.phases import Extent
 from ..benchmark.progress import Progress
 from ..benchmark.prompts import Prompts, Shape, Sided, Synthetic, Written
 from ..benchmark.report import page
+from ..benchmark.server import tree
 from ..benchmark.session import Plan, hopeless, probe
 from ..benchmark.session import bench as run_bench
 from ..benchmark.target import Headers, with_key, without_credentials
 from ..benchmark.timeline import Timeline
 from ..wire.values import Json
 from . import Failure
-from .bench_before import check_writable, consent, make_room, read_entries
+from .bench_before import consent, make_room, read_entries
 from .chat import DEFAULT_MODEL
+from .kept import check_writable, keep
 
 _ANSWER = Lengths("uniform", 128, 128)
 
@@ -55,6 +56,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     warmup: Extent
     cooldown: Extent
     repeat: int
+    pid: int | None
     seed: int
     timeout: float
     model: str
@@ -103,11 +105,11 @@ def perform(asked: Asked) -> None:
     consent(plan, asked.sides, yes=asked.yes, quiet=asked.quiet)
     found = _run(asked, plan)
     written = msgspec.json.format(msgspec.json.encode(document(found, details=asked.details)), indent=2).decode()
+    problems = [keep(asked.save, written + "\n")] if asked.save is not None else []
+    problems += [keep(asked.report, page(found))] if asked.report is not None else []
     click.echo(written if asked.output == "json" else tabular.text(found))
-    if asked.save is not None:
-        _write(asked.save, written + "\n")
-    if asked.report is not None:
-        _write(asked.report, page(found))
+    for problem in filter(None, problems):
+        raise Failure(problem, fix="the figures are above")
     if found.interrupted:
         raise Failure("Interrupted: the figures are about a part of what was asked for.")
     if not found.measured.completed:
@@ -147,7 +149,15 @@ def _plan(asked: Asked, entries: Sequence[Entry]) -> Plan:
         cooldown=asked.cooldown,
         repeat=asked.repeat,
         seed=asked.seed,
+        server=() if asked.pid is None else _processes(asked.pid),
     )
+
+
+def _processes(pid: int) -> tuple[int, ...]:
+    found = tree(pid)
+    if not found:
+        raise Failure(f"There is no process {pid} on this machine.", fix="--pid names the server's first process")
+    return found
 
 
 def _settings(asked: Asked, entries: int) -> Settings:
@@ -262,11 +272,3 @@ def _fix(found: Timeline, *, keyed: bool) -> str:
     return (
         kinds.get(found.error) or statuses.get(found.status) or "check that the URL is that of an OpenAI-compatible API"
     )
-
-
-def _write(path: str, words: str) -> None:
-    try:
-        Path(path).write_text(words, encoding="utf-8")
-    except OSError as error:
-        raise Failure(f"{path} could not be written: {error.strerror}.", fix="the figures are above") from None
-    click.echo(f"Wrote {path}", err=True)

@@ -14,8 +14,10 @@ from ..comparison.questions import Asking
 from ..comparison.spending import MICRO, Price, Tariff
 from . import Failure
 from .chat import find
-from .comparing import Session, Settings, check_own, check_writable, opened
+from .comparing import Session, Settings, check_own, opened
 from .config import CONFIG_OPTION
+from .finite import Finite
+from .kept import check_writable
 
 
 @click.command(
@@ -42,7 +44,7 @@ from .config import CONFIG_OPTION
 @click.option(
     "--budget",
     metavar="USD",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     help="Stop before this is passed, earlier runs on the same results included.",
 )
 @click.option(
@@ -59,7 +61,7 @@ from .config import CONFIG_OPTION
     type=click.IntRange(1),
     help="Limit of an answer, where the line sets none.",
 )
-@click.option("--temperature", type=click.FloatRange(0, 2), help="Sent with every question, unless its line has one.")
+@click.option("--temperature", type=Finite(0, 2), help="Sent with every question, unless its line has one.")
 @click.option("--seed", type=int, help="The same, for models that take one; and of the intervals.")
 @click.option(
     "--stream/--no-stream", default=True, show_default=True, help="Without streams there is no time to the first token."
@@ -75,9 +77,7 @@ from .config import CONFIG_OPTION
     type=click.IntRange(0, 9),
     help="Tries after the first; rate limits are waited for besides.",
 )
-@click.option(
-    "--timeout", default=180.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds for one answer."
-)
+@click.option("--timeout", default=180.0, show_default=True, type=Finite(min=0.1), help="Seconds for one answer.")
 @click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML page.")
 @click.option(
     "--scores",

@@ -1,7 +1,6 @@
 """One session of ``tollway compare``: files are opened before money is spent, the cost is told and asked about, then it runs."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ import click
 import msgspec
 from msgspec import Struct
 
+from ..benchmark.progress import width_of
 from ..comparison import lines
 from ..comparison.asking import Endpoint
 from ..comparison.dataset import Dataset
@@ -29,6 +29,7 @@ from ..comparison.scored import scores_of, written
 from ..comparison.spending import MICRO, Purse, Tariff
 from ..comparison.summary import Comparison, Graded, graded, summed_up
 from . import Failure
+from .kept import keep
 from .printed import asks
 
 Tariffs = dict[str, Tariff | None]
@@ -52,18 +53,6 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 # ---- files, before any money is spent --------------------------------------------------------------------------------
-
-
-def check_writable(file: str | None) -> None:
-    """Raises ``Failure`` for a file that could not be written when everything is paid for."""
-    if file is None:
-        return
-    path = Path(file)
-    folder = path.parent
-    if path.is_dir() or not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
-        raise Failure(
-            f"{file} cannot be written; nothing was asked.", fix="name a file in a folder that you may write to"
-        )
 
 
 def opened(path: str) -> Results:
@@ -218,14 +207,14 @@ class Session:
         finally:
             matcher.stop()
         comparison = self._summed_up(verdicts)
+        problems = [keep(report, page(comparison, verdicts, _told(self._settings)))] if report is not None else []
+        problems += [self._write_scores(scores, comparison, verdicts)] if scores is not None else []
         if self._settings.json:
             click.echo(json.dumps(msgspec.to_builtins(comparison), indent=2, ensure_ascii=False))
         else:
             click.echo(lines.report(comparison, by_class=by_class))
-        if report is not None:
-            _write(report, page(comparison, verdicts, _told(self._settings)))
-        if scores is not None:
-            self._write_scores(scores, comparison, verdicts)
+        for problem in filter(None, problems):
+            raise Failure(problem, fix="run the same command again: the answers are kept")
 
     def _summed_up(self, verdicts: Sequence[Graded]) -> Comparison:
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -241,31 +230,22 @@ class Session:
         )
         return self._comparison
 
-    def _write_scores(self, file: str, comparison: Comparison, verdicts: Sequence[Graded]) -> None:
+    def _write_scores(self, file: str, comparison: Comparison, verdicts: Sequence[Graded]) -> str:
+        """What went wrong, "" where nothing did."""
         found = scores_of(comparison, verdicts)
         if not found["scores"]:
             click.echo(f"warning: no answer was graded, so {file} was not written", err=True)
-            return
-        _write(file, written(found, Path(file)))
+            return ""
+        return keep(file, written(found, Path(file)))
 
     def check_whole(self) -> None:
         """Raises ``Failure`` where something was not asked."""
         if self._why or (self._comparison is not None and self._comparison.unasked):
             unasked = self._comparison.unasked if self._comparison is not None else 0
             raise Failure(
-                f"{self._why} {unasked} questions have no answer.".strip(),
+                f"{self._why} {unasked} {'question has' if unasked == 1 else 'questions have'} no answer.".strip(),
                 fix=f"the same command goes on where this one stopped; {self._results.path} keeps what was answered",
             )
-
-
-def _write(file: str, words: str) -> None:
-    try:
-        Path(file).write_text(words, encoding="utf-8")
-    except OSError as error:
-        raise Failure(
-            f"{file} cannot be written: {error.strerror}.", fix="run the same command again: the answers are kept"
-        ) from None
-    click.echo(f"Wrote {file}.", err=True)
 
 
 def _told(settings: Settings) -> list[tuple[str, str]]:
@@ -292,7 +272,7 @@ def _watched(run: Run) -> bool:
         try:
             over = run.wait(0.2)
             now = time.monotonic() - begun
-            line = bar(run.progress(), now)
+            line = bar(run.progress(), now, columns=width_of(sys.stderr) if watched else 100)
             if watched:
                 click.echo(f"\r\x1b[K{line}", err=True, nl=over)
             elif over or now - last >= _LINES:
@@ -302,6 +282,7 @@ def _watched(run: Run) -> bool:
                 return stopped
         except KeyboardInterrupt:
             if stopped:
+                run.give_up()
                 raise click.Abort from None
             stopped = True
             run.stop()

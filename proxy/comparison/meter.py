@@ -4,25 +4,28 @@ from .lines import usd
 from .running import Progress
 from .spending import MICRO
 
-WIDTH = 24
+WIDTH, LEAST = 24, 5
 """Characters of the bar."""
 
 
-def bar(progress: Progress, elapsed: float) -> str:
-    """One line: how much is done, what it cost, what failed, how long it may take yet. ``elapsed`` in seconds."""
-    share = progress.done / progress.total if progress.total else 1.0
-    filled = int(share * WIDTH)
-    parts = [
-        f"[{'#' * filled}{'.' * (WIDTH - filled)}] {progress.done} of {progress.total}",
-        usd(progress.spent / MICRO),
-    ]
+def bar(progress: Progress, elapsed: float, *, columns: int = 100) -> str:
+    """One line: how much is done, what it cost, what failed, how long it may take yet. ``elapsed`` in seconds.
+
+    It fits into ``columns``: the bar is as wide as the figures leave room for.
+    """
+    parts = [f"{progress.done} of {progress.total}", usd(progress.spent / MICRO)]
     if progress.failed:
         parts.append(f"{progress.failed} failed")
     if progress.waits > 1:
         parts.append(f"rate limit: {span(progress.waits)} to wait")
     elif progress.done and progress.done < progress.total:
         parts.append(f"about {span(elapsed / progress.done * (progress.total - progress.done))} left")
-    return " · ".join(parts)
+    told = " · ".join(parts)
+    width = min(columns - len(told) - 4, WIDTH)
+    if width < LEAST:
+        return told[: columns - 1]
+    filled = int(width * progress.done / progress.total) if progress.total else width
+    return f"[{'#' * filled}{'.' * (width - filled)}] {told}"
 
 
 def span(seconds: float) -> str:

@@ -88,6 +88,7 @@ class Run:
         self._models = {job.question.model: _Model() for job in self._jobs}
         self._busy = self._done = self._failed = 0
         self._stopped = threading.Event()
+        self._given_up = False
         self._changed = threading.Condition()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(min(concurrency, self._total))]
         self.failure: str = ""
@@ -123,6 +124,11 @@ class Run:
         with self._changed:
             self._changed.notify_all()
 
+    def give_up(self) -> None:
+        """Waits for nothing more: connections and the file may be closed under the threads."""
+        self._given_up = True
+        self.stop()
+
     def wait(self, seconds: float) -> bool:
         """Waits at most so long. Is it over?"""
         deadline = time.monotonic() + seconds
@@ -152,6 +158,10 @@ class Run:
                 finished = self._answered(job) and self._decided(job)
             except OSError as error:
                 self._fail(f"{self._results.path} cannot be written any more ({error.strerror})")
+            except Exception:
+                # Given up: what it read from or wrote to was closed under it.
+                if not self._given_up:
+                    raise
             finally:
                 # Whatever happens here, the others must not wait for it.
                 with self._changed:

@@ -46,7 +46,7 @@ class Model(Struct, frozen=True, kw_only=True):
     """Of one model. Times in seconds, of answers; ``cost_per_1000`` in US dollars, ``None`` where the price is not known.
 
     ``places``: which targets answered, with how many answers; ``errors``: codes of questions that failed; ``unasked``: questions
-    that were not asked, or were under way when the run ended.
+    that were not asked, or were under way when the run ended; ``empty``: answers without any text.
     """
 
     model: str
@@ -59,6 +59,7 @@ class Model(Struct, frozen=True, kw_only=True):
     ungraded: int
     doubts: dict[str, int]
     truncated: int
+    empty: int
     quality: Quality
     classes: dict[str, "Class"]
     cost: float
@@ -191,6 +192,7 @@ def _model(name: str, found: Sequence[Graded]) -> Model:
         ),
         doubts=dict(Counter(doubts).most_common(5)),
         truncated=sum(answer.finish == _TRUNCATED for answer in answers),
+        empty=sum(not answer.text.strip() for answer in answers),
         quality=quality(found),
         classes={kind: _class([each for each in found if each.prompt.kind == kind]) for kind in kinds},
         cost=sum(answer.cost for answer in answers + failed) / MICRO,
@@ -270,14 +272,21 @@ def _doubtful(rows: Sequence[Model], bench: Bench | None) -> list[str]:
         if row.unasked:
             notes.append(f"{row.model} was not asked {row.unasked} of {row.prompts} questions.")
         if row.truncated:
-            notes.append(
-                f"{row.truncated} answers of {row.model} were cut at the limit of tokens; --max-tokens raises it."
-            )
+            cut = _answers(row.truncated, row.model, "was", "were")
+            notes.append(f"{cut} cut at the limit of tokens; --max-tokens raises it.")
+        if row.empty:
+            notes.append(f"{_answers(row.empty, row.model, 'holds', 'hold')} no text.")
         if row.ungraded:
             why = next(iter(row.doubts), "")
-            notes.append(f"{row.ungraded} answers of {row.model} could not be graded" + (f": {why}." if why else "."))
+            left = _answers(row.ungraded, row.model, "could", "could")
+            notes.append(f"{left} not be graded" + (f": {why}." if why else "."))
         if len(row.places) > 1:
             notes.append(f"{row.model} was answered by {len(row.places)} targets: {', '.join(row.places)}.")
         if bench is not None and bench.model == row.model:
             notes.append(f"{row.model} judges answers of its own; judges favour themselves.")
     return notes
+
+
+def _answers(count: int, model: str, one: str, many: str) -> str:
+    """So many answers of a model, and the verb that follows."""
+    return f"1 answer of {model} {one}" if count == 1 else f"{count} answers of {model} {many}"

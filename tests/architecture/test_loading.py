@@ -24,6 +24,7 @@ EXTRAS = (
     "cohere",
     "numpy",
     "onnxruntime",
+    "opentelemetry",
 )
 
 

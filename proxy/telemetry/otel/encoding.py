@@ -47,7 +47,7 @@ def attributes_of(pairs: Mapping[str, Value | None]) -> list[KeyValue]:
 
 
 class SpanEncoder:
-    """``uses``: provider ids of ours by configured name."""
+    """``uses``: provider ids of ours by configured name; ``scheme``: of our own listener."""
 
     def __init__(
         self,
@@ -57,12 +57,14 @@ class SpanEncoder:
         uses: Mapping[str, str],
         places: Places,
         latest: bool,
+        scheme: str,
     ) -> None:
         self._resource = resource
         self._scope = scope
         self._uses = uses
         self._places = places
         self._latest = latest
+        self._scheme = scheme
         self._kinds: dict[tuple[object, ...], Span] = {}
 
     def encoded(self, requests: Sequence[Ended]) -> bytes:
@@ -98,7 +100,7 @@ class SpanEncoder:
             {
                 "tollway.request_id": each.request_id,
                 "client.address": each.client,
-                "url.path": each.path,
+                "url.path": each.path or each.route,
                 "tollway.cost_usd": each.cost,
                 "tollway.charge_usd": each.charge,
                 "tollway.overhead_ms": each.overhead * 1000 if each.overhead is not None else None,
@@ -119,11 +121,11 @@ class SpanEncoder:
                 {
                     "http.request.method": each.method,
                     "http.route": each.route,
+                    "url.scheme": self._scheme,
                     "http.response.status_code": each.status or None,
                     "error.type": error,
-                    "gen_ai.operation.name": each.operation,
-                    "gen_ai.request.model": each.model,
                     "tollway.endpoint": each.endpoint,
+                    "tollway.model": each.model,
                     "tollway.route": each.public,
                     "tollway.policy": each.policy,
                     "tollway.key": each.key,
@@ -163,6 +165,7 @@ class SpanEncoder:
                 "gen_ai.request.frequency_penalty": asked.frequency_penalty,
                 "gen_ai.request.presence_penalty": asked.presence_penalty,
                 "gen_ai.request.seed": asked.seed,
+                "gen_ai.output.type": asked.output,
                 "gen_ai.response.id": told.ident,
                 "gen_ai.response.model": told.model,
                 "gen_ai.response.time_to_first_chunk": tried.first or None,

@@ -17,7 +17,7 @@ ROUTES = {PASSTHROUGH.name: "/v1/*", NATIVE.name: "/native/*", REALTIME.name: "/
 
 METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 
-_BROKEN = frozenset(("upstream_error", "timeout", "internal_error"))
+BROKEN = frozenset(("upstream_error", "timeout", "internal_error"))
 """Outcomes that are nobody's fault but ours or a provider's."""
 
 NANO = 1_000_000_000
@@ -49,7 +49,7 @@ class Ended(Struct, frozen=True):
     method: str
     route: str
     path: str
-    """Where it says more than the route."""
+    """Where it is not the route itself."""
     endpoint: str
     operation: str
     model: str
@@ -89,6 +89,11 @@ def route_of(ctx: RequestContext) -> str:
     return ROUTES.get(ctx.endpoint.name) or "/v1" + ctx.path
 
 
+def path_of(ctx: RequestContext) -> str:
+    """The path below ``/v1`` as it is written in full; provider-native paths stand beside it."""
+    return ctx.path if ctx.endpoint is NATIVE else "/v1" + ctx.path
+
+
 def method_of(ctx: RequestContext) -> str:
     """The method, where it is one."""
     return ctx.method if ctx.method in METHODS else "_OTHER"
@@ -101,12 +106,12 @@ def failed(attempt: Attempt, *, last: bool, outcome: str) -> str:
         return str(attempt.status)
     if fault is not None and not (fault.kind == "slow" and last and outcome == "ok"):
         return fault.kind
-    return attempt.error or (outcome if last and outcome in _BROKEN else "")
+    return attempt.error or (outcome if last and outcome in BROKEN else "")
 
 
 def broken(status: int, outcome: str, code: str) -> str:
     """What a request failed of, on our side of the client's connection; "" where it did not, or the client is to blame."""
-    if outcome not in _BROKEN or 400 <= status < 500:
+    if outcome not in BROKEN or 400 <= status < 500:
         return "" if status < 500 else code or str(status)
     return code or (str(status) if status >= 500 else outcome)
 
@@ -124,7 +129,7 @@ def ended_as(ctx: RequestContext, trace: Trace, ended: float, since: float) -> E
         int((since + ended) * NANO),
         method_of(ctx),
         route,
-        ctx.path[:_PATH] if ctx.endpoint.name in ROUTES else "",
+        path_of(ctx)[:_PATH] if ctx.endpoint.name in ROUTES else "",
         ctx.endpoint.name,
         ctx.endpoint.operation,
         (request.model or "")[:_NAME],

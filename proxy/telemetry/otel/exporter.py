@@ -46,6 +46,7 @@ class Exporter:
         self._wall = wall
         self._stopping = threading.Event()
         self._places: Places = {}
+        self._scheme = scheme
         self._tracer = Tracer(settings.sampler if settings.traces is not None else NEVER)
         self.begin = self._tracer.begin
         """A request has come: is it recorded?"""
@@ -61,6 +62,7 @@ class Exporter:
             uses=self._uses,
             places=self._places,
             latest=self._settings.latest,
+            scheme=self._scheme,
         )
         sender = Sender(collector, agent=AGENT, stopping=self._stopping)
 

@@ -15,6 +15,14 @@ _EVENTS = 8
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
+class _Form(Struct, frozen=True, gc=False):
+    type: str | None = None
+
+
+_OUTPUTS = {"json_object": "json", "json_schema": "json", "text": "text"}
+"""OpenAI's words for what the answer is to be, and the conventions'."""
+
+
 class Asked(Struct, frozen=True, gc=False):
     """The settings of a request that say how a model is to generate."""
 
@@ -24,6 +32,13 @@ class Asked(Struct, frozen=True, gc=False):
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     seed: int | None = None
+    response_format: _Form | str | None = None
+
+    @property
+    def output(self) -> str:
+        """What the answer is to be; "" where the request does not say."""
+        form = self.response_format
+        return _OUTPUTS.get(form.type or "", "") if isinstance(form, _Form) else ""
 
 
 NOTHING = Asked()

@@ -10,7 +10,7 @@ from typing import TypeVar
 from ...context import Attempt, RequestContext
 from ...wire.usage import NO_USAGE, Usage
 from .conventions import HTTP_SERVER, UNGENERATIVE, Named, Names, names_of
-from .ended import broken, failed, method_of, route_of
+from .ended import BROKEN, broken, failed, method_of, route_of
 
 MOST = 2000
 """Sets of attributes of one kind; what comes beyond is counted together."""
@@ -122,11 +122,11 @@ class _Flow:
             self.written = _spread(made(names.output, about))
         self.counters = [(field, _sum(made(named, about))) for field, named in names.counters.items()]
 
-    def note(self, usage: Usage) -> None:
-        """Tokens of one answer."""
-        if self.read is not None:
+    def note(self, usage: Usage, *, whole: bool) -> None:
+        """Tokens of one answer: what one came to where it is ``whole``, what is used up in any case."""
+        if self.read is not None and whole:
             self.read.add(usage.input)
-        if self.written is not None:
+        if self.written is not None and whole:
             self.written.add(usage.output)
         for field, counter in self.counters:
             counter.added += getattr(usage, field)
@@ -173,7 +173,7 @@ class Tallies:
 
     def _note_answer(self, ctx: RequestContext, operation: str, last: Attempt) -> None:
         flow = self._flows.get((operation, last.provider, last.model)) or self._flow(operation, last)
-        flow.note(ctx.usage)
+        flow.note(ctx.usage, whole=not self._latest or ctx.outcome not in BROKEN)
         if ctx.first_token_at and ctx.request.stream is True:
             flow.first.add(ctx.first_token_at - last.started)
             chunks = ctx.token_events - 1

@@ -80,7 +80,8 @@ def test_the_figures_are_what_the_mock_was_told(servers: Servers, tmp_path: Path
 def test_what_the_gateway_adds(servers: Servers) -> None:
     direct = ["--baseline", servers.mock.url, "--baseline-model", "gpt-4o"]
     load = "--concurrency 6 --requests 24 --warmup 4 --model fast".split()
-    result = bench(servers.gateway.url, "--key", KEY, *direct, *load, "--output", "json")
+    pid = ["--pid", str(servers.gateway.pid)]
+    result = bench(servers.gateway.url, "--key", KEY, *direct, *load, *pid, "--output", "json")
     assert result.exit_code == 0, result.output
     ours = json.loads(result.stdout)["tollway"]
     assert (ours["baseline"]["completed"], ours["baseline"]["url"]) == (24, f"{servers.mock.url}/chat/completions")
@@ -91,6 +92,8 @@ def test_what_the_gateway_adds(servers: Servers) -> None:
     assert ttft[0]["low"] <= ttft[0]["value"] <= ttft[0]["high"]
     assert ours["gateway_overhead_ms"]["median"] > 0
     assert ours["cached_answers"] == 0
+    assert ours["server"]["rss_bytes"] > 20e6
+    assert 0 <= ours["server"]["cpu_s_per_1000_requests"] < 100
 
 
 def test_the_key_is_not_sent_to_the_baseline(servers: Servers) -> None:
@@ -141,6 +144,10 @@ def test_a_data_set_with_broken_lines(servers: Servers, tmp_path: Path) -> None:
     ("arguments", "code", "said"),
     [
         ([], 2, "give --requests, --duration or both"),
+        (["--duration", "0s"], 2, "is no time at all"),
+        (["-n", "1", "--rate", "nan"], 2, "nan is no number"),
+        (["-n", "1", "--timeout", "inf"], 2, "not in the range"),
+        (["-n", "1", "--pid", "999999999"], 1, "There is no process 999999999"),
         (["-n", "1", "--goodput", "speed:3"], 2, "is no objective"),
         (["-n", "1", "--no-stream", "--goodput", "ttft:3"], 2, "leave ttft out"),
         (["-n", "1", "--input-tokens", "some"], 2, "is no length"),
@@ -167,6 +174,19 @@ def test_what_cannot_be_is_said(servers: Servers, arguments: list[str], code: in
     assert "Traceback" not in result.output
     # At most the question beforehand, and both of those that were cut.
     assert servers.mock.stats()["requests"] - before <= 3
+
+
+def test_a_closed_pipe_does_not_cost_the_files(
+    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(found: object) -> str:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("proxy.cli.benched.tabular.text", closed)
+    saved, report = tmp_path / "f.json", tmp_path / "r.html"
+    assert bench(servers.mock.url, "-n", "1", "--save", str(saved), "--report", str(report)).exit_code != 0
+    assert json.loads(saved.read_text())["completed"] == 1
+    assert "</html>" in report.read_text()
 
 
 def test_errors_are_counted_by_class(servers: Servers) -> None:

@@ -119,3 +119,20 @@ def test_a_passed_path_has_the_providers_region() -> None:
     candidate = directory.candidate(target)
     assert isinstance(candidate, Candidate)
     assert candidate.facts.region == "us"
+
+
+@pytest.mark.parametrize(
+    ("row", "tier"),
+    [
+        ("{prices: {input: 1, output: 2}}", "stable"),
+        ("{tier: preview}", "preview"),
+        ("{shutdown: 2026-01-31}", "retired"),
+    ],
+)
+def test_at_another_address_no_model_is_retired_but_by_a_row_that_says_so(row: str, tier: str) -> None:
+    text = TEXT.replace("vllm/small: {", f"openai/o1-mini: {row}\n    vllm/small: {{", 1)
+    try:
+        assert known("mine/o1-mini", text=text).tier == tier
+        assert known("openai/o1-mini", text=text.replace(row, "{prices: {input: 1}}")).tier == "retired"
+    finally:
+        catalogue.shelve()

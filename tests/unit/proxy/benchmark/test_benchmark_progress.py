@@ -64,10 +64,26 @@ async def test_a_terminal_gets_a_bar(colour: bool, red: bool, monkeypatch: pytes
     made, out = progress(load(60, 1), Extent(requests=120), drawn=True, colour=colour)
     await watched(made, out)
     text = out.getvalue()
-    assert "[############------------]  50%" in text
+    assert "[#######-------]  50%" in text
     assert "\n" not in text
     assert text.endswith("\r\x1b[2K")
     assert ("\x1b[31m1 failed" in text) is red
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (120, "run 1/2  [############------------]  50%  60/120  0 in flight  TTFT p50 250 ms  1 failed"),
+        (72, "run 1/2  [###---]  50%  60/120  0 in flight  TTFT p50 250 ms  1 failed"),
+        (40, "run 1/2  50%  60/120  0 in flight  TTFT"),
+    ],
+)
+def test_a_drawn_line_fits_into_the_terminal(columns: int, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.benchmark.progress.width_of", lambda out: columns)
+    made, out = progress(load(60, 1), Extent(requests=120), drawn=True)
+    made._write(made.line())
+    assert out.getvalue() == f"\r\x1b[2K{shown}"
+    assert len(shown) < columns
 
 
 async def test_elsewhere_there_are_lines_without_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:

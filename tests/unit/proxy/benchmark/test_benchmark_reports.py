@@ -108,6 +108,7 @@ def test_runs_follow_each_other_in_time() -> None:
         (made(run(late=0.05)), "it was the bottleneck"),
         (made([*run(150), *(request(20.0 + at, late=0.2, tokens=3) for at in range(9))]), "part of the tail"),
         (made(run(), cpu=12.0), "of a core: times are partly its own"),
+        (made([*run(), *(request(20.0 + at, error="dropped") for at in range(2))]), "2 of 122 requests failed"),
         (made(run(40)), "40 answers are too few"),
         (made([request(at, error="no_descriptors") for at in range(3)]), "ulimit -n"),
         (made([request(at / 10) for at in range(120)]), "120 of 120 answers reported no usage"),

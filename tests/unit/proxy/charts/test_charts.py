@@ -25,6 +25,9 @@ def test_a_linear_scale_holds_its_values_between_round_ends(values: list[float])
     assert 2 <= len(scale.ticks) <= 12
     assert all(scale.low - room <= tick <= scale.high + room for tick in scale.ticks)
     assert list(scale.ticks) == sorted(set(scale.ticks))
+    assert len({charts.shown(tick) for tick in scale.ticks}) == len(scale.ticks) or scale.high - scale.low < 1e-4 * abs(
+        scale.high
+    )
 
 
 @given(st.lists(st.floats(1e-9, 1e9), max_size=20))
@@ -54,6 +57,7 @@ def test_round_ticks() -> None:
     assert linear([0, 9.3]).ticks == (0, 2, 4, 6, 8, 10)
     assert logarithmic([170, 690]).ticks == (150, 200, 300, 500, 700)
     assert [charts.shown(value) for value in (0, 0.05, 1.5, 1234, 2_500_000)] == ["0", "0.05", "1.5", "1,234", "2.5M"]
+    assert [charts.shown(value) for value in (322.5, 1002.5, 1_125_000)] == ["322.5", "1,002.5", "1.125M"]
 
 
 def drawn(*layers: charts.Layer, guides: Sequence[Guide] = ()) -> ET.Element:

@@ -83,7 +83,7 @@ def test_a_whole_comparison(bench: Bench) -> None:
         (
             ["--report", "none/r.html"],
             "a",
-            "none/r.html cannot be written; nothing was asked.",
+            "none/r.html cannot be written: No such file or directory; nothing was asked.",
             "a folder that you may",
         ),
         (["--scores", "none/s.yaml"], "a", "none/s.yaml cannot be written", "a folder"),
@@ -116,6 +116,10 @@ def test_what_is_said_before_anything_is_asked(
         (["--price", "a=1/x"], "write it like"),
         (["--price", "a=-1/2"], "write it like"),
         (["--budget", "0"], "0.0 is not in the range"),
+        (["--budget", "nan"], "nan is no number"),
+        (["--budget", "inf"], "inf is no number"),
+        (["--temperature", "nan"], "nan is no number"),
+        (["--timeout", "inf"], "inf is no number"),
         (["--concurrency", "0"], "not in the range"),
     ],
 )
@@ -184,7 +188,7 @@ def test_another_dataset_is_refused_and_a_changed_one_is_told(bench: Bench) -> N
     bench.dataset({"id": "q0", "prompt": "question 0"}, {"id": "q1", "prompt": "other"}, {"id": "new", "prompt": "new"})
     changed = bench.run("--yes", models="free")
     assert "warning: 1 questions have changed since prompts.results.jsonl was written" in changed.stderr
-    assert [each["messages"][0]["content"] for each in bench.questions[4:]] == ["other", "new"]
+    assert {each["messages"][0]["content"] for each in bench.questions[4:]} == {"other", "new"}
     bench.dataset({"id": "z", "prompt": "of another dataset"})
     other = bench.run("--yes", models="free")
     assert (other.exit_code, len(bench.questions)) == (1, 6)
@@ -220,3 +224,12 @@ def test_a_report_that_cannot_be_written_any_more_loses_nothing(bench: Bench, mo
     assert "r.html cannot be written: No space left on device.\nFix: run the same command again" in found.stderr
     assert bench.run("--report", "r.html", models="free").exit_code == 0
     assert len(bench.questions) == 4
+
+
+def test_a_closed_pipe_does_not_cost_the_files(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(comparison: object, *, by_class: bool) -> str:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("proxy.cli.comparing.lines.report", closed)
+    assert bench.run("--yes", "--report", "r.html", models="free").exit_code != 0
+    assert "</html>" in (bench.folder / "r.html").read_text()

@@ -90,6 +90,12 @@ def test_what_failed_is_told_and_not_graded(tmp_path: Path) -> None:
     assert "no question in common" in lines.report(comparison, by_class=False)
 
 
+def test_answers_without_text_are_told(tmp_path: Path) -> None:
+    comparison, _ = made(tmp_path, text="")
+    assert comparison.models[0].empty == 40
+    assert "40 answers of a hold no text." in comparison.notes
+
+
 def test_a_price_nobody_knows_is_no_cost_of_nothing(tmp_path: Path) -> None:
     unknown, _ = made(tmp_path, cost=0, cost_from="unknown")
     assert [model.cost_per_1000 for model in unknown.models] == [None, None]
@@ -179,6 +185,8 @@ def test_who_has_no_verdict_has_no_score_and_who_has_no_place_has_its_name(tmp_p
 def test_the_bar_says_how_far_it_is() -> None:
     half = Progress(total=10, done=5, failed=1, spent=1_234_567, waits=0.0)
     assert bar(half, 60.0) == "[############............] 5 of 10 · $1.23 · 1 failed · about 60 s left"
+    assert bar(half, 60.0, columns=56) == "[####....] 5 of 10 · $1.23 · 1 failed · about 60 s left"
+    assert bar(half, 60.0, columns=30) == "5 of 10 · $1.23 · 1 failed · "
     waiting = Progress(total=10, done=0, failed=0, spent=0, waits=120.0)
     assert bar(waiting, 1.0) == "[........................] 0 of 10 · $0.00 · rate limit: 2 min to wait"
     assert bar(Progress(total=0, done=0, failed=0, spent=0, waits=0.0), 0.0).startswith(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -161,6 +161,29 @@ def test_a_disk_that_is_full_ends_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     with scripted() as gateway, ran(tmp_path, dataset, gateway, concurrency=4) as (run, results, _):
         assert run.failure.endswith("results.jsonl cannot be written any more (No space left on device)")
         assert (len(results.answers), len(gateway.asked) < 10) == (3, True)
+
+
+def test_what_is_given_up_ends_quietly_when_its_connection_and_file_are_closed(tmp_path: Path) -> None:
+    asked, may = Event(), Event()
+
+    def late(body: dict[str, Any], before: int) -> Said:
+        asked.set()
+        may.wait(20)
+        return Said()
+
+    dataset = prompts(tmp_path, 2)
+    with scripted(late) as gateway:
+        with Results(tmp_path / "results.jsonl") as results, endpoint_of(gateway) as endpoint:
+            asking = questions(dataset, ["a"], ASKING, {"a": PRICE})
+            run = Run(
+                asking, endpoint=endpoint, results=results, purse=Purse(None), tariffs={"a": PRICE}, concurrency=1
+            )
+            run.start()
+            assert asked.wait(20)
+            run.give_up()
+        may.set()
+        assert run.wait(20), "an exception that a thread dies of fails this test, too"
+        assert len(gateway.asked) == 1
 
 
 # ---- money -----------------------------------------------------------------------------------------------------------

@@ -190,6 +190,14 @@ def test_settings_of_a_request() -> None:
     )
     assert (asked.temperature, asked.top_p, asked.seed) == (0.5, 1.0, 3)
     assert SECRET not in repr(asked)
+    for form, output in (
+        ('{"type":"json_schema"}', "json"),
+        ('{"type":"text"}', "text"),
+        ('{"type":"x"}', ""),
+        ('"mp3"', ""),
+    ):
+        found = asked_in(f'{{"seed": 1, "response_format": {form}}}'.encode())
+        assert (found.seed, found.output) == (1, output)
     for body in (b"", b"[]", b'{"temperature": "hot"}', b"{", b'{"seed": 1' + b" " * 70_000 + b"}"):
         assert asked_in(body) == NOTHING
 
@@ -333,6 +341,18 @@ def test_a_failed_try_and_one_that_was_not_sent() -> None:
         ("q", "timeout"),
         ("p", None),
     }
+
+
+@pytest.mark.parametrize(("latest", "histograms"), [(True, 0), (False, 2)])
+def test_an_answer_that_broke_off_used_tokens_but_is_no_operation_of_so_many(latest: bool, histograms: int) -> None:
+    of = tallies(latest=latest)
+    of.note(request(outcome="upstream_error"), 2.0)
+    found = points(encoder(), of)
+    assert (
+        len([each for each in found if "operation.input" in each.metric or "token.usage" in each.metric]) == histograms
+    )
+    counted = {each.metric: each.value for each in found if ".usage." in each.metric and latest}
+    assert counted.get("gen_ai.client.inference.usage.output_tokens") == (5 if latest else None)
 
 
 def test_delta_says_what_is_new_and_cumulative_everything() -> None:
