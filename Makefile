@@ -2,9 +2,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-NODE := tests/e2e/sdk/node
-OUTSIDE := tests/e2e/outside/node
-K6 := loadtest/k6
+# Folders with packages of Node.
+NODE := tests/e2e/sdk/node tests/e2e/outside/node loadtest/k6 docs/examples/ai-sdk
 # Extras of the two images.
 SIDECAR = redis otel
 SERVER = server postgres semantic bedrock vertex oidc brotli valkey
@@ -40,7 +39,7 @@ help: ## List the tasks
 run: $(VENV)/.runtime $(if $(LOCAL),$(VENV)/.local) ## Start the demo on 127.0.0.1:8080: no key, no account (LOCAL=1: a real model answers; ARGS="--port 9090" and the like are passed on)
 	@$(BIN)/tollway serve --demo $(if $(LOCAL),--local) $(ARGS)
 
-test: lint typecheck $(VENV)/.promtool $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway $(K6)/node_modules/.tollway ## Everything that CI does: lint, format, types, all tests
+test: lint typecheck $(VENV)/.promtool $(NODE:%=%/node_modules/.tollway) ## Everything that CI does: lint, format, types, all tests
 	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) --no-print-directory --output-sync -j3 $(PARTS) && $(MAKE) --no-print-directory alone)
 
 computes-1:
@@ -78,7 +77,7 @@ lint: $(VENV)/.dev ## Check style and known traps
 typecheck: $(VENV)/.dev ## Check types (mypy, strict)
 	@$(BIN)/mypy
 
-e2e: $(VENV)/.dev $(VENV)/.promtool $(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway $(K6)/node_modules/.tollway ## Only the tests against real processes
+e2e: $(VENV)/.dev $(VENV)/.promtool $(NODE:%=%/node_modules/.tollway) ## Only the tests against real processes
 	@$(PYTEST) tests/e2e $(ARGS)
 
 soak: $(VENV)/.dev ## The long forms of the tests that kill and starve things: 200 kills instead of 20 (an hour or so)
@@ -109,7 +108,7 @@ lock: ## Resolve the dependencies anew (needs uv; UPGRADE=--upgrade takes newer 
 	$(LOCK) $(UPGRADE) pyproject.toml $(SIDECAR:%=--extra %) $(SERVER:%=--extra %) -c requirements/dev.txt -o deploy/image/server.txt
 
 clean: ## Remove the environments and what was built
-	@rm -rf $(VENV) $(NODE)/node_modules $(OUTSIDE)/node_modules $(K6)/node_modules loadtest/bench/build loadtest/compare/build
+	@rm -rf $(VENV) $(NODE:%=%/node_modules) loadtest/bench/build loadtest/compare/build
 
 # ---- environments: a stamp a set of packages, older than what it was made from when something changed ---------------
 
@@ -171,7 +170,7 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml requirements/dev.txt requirements/loc
 	@$(call install,--no-deps --no-build-isolation -e .)
 	@touch $@ $(VENV)/.runtime $(VENV)/.local
 
-$(NODE)/node_modules/.tollway $(OUTSIDE)/node_modules/.tollway $(K6)/node_modules/.tollway: %/node_modules/.tollway: %/package.json %/package-lock.json
+$(NODE:%=%/node_modules/.tollway): %/node_modules/.tollway: %/package.json %/package-lock.json
 	@if command -v npm >/dev/null 2>&1; then \
 		(cd $* && npm ci --silent --no-audit --no-fund) && touch $@; \
 	else \

@@ -11,6 +11,11 @@ from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
 from proxy.wire.headers import CREDENTIALS
 
+_SCHEME = (b"bearer ", b"bearer")
+
+_KEY_HEADERS = CREDENTIALS[1:]
+"""Those behind ``authorization``, which holds nothing but a key."""
+
 SUBPROTOCOL = b"openai-insecure-api-key."
 
 
@@ -37,14 +42,16 @@ class AuthMiddleware:
 def presented_in(headers: dict[bytes, bytes]) -> list[bytes]:
     """Credentials in the order they are tried; spaces inside a key are part of it."""
     found = []
-    for name in CREDENTIALS:
-        value = headers.get(name)
-        if value is not None:
-            if name == b"authorization":
-                scheme, _, rest = value.partition(b" ")
-                value = rest.strip() if scheme == b"Bearer" or scheme.lower() == b"bearer" else value
-            if value:
-                found.append(value)
+    value = headers.get(b"authorization")
+    if value is not None:
+        scheme = value[:7]
+        if scheme == b"Bearer " or scheme.lower() in _SCHEME:
+            value = value[7:].strip()
+        if value:
+            found.append(value)
+    for name in _KEY_HEADERS:
+        if name in headers and (value := headers[name]):
+            found.append(value)
     # Browsers cannot set headers on a WebSocket; OpenAI's convention is a subprotocol.
     offered = headers.get(b"sec-websocket-protocol")
     if offered is not None:

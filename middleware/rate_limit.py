@@ -6,7 +6,7 @@ What is granted is held until the request has ended, however it ends; while a st
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from proxy.context import Receive, Scope, Send, context_of
+from proxy.context import SCOPE_KEY, Receive, RequestContext, Scope, Send
 from proxy.protocols import Admission, Clock
 from proxy.services import Services
 from proxy.wire.endpoints import Endpoint
@@ -21,7 +21,7 @@ class RateLimitMiddleware:
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ctx = context_of(scope)
+        ctx: RequestContext = scope[SCOPE_KEY]
         begun = self._clock()
         await self._admission.admit(ctx)
         ctx.timings.append(("rate_limit", self._clock() - begun))

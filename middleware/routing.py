@@ -9,7 +9,7 @@ import msgspec
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from proxy.context import Receive, RequestContext, Scope, Send, Settler, context_of
+from proxy.context import SCOPE_KEY, Receive, RequestContext, Scope, Send, Settler
 from proxy.local.answer import answer_json
 from proxy.protocols import Clock, Router
 from proxy.services import Services
@@ -34,7 +34,7 @@ class RoutingMiddleware:
         self._clock = clock
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        ctx = context_of(scope)
+        ctx: RequestContext = scope[SCOPE_KEY]
         begun = self._clock()
         plan = ctx.plan = self._router.plan(ctx)
         ctx.route, ctx.target = plan.route.label, plan.chosen.target

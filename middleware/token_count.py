@@ -37,7 +37,8 @@ def _cap(dialect: Dialect, request: RequestView) -> int:
     """Of the caps that this operation knows the largest, whichever of them the provider will read; others cap nothing."""
     match dialect:
         case "chat":
-            return max(request.max_completion_tokens or 0, request.max_tokens or 0)
+            newer, older = request.max_completion_tokens or 0, request.max_tokens or 0
+            return newer if newer > older else older
         case "responses":
             return request.max_output_tokens or 0
         case "completions" | "messages":

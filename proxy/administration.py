@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.types import ASGIApp
 
@@ -11,15 +12,47 @@ from .admin import answers
 from .admin.access import Access, AdminKey, Closed
 from .admin.app import admin_app
 from .admin.desk import Desk
-from .cached import AnswerCache
 from .config import Config
+from .config.checks import ADMIN_KEY
 from .generation import terms_of
 from .health.changes import KeyHealth, TargetHealth
 from .identity.failures import FailureLimiter
-from .stores import Stores
+from .protocols import LimitStore, Purge
 
-KEY = "TOLLWAY_ADMIN_KEY"
-"""The admin key where the configuration names none."""
+if TYPE_CHECKING:
+    from .storage.database import Database
+
+
+class Kept(Protocol):
+    """What the process keeps: ``Stores`` of one that serves, ``AdminStores`` of one that administers only."""
+
+    @property
+    def database(self) -> "Database | None":
+        """``None`` where nothing is stored."""
+
+    @property
+    def pepper(self) -> bytes:
+        """What keys are hashed with."""
+
+    @property
+    def limits(self) -> LimitStore | None:
+        """The live counters; ``None`` where this process cannot see them."""
+
+    async def changed(self) -> None:
+        """Something was changed: whoever serves is to know."""
+
+    def figures(self) -> Mapping[str, object]:
+        """How the stores are."""
+
+
+class Answers(Protocol):
+    """The stored answers."""
+
+    def shown(self) -> answers.Cache:
+        """How much is kept."""
+
+    async def purge(self, what: Purge) -> answers.CachePurged:
+        """Forgets."""
 
 
 class Administration:
@@ -27,12 +60,12 @@ class Administration:
 
     def __init__(
         self,
-        stores: Stores,
+        stores: Kept,
         config: Config,
         *,
         trace: Callable[[str], Awaitable[Mapping[str, object] | None]],
         health: Callable[[], Sequence[TargetHealth]],
-        cache: AnswerCache,
+        cache: Answers,
     ) -> None:
         """``trace`` finds how a request was routed, by its id; ``health``: how targets and keys do; ``cache``: what is kept."""
         self._stores = stores
@@ -89,7 +122,7 @@ def _shown_key(key: KeyHealth) -> answers.KeyHealth:
 
 def access_of(config: Config) -> Access:
     """Who may administer over the network."""
-    key = config.admin.key.reveal() if config.admin.key is not None else os.environ.get(KEY, "")
+    key = config.admin.key.reveal() if config.admin.key is not None else os.environ.get(ADMIN_KEY, "")
     if not key:
         return Closed()
     failures = FailureLimiter(

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 
 from middleware import build_chain
 
 from . import accounts, generation
+from .admin.elsewhere import Elsewhere
 from .administration import Administration
 from .admission.limiter import Limiter, Shared
 from .cached import AnswerCache
@@ -382,14 +384,7 @@ class Gateway:
         )
         self._generations.remake()
         self._generations.share(self._stores.shared, self.tasks)
-        self._administration = Administration(
-            self._stores,
-            self._config,
-            trace=self._tracing.find,
-            health=self._steering.board.shown,
-            cache=self._cache,
-        )
-        self._surface.admin.app = self._administration.app(self._config)
+        self._surface.admin.app = self._administered()
         loops = (
             self._watcher.run(),
             self._beat(),
@@ -405,6 +400,19 @@ class Gateway:
         gc.freeze()
         gc.set_threshold(*COLLECT)
         self.state.ready = True
+
+    def _administered(self) -> ASGIApp:
+        """The admin API; nothing where it has a process of its own."""
+        if self._config.server.admin_port is not None:
+            return Elsewhere()
+        self._administration = Administration(
+            self._stores,
+            self._config,
+            trace=self._tracing.find,
+            health=self._steering.board.shown,
+            cache=self._cache,
+        )
+        return self._administration.app(self._config)
 
     def drain(self) -> None:
         """Not ready from now on; what still runs at ``server.drain`` seconds is ended with an error of its own."""

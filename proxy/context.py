@@ -29,6 +29,7 @@ retarget            Callable | None         rate_limit             rate_limit (a
 settled             Settled | None          settlement             telemetry (what it came to in money)
 route               str                     routing                telemetry (a configured model name or ``other``)
 target              Target | None           routing, streaming     streaming, telemetry (the one tried last)
+uncontrolled        bool                    edge                   routing (no header's name is that of a control)
 controls            Controls                routing                streaming (what the request's x-tollway- headers ask for)
 plan                RoutePlan | None        routing                streaming, telemetry (candidates, the choice, why)
 bound               str                     ownership              routing (``provider#key`` that made what the request names)
@@ -74,12 +75,14 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from .errors import TollwayError
 from .policy.caching import AS_THE_OTHER_KEYS, KeyCache
 from .policy.faults import Fault
 from .policy.routes import PriceCeiling, Slo
 from .policy.rules import Reservation, Rule
+from .policy.scopes import EVERYTHING
 from .policy.targets import Limits as Limits  # noqa: PLC0414 - named here too
 from .policy.targets import Plan as RoutePlan
 from .policy.targets import Target as Target  # noqa: PLC0414
@@ -142,6 +145,12 @@ class Principal(Struct, frozen=True, kw_only=True):
     max_price: PriceCeiling | None = None
     slo: Slo | None = None
     cache: KeyCache = AS_THE_OTHER_KEYS
+    anywhere: bool = True
+    """Has it no wishes of its own about where its requests go? Worked out of the others."""
+
+    def __post_init__(self) -> None:
+        wishes = self.slo is not None or self.max_price is not None or self.stable_only
+        force_setattr(self, "anywhere", not wishes and self.providers == EVERYTHING == self.regions)
 
 
 ANONYMOUS = Principal(name="anonymous", tenant="", models=(), passthrough=False)
@@ -353,6 +362,7 @@ class RequestContext(Struct, kw_only=True):
     settled: Settled | None = None
     route: str = ""
     target: Target | None = None
+    uncontrolled: bool = False
     controls: Controls = NO_CONTROLS
     plan: RoutePlan | None = None
     bound: str = ""

@@ -534,6 +534,9 @@ class Pricing(Protocol):
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
         """Micro-dollars to the customer for a complete answer with ``usage``; ``None``: price unknown."""
 
+    def charge_at(self, quote: Quote, usage: Usage) -> int | None:
+        """The same at the prices of a quote."""
+
     def cached(self, ctx: RequestContext) -> int | None:
         """Micro-dollars to the customer for the answer that the cache gives; ``None``: the plan has a price for it, and it is unknown."""
 
@@ -790,8 +793,8 @@ class Settlement(Protocol):
     def immediate(self, ctx: RequestContext) -> bool:
         """Would ``settle`` run to its end without waiting for anything?"""
 
-    async def settle(self, ctx: RequestContext, ended: float) -> None:
-        """Counts, the price, settlers in reverse order, the ledger, the record."""
+    async def settle(self, ctx: RequestContext, ended: float, *, at_once: bool = False) -> None:
+        """Counts, the price, settlers in reverse order, the ledger, the record. ``at_once``: ``immediate`` has said yes."""
 
 
 Providers = Mapping[str, tuple[Provider, Transport]]

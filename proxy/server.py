@@ -26,6 +26,7 @@ from . import unix_socket
 from .config import Config, Loaded
 from .config.checks_policy import effective_state
 from .config.stores import EMBEDDED_STATE
+from .signalled import SignalledEvent
 from .telemetry.log import configure
 from .telemetry.shared import DIRECTORY, metrics_folder
 
@@ -48,6 +49,10 @@ KILL_MARGIN = 5
 """Seconds behind the drain limit after which a worker is killed."""
 
 
+KNOWN_LINES = ("tollway: start failed", "ASGI lifespan startup failed", "Embedded server is experimental")
+"""How Granian's lines begin that tell nothing new."""
+
+
 class StartError(Exception):
     """The server cannot start; the message is one sentence with the fix."""
 
@@ -60,10 +65,22 @@ def serve(loaded: Loaded, *, overrides: Mapping[str, str], greet: Callable[[], N
     check_listener(config)
     raise_file_limit(config.server.connections)
     with shared_metrics(config), started(config):
-        greet()
-        granian(config, path=loaded.path, overrides=overrides).serve(
-            target_loader=partial(load_application, loaded.path, dict(overrides)), wrap_loader=False
-        )
+        server = granian(config, path=loaded.path, overrides=overrides)
+        with administered(config, server, path=loaded.path, overrides=overrides):
+            greet()
+            server.serve(target_loader=partial(load_application, loaded.path, dict(overrides)), wrap_loader=False)
+
+
+@contextlib.contextmanager
+def administered(config: Config, server: Granian, *, path: str | None, overrides: Mapping[str, str]) -> Iterator[None]:
+    """The process of the admin listener, where there is one. Raises ``StartError``."""
+    if config.server.admin_port is None:
+        yield
+        return
+    from .admin_process import admin_process  # noqa: PLC0415 - only with a listener of its own
+
+    with admin_process(config, path=path, overrides=overrides, stopping=lambda: bool(server.interrupt_signal)):
+        yield
 
 
 @contextlib.contextmanager
@@ -133,10 +150,14 @@ def granian(config: Config, *, path: str | None, overrides: Mapping[str, str]) -
     # The modules are imported before the fork, so that workers share their pages.
     from . import app  # noqa: F401, PLC0415
 
+    if config.storage.type != "none":
+        from .storage import database  # noqa: F401, PLC0415 - the extra `server`
+    if server.admin_port is not None:
+        from . import admin_process  # noqa: F401, PLC0415
     gc.collect()
     gc.freeze()
     bound_arenas()
-    return Granian(
+    made = Granian(
         "tollway",
         address=server.host,
         port=server.port,
@@ -155,20 +176,22 @@ def granian(config: Config, *, path: str | None, overrides: Mapping[str, str]) -
             header_read_timeout=int(server.header_timeout * 1000), keep_alive=True, max_buffer_size=65_536
         ),
         log_level=LogLevels.warning,
-        log_dictconfig=_granian_log(),
+        log_dictconfig=granian_log(),
         ssl_cert=Path(server.tls.cert) if server.tls is not None else None,
         ssl_key=Path(server.tls.key) if server.tls is not None else None,
         respawn_failed_workers=server.workers > 1,
         workers_kill_timeout=int(server.drain) + KILL_MARGIN,
     )
+    made.main_loop_interrupt = SignalledEvent()
+    return made
 
 
-def _granian_log() -> dict[str, object]:
-    """Granian's own lines on stderr, warnings and worse."""
+def granian_log(name: str = "granian") -> dict[str, object]:
+    """Granian's own lines on stderr, warnings and worse. ``name`` is what they begin with."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"plain": {"format": "granian: %(message)s"}},
+        "formatters": {"plain": {"format": f"{name}: %(message)s"}},
         "filters": {"once": {"()": Once}},
         "handlers": {
             "stderr": {
@@ -183,11 +206,12 @@ def _granian_log() -> dict[str, object]:
 
 
 class Once(logging.Filter):
-    """Drops what Granian repeats of a start that failed: the worker's own log has said it, with the fix."""
+    """Drops what Granian repeats of a start that failed, since the worker's own log has said it, with the fix; and its name for
+    the form of server that the admin process is."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Is it news?"""
-        return not record.getMessage().startswith(("tollway: start failed", "ASGI lifespan startup failed"))
+        return not record.getMessage().startswith(KNOWN_LINES)
 
 
 def load_application(path: str | None, overrides: dict[str, str]) -> ASGIApp:
@@ -243,10 +267,12 @@ def check_granian() -> None:
 
 
 def check_listener(config: Config) -> None:
-    """Raises ``StartError`` when the address or socket of the data or of the health listener is somebody else's."""
+    """Raises ``StartError`` when the address or socket of a listener is somebody else's."""
     server = config.server
     if server.health_port is not None:
         check_port(server.health_host or server.host, server.health_port, setting="server.health_port")
+    if server.admin_port is not None:
+        check_port(server.admin_host, server.admin_port, setting="server.admin_port")
     if server.uds is None:
         check_port(server.host, server.port)
         return

@@ -42,29 +42,29 @@ class Settler:
         self._clock = clock
         self._wall = wall
 
-    def needs_count(self, ctx: RequestContext) -> bool:
-        """Were tokens not reported, or can what was reported hardly be true?"""
-        return needs_count(ctx)
+    needs_count = staticmethod(needs_count)
+    """Were tokens not reported, or can what was reported hardly be true?"""
 
     def immediate(self, ctx: RequestContext) -> bool:
         """Is there nothing to count and nothing to wait for?"""
-        return self._local and not self.needs_count(ctx)
+        return self._local and not needs_count(ctx)
 
-    async def settle(self, ctx: RequestContext, ended: float) -> None:
-        """Runs everything; a step that breaks is counted and the others still run."""
-        from_cache = ctx.from_cache
-        answered = bool(ctx.attempts) or from_cache
+    async def settle(self, ctx: RequestContext, ended: float, *, at_once: bool = False) -> None:
+        """Runs everything; a step that breaks is counted and the others still run. ``at_once``: ``immediate`` has said yes."""
+        asked = bool(ctx.attempts)
+        from_cache = not asked and ctx.from_cache
+        answered = asked or from_cache
         if from_cache:
             # Another one's answer may have been there.
             ctx.target = maker(ctx)
         elif answered:
             _name_who_answered(ctx)
-        if self.needs_count(ctx):
+        if not at_once and needs_count(ctx):
             await self._count(ctx)
         if answered:
             try:
                 ctx.settled = self._pricing.settled(ctx)
-                if ctx.attempts and ctx.usage.output and ctx.outcome == "ok":
+                if asked and ctx.usage.output and ctx.outcome == "ok":
                     self._forecast.note(ctx.route, ctx.usage.output)
             except Exception as error:  # noqa: BLE001 - an unpriced request still gives back what it holds
                 self._telemetry.settler_failed("pricing", error)
@@ -109,6 +109,7 @@ class Settler:
 
 def _name_who_answered(ctx: RequestContext) -> None:
     """A target that was chosen and never asked, because the request ended first, is not the one that books and log are to name."""
-    target, answer = ctx.target, answering(ctx)
+    target, attempts = ctx.target, ctx.attempts
+    answer = attempts[0] if len(attempts) == 1 else answering(ctx)
     if target is not None and (target.model != answer.model or target.provider != answer.provider):
         ctx.target = structs.replace(target, provider=answer.provider, model=answer.model)

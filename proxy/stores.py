@@ -189,10 +189,7 @@ class Stores:
         except (StorageError, PepperError) as error:
             raise StoresError(str(error)) from None
         except OSError as error:
-            raise StoresError(
-                f"The journal's folder {root} cannot be written ({error.strerror}): set storage.journal to a folder that this user "
-                "may write to, on a disk that outlives the process."
-            ) from None
+            raise unwritable(root, error) from None
         books = Bookkeeper(database, allowance=self._allowance)
         self._journaled = JournaledLedger(journal, books, sync=config.ledger == "sync", clock=time.monotonic)
         self._recovery = Recovery(root, database, books, wall=time.time, cost=pricing(config).cost, told=self._told)
@@ -385,6 +382,14 @@ class Stores:
             await self._link.close()
         if self.database is not None:
             await self.database.close()
+
+
+def unwritable(root: Path, error: OSError) -> StoresError:
+    """The journal's folder is none that we can use."""
+    return StoresError(
+        f"The journal's folder {root} cannot be written ({error.strerror}): set storage.journal to a folder that this user "
+        "may write to, on a disk that outlives the process."
+    )
 
 
 def signers_of(config: Config) -> SigningKeys | None:

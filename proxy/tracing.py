@@ -62,13 +62,7 @@ class Tracing:
         trace = self._traces.find(request_id)
         if trace is not None:
             return self._explainer().explanation(trace)
-        if self._link is None or not self._link.up:
-            return None
-        try:
-            found = await self._link.call("GET", _key(request_id))
-        except StoreDown:
-            return None
-        return object_in(found) if isinstance(found, bytes) else None
+        return None if self._link is None else await shared_trace(self._link, request_id)
 
     async def _share(self, link: Link, request_id: str) -> None:
         """Best effort: a trace is no reason to wait for a store."""
@@ -88,6 +82,17 @@ class Tracing:
             return False
         self._shared.append(now)
         return True
+
+
+async def shared_trace(link: Link, request_id: str) -> JsonObject | None:
+    """The explanation that whichever process routed the request has shared."""
+    if not link.up:
+        return None
+    try:
+        found = await link.call("GET", _key(request_id))
+    except StoreDown:
+        return None
+    return object_in(found) if isinstance(found, bytes) else None
 
 
 def _key(request_id: str) -> str:

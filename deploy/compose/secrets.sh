@@ -31,6 +31,8 @@ if [ ! -s "$folder/valkey_conf" ]; then
 	printf 'redis://:%s@valkey:6379/0' "$password" >"$folder/redis_url"
 fi
 
+# Made here, so that whatever umask you fill it with, the gateway can read it.
 if [ ! -s "$folder/openai_api_key" ]; then
+	: >"$folder/openai_api_key"
 	echo "$folder: made. Now put your provider's key into $folder/openai_api_key" >&2
 fi

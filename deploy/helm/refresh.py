@@ -5,6 +5,7 @@ environment: ``.venv/bin/python deploy/helm/refresh.py``.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +62,8 @@ def manifests() -> Iterator[tuple[Path, str]]:
     values: dict[str, Any] = yaml.safe_load((HELM / "examples" / "kubernetes.yaml").read_text())
     with helm_python.Chart.load(CHART) as chart:
         rendered = chart.render(values, name="tollway", namespace="tollway")
-    texts = [_plain(text) for name, text in sorted(rendered.items()) if text.strip() and name.endswith(".yaml")]
+    files = [text for name, text in sorted(rendered.items()) if name.endswith(".yaml")]
+    texts = [_plain(text) for file in files for text in re.split("^---$", file, flags=re.MULTILINE) if text.strip()]
     for path, head in HEADS.items():
         chosen = [text for text in texts if (yaml.safe_load(text)["kind"] in OPERATOR) == (path == MONITORING)]
         yield path, f"{head}# {RENDERED}.\n" + "\n---\n".join(chosen) + "\n"

@@ -68,7 +68,18 @@ ln -s "$runtime" "$tree/bin/python"
 ln -s python "$tree/bin/python3"
 printf 'home = %s\ninclude-system-site-packages = false\nversion = %s\n' "${runtime%/*}" "$version" >"$tree/pyvenv.cfg"
 # Isolated, and without a word to write: no variable of Python's changes what runs, and a read-only root is no surprise.
-printf '#!%s -IB\nfrom proxy.cli import main\n\nmain(prog_name="tollway")\n' "$tree/bin/python" >"$tree/bin/tollway"
+cat >"$tree/bin/tollway" <<END
+#!$tree/bin/python -IB
+import signal
+import sys
+
+# The first process of a container is sent no signal that it does not handle: without this a start would not hear SIGTERM.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+from proxy.cli import main
+
+main(prog_name="tollway")
+END
 cp "$source/LICENSE" "$source/NOTICE" "$tree/"
 
 # Compiled once, here: the root is read-only, so a start could not keep what it compiled. Sources stay for tracebacks.

@@ -14,6 +14,14 @@ class StorageRequired(TollwayError):
     should_retry = False
 
 
+class StateRequired(TollwayError):
+    """What is asked for is in the memory of other processes."""
+
+    status = 501
+    default_code = "state_required"
+    should_retry = False
+
+
 class StorageDown(TollwayError):
     """The database cannot be used now."""
 

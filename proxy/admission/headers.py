@@ -1,7 +1,5 @@
 """Limits in response headers: OpenAI's six names, and ours for money and for a store that is down."""
 
-from functools import lru_cache
-
 from ..policy.rules import MICRO, Grant, Reservation
 
 Headers = list[tuple[bytes, bytes]]
@@ -33,7 +31,7 @@ def limit_headers(reservation: Reservation) -> Headers:
         reset = duration(requests.reset)
         left = requests.left
         headers += (
-            (b"x-ratelimit-limit-requests", _limit(requests.rule.limit)),
+            (b"x-ratelimit-limit-requests", requests.rule.shown),
             (b"x-ratelimit-remaining-requests", b"%d" % left if left > 0 else b"0"),
             (b"x-ratelimit-reset-requests", reset),
         )
@@ -42,7 +40,7 @@ def limit_headers(reservation: Reservation) -> Headers:
             reset = duration(tokens.reset)
         left = tokens.left
         headers += (
-            (b"x-ratelimit-limit-tokens", _limit(tokens.rule.limit)),
+            (b"x-ratelimit-limit-tokens", tokens.rule.shown),
             (b"x-ratelimit-remaining-tokens", b"%d" % left if left > 0 else b"0"),
             (b"x-ratelimit-reset-tokens", reset),
         )
@@ -60,11 +58,6 @@ def _tighter(grant: Grant, other: Grant) -> bool:
 def _left(grant: Grant) -> bytes:
     left = grant.left
     return b"%d.%06d" % divmod(left, MICRO) if left > 0 else b"0.000000"
-
-
-@lru_cache(maxsize=1024)
-def _limit(amount: int) -> bytes:
-    return b"%d" % amount
 
 
 def duration(seconds: float) -> bytes:

@@ -204,7 +204,9 @@ class Holding(Struct, gc=False):
         """The end: what was used stays used, the rest is given back. A request that reached no provider used a request and, where the
         cache answered it at a price, that."""
         charge = (ctx.settled.charge or 0) if ctx.settled is not None else 0
-        return self.settle_as(amounts_of(self.reservation, ctx.usage if ctx.attempts else NO_USAGE, charge))
+        amounts = amounts_of(self.reservation, ctx.usage if ctx.attempts else NO_USAGE, charge)
+        self.leases.remove(self.reservation)
+        return self.store.settle(self.reservation, amounts)
 
     def settle_as(self, amounts: Sequence[int]) -> Awaitable[None]:
         """The end, for each grant with what it comes to."""

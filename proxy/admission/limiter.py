@@ -9,6 +9,7 @@ from typing import NoReturn, Protocol
 from ..context import Principal, Quote, RequestContext, StreamMeter, Target
 from ..errors import LedgerUnavailable, TollwayError
 from ..policy.rules import Charge, Denial, Reservation, Rule
+from ..policy.targets import Plan
 from ..protocols import Clock, Counter, Directory, Ledger, LimitStore, Pricing, Tasks
 from ..wire.usage import Usage
 from .asking import GENERATING, Asked, Calendar, asked, cost
@@ -147,7 +148,9 @@ class Limiter:
     async def admit(self, ctx: RequestContext) -> None:
         """Before routing. Raises ``RateLimited``, ``BudgetExceeded``, ``PriceUnknown``, ``LimitsUnavailable`` or ``LedgerUnavailable``."""
         principal, ledger = ctx.principal, self._shared.ledger
-        route, target = self._route(ctx)
+        route, target = ctx.route, ctx.target
+        if target is None:
+            route, target = self._resolved(ctx)
         program = self._programs.of(principal.rules, route)
         if not program.rules and ledger is None:
             if principal.output_cap is not None:
@@ -160,7 +163,7 @@ class Limiter:
         model = _public(ctx)
         quote = ctx.quote = self._pricing.quote(principal, model, target)
         if target is not None:
-            ctx.costing = partial(self._costing, ctx)
+            ctx.costing = partial(self._costing, ctx, ctx.plan)
         priced = program.money or principal.plan.prepaid
         if priced:
             if not quote.known and target is not None and (target.model or spends(ctx)):
@@ -245,18 +248,25 @@ class Limiter:
         shared.leases.add(outcome)
         tries.add(target, Holding(outcome, want, ctx.quote, shared.store, shared.leases))
 
-    def _costing(self, ctx: RequestContext, usage: Usage) -> int | None:
-        """Micro-dollars to the customer at the target that answers; at the plan's share of it where the cache does."""
-        if ctx.target is None:
+    def _costing(self, ctx: RequestContext, plan: Plan | None, usage: Usage) -> int | None:
+        """Micro-dollars to the customer at the target that answers; at the plan's share of it where the cache does. ``plan``: which the
+        request was quoted by."""
+        target, attempts = ctx.target, ctx.attempts
+        if target is None:
             return None
-        if ctx.from_cache:
+        if attempts:
+            model = attempts[-1].public or _public(ctx)
+        elif ctx.from_cache:
             return self._pricing.cached(ctx)
-        model = ctx.attempts[-1].public if ctx.attempts else ""
-        return self._pricing.charge(ctx.principal, model or _public(ctx), ctx.target, usage)
+        else:
+            model = _public(ctx)
+        if plan is not None and plan.chosen.target is target and plan.chosen.model == model:
+            # The place that it was quoted for.
+            return self._pricing.charge_at(ctx.quote, usage)
+        return self._pricing.charge(ctx.principal, model, target, usage)
 
-    def _route(self, ctx: RequestContext) -> tuple[str, Target | None]:
-        if ctx.target is not None:
-            return ctx.route, ctx.target
+    def _resolved(self, ctx: RequestContext) -> tuple[str, Target | None]:
+        """Route and target of a request that has not been routed."""
         model = ctx.request.model
         found = self._directory.resolve(model) if model is not None else None
         if found is None:
@@ -281,17 +291,18 @@ class Limiter:
         outcome = shared.room.ahead(wanted) if shared.room is not None else None
         if outcome is None:
             outcome = await shared.store.reserve(ctx.ledger_id, wanted, LEASE)
-        if isinstance(outcome, Denial) and outcome.reason == "limit" and _by_tokens(outcome.rule):
-            exact = await self._exact(ctx, want)
-            if exact is not None:
-                want = asked(ctx, quote, shared.forecast.p95(route), exact_input=exact)
-                wanted = program.charges(want, quote, shared.calendar)
-                outcome = await shared.store.reserve(ctx.ledger_id, wanted, LEASE)
-        if isinstance(outcome, Denial) and shared.room is not None and outcome.retry_after is not None:
-            again = partial(shared.store.reserve, ctx.ledger_id, wanted, LEASE)
-            outcome = await shared.room.enter(ctx.principal.tenant, outcome, again)
         if isinstance(outcome, Denial):
-            self._refuse(outcome)
+            if outcome.reason == "limit" and _by_tokens(outcome.rule):
+                exact = await self._exact(ctx, want)
+                if exact is not None:
+                    want = asked(ctx, quote, shared.forecast.p95(route), exact_input=exact)
+                    wanted = program.charges(want, quote, shared.calendar)
+                    outcome = await shared.store.reserve(ctx.ledger_id, wanted, LEASE)
+            if isinstance(outcome, Denial) and shared.room is not None and outcome.retry_after is not None:
+                again = partial(shared.store.reserve, ctx.ledger_id, wanted, LEASE)
+                outcome = await shared.room.enter(ctx.principal.tenant, outcome, again)
+            if isinstance(outcome, Denial):
+                self._refuse(outcome)
         if program.watched:
             shared.decisions.held(outcome, ctx.principal)
         ctx.reservation = outcome

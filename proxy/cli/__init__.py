@@ -23,7 +23,7 @@ COMMANDS: dict[str, str] = {
     "credits": "Top up, refund, look at balances; vouchers.",
     "usage": "Sum up requests, tokens and money.",
     "reconcile": "Compare a provider's usage export with the ledger.",
-    "migrate": "Bring what is stored to what this version expects.",
+    "migrate": "Bring a database up to date, or LiteLLM's configuration to ours.",
     "cache": "Forget stored answers; test and calibrate the semantic cache.",
     "models": "List, show or compare the models of the catalogue.",
     "tokens": "Count the tokens of a file or of standard input.",

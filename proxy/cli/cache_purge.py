@@ -6,7 +6,7 @@ import click
 
 from ..wire.values import Json, JsonObject
 from .admin_client import DRY_RUN, URL, YES, AdminClient, connected
-from .chat import find
+from .chat import find_admin
 from .config import CONFIG_OPTION
 from .printed import OUTPUT, confirm
 
@@ -66,7 +66,7 @@ def _gateway(url: str | None, path: str | None) -> str:
     """The address of the running gateway that is meant."""
     if url is not None and path is not None:
         raise click.UsageError("--url and --config both name the gateway; give one of them.")
-    return url or (os.environ.get(URL) if path is None else None) or find(path, None).url.removesuffix("/v1")
+    return url or (os.environ.get(URL) if path is None else None) or find_admin(path)
 
 
 def _show(admin: AdminClient, done: JsonObject) -> None:

@@ -1,5 +1,6 @@
 """``tollway chat``: one chat request to a running gateway, so that a person sees that everything works."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -14,6 +15,7 @@ import click
 from msgspec import Struct
 
 from ..config import ConfigError, load
+from ..config.server import Server
 from . import Failure
 from .config import CONFIG_OPTION
 
@@ -107,16 +109,30 @@ def find(path: str | None, url: str | None) -> Gateway:
             f"The gateway listens on the Unix socket {server.uds}, which this command does not speak.",
             fix=f"curl --unix-socket {server.uds} http://tollway/v1/models, or give --url",
         )
-    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)  # noqa: S104 - the listener's wildcard, not bound here
-    host = f"[{near}]" if ":" in near and not near.startswith("[") else near
     if config.auth.mode == "keys" and config.keys:
         # OPENAI_API_KEY holds the provider's key here: the gateway would refuse it.
         key = key or config.keys[0].key.reveal()
     return Gateway(
-        url=f"{'https' if server.tls is not None else 'http'}://{host}:{server.port}/v1",
+        url=f"{_origin(server, server.host, server.port)}/v1",
         key=key or provider_key,
         model=next((name for name in config.models if name != "*"), DEFAULT_MODEL),
     )
+
+
+def find_admin(path: str | None) -> str:
+    """Where the admin API of the gateway is that the environment or the configuration name: a listener of its own, or that of requests."""
+    if not (os.environ.get("TOLLWAY_URL") or os.environ.get("OPENAI_BASE_URL")):
+        with contextlib.suppress(ConfigError):
+            server = load(path, os.environ).config.server
+            if server.admin_port is not None:
+                return _origin(server, server.admin_host, server.admin_port)
+    return find(path, None).url.removesuffix("/v1")
+
+
+def _origin(server: Server, host: str, port: int) -> str:
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - the listener's wildcard, not bound here
+    shown = f"[{near}]" if ":" in near and not near.startswith("[") else near
+    return f"{'https' if server.tls is not None else 'http'}://{shown}:{port}"
 
 
 def _open(url: str, timeout: float) -> tuple[http.client.HTTPConnection, str]:

@@ -136,6 +136,8 @@ def _listeners(config: Config) -> list[str]:
     found = [f"{scheme}://{_host(server.host)}:{server.port}" if server.uds is None else f"unix:{server.uds}"]
     if server.health_port is not None:
         found.append(f"http://{_host(server.health_host or server.host)}:{server.health_port} (health)")
+    if server.admin_port is not None:
+        found.append(f"{scheme}://{_host(server.admin_host)}:{server.admin_port} (admin)")
     return found
 
 

@@ -92,6 +92,8 @@ def examine(path: str | None, *, network: bool) -> Iterator[Finding]:
         yield port("port", config.server.host, config.server.port)
     if config.server.health_port is not None:
         yield port("health port", config.server.health_host or config.server.host, config.server.health_port)
+    if config.server.admin_port is not None:
+        yield port("admin port", config.server.admin_host, config.server.admin_port)
     yield clock()
     yield metrics_folder(config)
     yield spool(config)

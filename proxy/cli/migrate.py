@@ -1,4 +1,4 @@
-"""``tollway migrate``: brings what is stored to what this version expects."""
+"""``tollway migrate``: brings a database to what this version expects, and another gateway's configuration to ours."""
 
 import asyncio
 import sqlite3
@@ -10,6 +10,7 @@ import click
 from . import Failure
 from .admin_local import open_database
 from .config import CONFIG_OPTION, load_or_fail
+from .migrate_litellm import litellm
 from .printed import OUTPUT, Printer
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def migrate() -> None:
-    """Bring what is stored to what this version expects."""
+    """Bring a database to what this version expects, or another gateway's configuration to ours."""
+
+
+migrate.add_command(litellm)
 
 
 @migrate.command()

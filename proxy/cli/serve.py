@@ -41,6 +41,8 @@ def serve(path: str | None, host: str | None, port: int | None, workers: int | N
     for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)
     greeting = f"Tollway listens on {place} (auth: {loaded.config.auth.mode})"
+    if server.admin_port is not None:
+        greeting += f"; its admin API on {scheme}://{_shown(server.admin_host)}:{server.admin_port}"
     _run(loaded, overrides, greet=lambda: click.echo(greeting, err=True))
 
 

@@ -4,7 +4,7 @@ import ipaddress
 import os
 import re
 import ssl
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from pathlib import Path as FilePath
 from urllib.parse import urlsplit
@@ -20,11 +20,16 @@ from .traffic import Provider
 
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SIGNALS = ("/v1/traces", "/v1/metrics", "/v1/logs")
+"""What a collector's URL ends with for one signal."""
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _FIXED_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"})
 _ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 SHORT_KEY = 16
 """Characters below which a key that is reachable from elsewhere draws a warning."""
+
+ADMIN_KEY = "TOLLWAY_ADMIN_KEY"
+"""The variable that stands in for ``admin.key``."""
 
 LONGEST_SOCKET = 107
 """Bytes of a path that ``sockaddr_un`` can carry: unix(7), ``sun_path``."""
@@ -43,13 +48,21 @@ def is_loopback(host: str) -> bool:
 class Checks:
     """Checks over one decoded Config. Problems go to the decoder, the rest is in ``warnings`` and ``files``."""
 
-    def __init__(self, config: Config, decoder: Decoder, providers: Collection[str], uses: Collection[str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        decoder: Decoder,
+        providers: Collection[str],
+        uses: Collection[str],
+        environ: Mapping[str, str],
+    ) -> None:
         self.warnings: list[str] = []
         self.files: dict[str, str] = {}
         self._config = config
         self._decoder = decoder
         self._providers = providers
         self._uses = uses
+        self._environ = environ
 
     def run(self) -> None:
         """Every check, in the order of the file."""
@@ -92,7 +105,8 @@ class Checks:
 
     def _server(self) -> None:
         server = self._config.server
-        for name, host in (("host", server.host), ("health_host", server.health_host)):
+        hosts = (("host", server.host), ("health_host", server.health_host), ("admin_host", server.admin_host))
+        for name, host in hosts:
             if host is not None and (not host or _CONTROL.search(host) or " " in host or "://" in host or "/" in host):
                 self._bad(
                     ("server", name), "expected an address or host name to listen on, such as 127.0.0.1 or 0.0.0.0"
@@ -112,8 +126,28 @@ class Checks:
             )
         if server.max_body > server.max_upload:
             self._warn(("server", "max_body"), "is larger than server.max_upload")
+        self._admin_listener()
         self._tls()
         self._uds()
+
+    def _admin_listener(self) -> None:
+        server = self._config.server
+        at: Path = ("server", "admin_port")
+        if server.admin_port is None:
+            if self._given(("server", "admin_host")):
+                self._warn(("server", "admin_host"), "has no effect without server.admin_port")
+            return
+        others = {"server.port": server.port if server.uds is None else None, "server.health_port": server.health_port}
+        for name, port in others.items():
+            if server.admin_port == port:
+                self._bad(at, f"is the same as {name}: choose another, or leave it out")
+        keyless = self._config.admin.key is None and not self._environ.get(ADMIN_KEY)
+        if keyless and not self._decoder.touched(("admin",)):
+            self._bad(
+                at,
+                "there is no admin key, so that listener would refuse everybody: set admin.key, or TOLLWAY_ADMIN_KEY, "
+                "or leave it out",
+            )
 
     def _uds(self) -> None:
         server = self._config.server
@@ -317,6 +351,10 @@ class Checks:
             for name in ("metrics_key", "key_metrics"):
                 if getattr(telemetry, name):
                     self._warn(("telemetry", name), "has no effect without telemetry.prometheus")
+        if telemetry.compat_headers and not telemetry.gateway_headers:
+            self._warn(
+                ("telemetry", "compat_headers"), "says little without telemetry.gateway_headers, which it repeats"
+            )
         self._collector()
         log = telemetry.access_log
         if log in ("stdout", "stderr", "off"):
@@ -350,6 +388,11 @@ class Checks:
         elif "@" in parts.netloc or parts.query:
             self._bad(
                 ("telemetry", "otlp"), "must hold no credentials and no query: put a key into telemetry.otlp_headers"
+            )
+        elif parts.path.rstrip("/").endswith(_SIGNALS):
+            self._bad(
+                ("telemetry", "otlp"),
+                "is the base URL, to which /v1/traces and /v1/metrics are added: leave that ending out",
             )
         for name, value in telemetry.otlp_headers.items():
             if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(value.reveal()):

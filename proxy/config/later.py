@@ -2,7 +2,6 @@
 
 KEYS: dict[str, frozenset[str]] = {
     "Config": frozenset({"middleware"}),
-    "Server": frozenset({"admin_port", "admin_host"}),
     "Target": frozenset({"limits", "price"}),
     "Streaming": frozenset({"on_disconnect"}),
     "Telemetry": frozenset({"jsonl"}),

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -28,6 +29,9 @@ KEYLESS = frozenset({"azure", "bedrock", "llamacpp", "lmstudio", "local", "ollam
 
 FILES = frozenset({"GOOGLE_APPLICATION_CREDENTIALS"})
 """Variables that name a file instead of holding a key: they tell that a provider is wanted, and its own module reads them."""
+
+FOREIGN = frozenset({"model_list", "litellm_settings", "router_settings", "general_settings"})
+"""Keys of LiteLLM's dialect, which is read as it is (docs/migrate-from-litellm.md)."""
 
 QUICKSTART = """no configuration file and no provider key found. Do one of these:
   1. export OPENAI_API_KEY=…  and start again: OpenAI's models are served with no file at all
@@ -71,8 +75,13 @@ def load(
     sources = [str(file)] if file is not None else []
     references = References(environ, Path())
     decoder = Decoder(references)
+    places: Mapping[str, str] = {}
     try:
-        root = _read(file) if file is not None else _from_keys(environ)
+        root = read(file) if file is not None else _from_keys(environ)
+        if file is not None and (foreign := _foreign(root, file)) is not None:
+            root, places = foreign.tree()
+            sources += foreign.files
+            warnings += [str(finding) for finding in foreign.findings if finding.kind != "needless"]
         keyed = _names(root, "providers") if file is None else ()
         root = apply_environment(root, Config, environ, decoder.problems)
         root = apply_flags(root, Config, overrides, decoder.problems)
@@ -80,13 +89,13 @@ def load(
             root = _complete(root, decoder.problems)
         config = decoder.struct(root, struct_info(Config), ())
     except ConfigError as error:
-        raise ConfigError(error.problems, sources) from None
+        raise ConfigError(_as_written(error.problems, places), sources) from None
     contents: dict[str, str] = {}
     if isinstance(config, Config):
         named = _names(root, "providers")
         config = _fill(config, environ, decoder, keyed=keyed)
         uses = _known() if known_providers is None else known_providers
-        checks = Checks(config, decoder, named, uses)
+        checks = Checks(config, decoder, named, uses, environ)
         checks.run()
         warnings += checks.warnings
         if file is not None:
@@ -97,7 +106,8 @@ def load(
         sources += references.files
     unique = tuple(dict.fromkeys(sources))
     if decoder.problems or not isinstance(config, Config):
-        raise ConfigError(sorted(decoder.problems, key=lambda problem: problem.line or 0), unique)
+        problems = _as_written(decoder.problems, places)
+        raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0), unique)
     return Loaded(
         config=config,
         path=str(file) if file is not None else None,
@@ -119,7 +129,45 @@ def _find(path: str | None, environ: Mapping[str, str], warnings: list[str]) -> 
     return Path(present[0]) if present else None
 
 
-def _read(file: Path) -> Node:
+class _Foreign(Protocol):
+    """Another gateway's configuration as ours: ``proxy.migration`` makes it."""
+
+    files: tuple[str, ...]
+    findings: tuple["_Finding", ...]
+
+    def tree(self) -> tuple[Node, dict[str, str]]:
+        """Our tree with their lines, and each of our paths to theirs."""
+
+
+class _Finding(Protocol):
+    kind: str
+
+
+def _foreign(root: Node, file: Path) -> _Foreign | None:
+    """What ``model_list`` and the like mean; ``None`` for a file of ours. Imported when it is met, like the provider table."""
+    if not isinstance(root.value, dict) or not FOREIGN & root.value.keys():
+        return None
+    package = f"{__name__.split('.')[0]}.migration"
+    found: _Foreign = importlib.import_module(package).migrate(root, file=file, read=read)
+    return found
+
+
+def _as_written(problems: Collection[Problem], places: Mapping[str, str]) -> list[Problem]:
+    """Problems named by what the file says, where it says it in other words."""
+    if not places:
+        return list(problems)
+    found = []
+    for problem in problems:
+        path = problem.path
+        while path and path not in places:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        there = places.get(path)
+        found.append(problem if there is None else msgspec.structs.replace(problem, path=there))
+    return found
+
+
+def read(file: Path) -> Node:
+    """The file as a tree. Raises ConfigError."""
     name = str(file)
     problem: str
     try:

@@ -39,6 +39,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     workers: Workers = 1
     health_port: Port | None = None
     health_host: str | None = None
+    admin_port: Port | None = None
+    admin_host: str = "127.0.0.1"
     tls: Tls | None = None
     cors: Cors = Cors()
     backlog: Positive = 2048
@@ -59,7 +61,8 @@ class Telemetry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What leaves the process about requests. ``access_log`` is ``stdout``, ``stderr``, ``off`` or a file path.
 
     ``otlp``: base URL of an OpenTelemetry collector (OTLP over HTTP); empty: none. ``trace_ratio``: share of the traces that begin
-    here which are recorded; unset: as OpenTelemetry's own variables say, else all.
+    here which are recorded; unset: as OpenTelemetry's own variables say, else all. ``compat_headers``: gateways whose names for our
+    answer headers are added.
     """
 
     prometheus: bool = True
@@ -69,6 +72,7 @@ class Telemetry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     server_timing: bool = True
     gateway_headers: bool = True
+    compat_headers: tuple[Literal["litellm", "portkey", "helicone", "cloudflare"], ...] = ()
     otlp: str | None = None
     otlp_headers: dict[str, Secret] = {}
     otlp_signals: tuple[Literal["traces", "metrics"], ...] = ("traces", "metrics")

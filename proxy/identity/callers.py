@@ -66,7 +66,7 @@ class Callers:
         Raises ``AuthenticationFailed``, ``PermissionDenied`` (its account is suspended), ``KeysUnavailable`` or ``RateLimited``.
         """
         refusal: TollwayError | None = None
-        for credential in presented[:CREDENTIALS]:
+        for credential in presented if len(presented) <= CREDENTIALS else presented[:CREDENTIALS]:
             try:
                 principal = self._find(credential)
             except TollwayError as error:

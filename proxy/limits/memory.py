@@ -68,12 +68,12 @@ class MemoryLimitStore:
         now = self._now()
         if ident in self._open:
             self._give_back(self._open.pop(ident), now)
-        counters, share = self._counters, self._share
+        counters, share, seeded = self._counters, self._share, self._seeded
         denial: Denial | None = None
         grants: list[Grant] = []
         for charge in charges:
             rule = charge.rule
-            if rule.ledgered and not self._seeded:
+            if not seeded and rule.ledgered:
                 if _lenient(rule):
                     grants.append(Grant(rule, 0, rule.limit, 0.0, charge.window))
                 else:
@@ -86,7 +86,7 @@ class MemoryLimitStore:
                 counter.advance(now, limit)
             room = limit - counter.used - counter.held
             amount = charge.amount
-            if not 0 <= amount <= room:
+            if amount > room or amount < 0:
                 given = _given(charge, room)
                 if given is None:
                     denial = _longer(denial, self._denial(rule, min(amount, charge.least), room, counter, now))
@@ -96,8 +96,7 @@ class MemoryLimitStore:
                 counter.add(amount)
             else:
                 counter.held += amount
-            left = room - amount
-            grants.append(Grant(rule, amount, left, counter.reset(now), window))
+            grants.append(Grant(rule, amount, room - amount, counter.reset(now), window))
         if denial is not None:
             self._undo(grants, now)
             return denial
@@ -165,11 +164,11 @@ class MemoryLimitStore:
         if held is None:
             return
         now = self._now()
-        counters = self._counters
+        counters, spent = self._counters, held.spent
         held.over = True
-        if held.spent is not None:
-            used = [max(amount, 0) - before for amount, before in zip(used, held.spent, strict=True)]
-        for grant, amount in zip(held.grants, used, strict=True):
+        if spent is not None:
+            used = [max(amount, 0) - before for amount, before in zip(used, spent, strict=True)]
+        for place, grant in enumerate(held.grants):
             rule = grant.rule
             if rule.unit == "requests" or (rule.ledgered and not self._seeded):
                 continue
@@ -179,7 +178,8 @@ class MemoryLimitStore:
                 counter.advance(now, self._limit(rule))
             counter.held -= grant.held
             grant.held = 0
-            if amount > 0 or held.spent is not None:
+            amount = used[place]
+            if amount > 0 or spent is not None:
                 counter.add(amount)
 
     async def renew(self, reservations: Sequence[Reservation], lease: float) -> None:

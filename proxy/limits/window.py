@@ -17,42 +17,49 @@ class Window:
     ``until``: when ``advance`` is due next.
     """
 
-    __slots__ = ("_bucket", "_buckets", "_frees", "_width", "held", "until", "used")
+    __slots__ = ("_bucket", "_buckets", "_frees", "_fresh", "_width", "held", "until", "used")
 
     def __init__(self, period: float, now: float) -> None:
         """``period`` in seconds."""
         self.used = 0
         self.held = 0
         self._buckets: dict[int, int] = {}
-        """Number of a bucket to what was used in it, oldest first; empty ones are left out."""
+        """Number of a bucket before the current one to what was used in it, oldest first; empty ones are left out."""
+        self._fresh = 0
+        """What was used in the current bucket."""
         self._width = period / BUCKETS
         self._enter(int(now // self._width))
 
     def advance(self, now: float, limit: int) -> None:
         """Time has passed: forgets what is older than a period. After a step back all that is known ages from ``now`` on."""
         bucket = int(now // self._width)
+        if bucket == self._bucket:
+            return
+        buckets = self._buckets
+        if self._fresh:
+            buckets[self._bucket] = self._fresh
+            self._fresh = 0
         if bucket > self._bucket:
-            buckets = self._buckets
             oldest = bucket - BUCKETS
             while buckets and (first := next(iter(buckets))) < oldest:
                 self.used -= buckets.pop(first)
-        elif bucket < self._bucket:
+        else:
             step = self._bucket - bucket
-            self._buckets = {number - step: amount for number, amount in self._buckets.items()}
+            self._buckets = {number - step: amount for number, amount in buckets.items()}
+            self._fresh = self._buckets.pop(bucket, 0)
         self._enter(bucket)
 
     def add(self, amount: int) -> None:
         """Used now. Nothing is given back: whose bucket it came from is not known, and too little must never count."""
         if amount > 0:
             self.used += amount
-            bucket, buckets = self._bucket, self._buckets
-            buckets[bucket] = buckets.get(bucket, 0) + amount
+            self._fresh += amount
 
     def undo(self, amount: int) -> None:
         """Takes back an ``add`` of this very moment."""
         if amount > 0:
             self.used -= amount
-            self._buckets[self._bucket] -= amount
+            self._fresh -= amount
 
     def wait(self, excess: int, now: float) -> float | None:
         """Seconds until ``excess`` of what was used has aged out; ``None``: less than that was used."""
@@ -60,11 +67,11 @@ class Window:
             excess -= amount
             if excess <= 0:
                 return self._gone(number) - now
-        return None
+        return self._frees - now if excess <= self._fresh else None
 
     def reset(self, now: float) -> float:
         """Seconds until nothing counts, were all that is held used now."""
-        if self.held or self._bucket in self._buckets:
+        if self.held or self._fresh:
             return self._frees - now
         return self._gone(next(reversed(self._buckets))) - now if self.used else 0.0
 

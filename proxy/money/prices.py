@@ -107,7 +107,8 @@ class PriceList:
         """See ``protocols.Pricing``: tiers and classes at their dearest, so that a hold covers whatever is reported."""
         if target is None:
             return NO_QUOTE
-        table = self._table(principal.plan)
+        known = self._plans.get(id(principal.plan)) if self._current() is self._book else None
+        table = known[1] if known is not None else self._table(principal.plan)
         asked = (model, target.provider, target.model)
         found = table.quotes.get(asked)
         if found is None:

@@ -38,7 +38,10 @@ class CataloguePricing:
 
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
         """See ``protocols.Pricing``."""
-        quote = self.quote(principal, model, target)
+        return self.charge_at(self.quote(principal, model, target), usage)
+
+    def charge_at(self, quote: Quote, usage: Usage) -> int | None:
+        """See ``protocols.Pricing``."""
         return self._whole(quote, usage)[0] if isinstance(quote, Priced) else None
 
     def cached(self, ctx: RequestContext) -> int | None:
@@ -52,8 +55,9 @@ class CataloguePricing:
         if ending.customer == "cached":
             return self._answered(ctx, ending)
         usage = measured(ctx)
-        beside = given(ctx)
-        saved, saved_cost = (0, 0) if beside is NO_USAGE else spared(self._made_at(ctx), beside)
+        saved = saved_cost = 0
+        if ctx.cached is not None and (beside := given(ctx)) is not NO_USAGE:
+            saved, saved_cost = spared(self._made_at(ctx), beside)
         charge, cost = (0, 0) if _costs_nothing(ctx) else self._due(ctx, ending, usage)
         return Settled(
             charge=charge,

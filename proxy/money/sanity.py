@@ -64,10 +64,14 @@ def _unseen(body: bytes) -> bool:
 
 def needs_count(ctx: RequestContext) -> bool:
     """Must tokens be counted before the request can be settled: none were reported, or the figures are doubted?"""
+    usage = ctx.usage
+    if usage.input_source == "reported" and not ctx.output_text and usage.input <= ctx.estimate.bound:
+        # Nearly all.
+        return False
     if not ctx.attempts or not (ctx.body or ctx.output_text):
         return False
-    if ctx.usage.input_source == "reported":
-        return bool(ctx.output_text) or beyond_the_body(ctx, ctx.usage)
+    if usage.input_source == "reported":
+        return bool(ctx.output_text) or beyond_the_body(ctx, usage)
     if ctx.endpoint.dialect not in _COUNTABLE and ctx.endpoint.name != "embeddings" and not any(ctx.output_text):
         return False
     return 200 <= ctx.attempts[-1].status < 300 or (bool(ctx.ledger_id) and ending_of(ctx).operator != "nothing")

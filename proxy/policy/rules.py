@@ -49,9 +49,12 @@ class Rule(Struct, frozen=True, kw_only=True):
     alerts: tuple[float, ...] = ()
     key: tuple[str, str] = ("", "")
     """Of its counter, where no calendar period is its own: another method of limiting is another counter."""
+    shown: bytes = b""
+    """The limit, as a header says it."""
 
     def __post_init__(self) -> None:
         force_setattr(self, "key", (self.ident, self.method))
+        force_setattr(self, "shown", b"%d" % self.limit)
 
 
 class Charge(Struct, frozen=True, gc=False):

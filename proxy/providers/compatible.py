@@ -22,7 +22,8 @@ def provider_of(spec: Compatible) -> Callable[[Settings], Account]:
 
     def provider(settings: Settings) -> Account:
         """One account. Raises ``OptionError``."""
-        options: JsonObject = msgspec.to_builtins(settings.read(options_type))
+        # A text that a reference brought is one of its own kind.
+        options: JsonObject = msgspec.to_builtins(settings.read(options_type), enc_hook=str)
         base_url = _base_url(spec, settings, options)
         chosen = _chosen(spec, options)
         dialect = CompatibleChat(chosen)

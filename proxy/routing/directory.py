@@ -106,12 +106,12 @@ class Directory:
             self._day = day
             self._routes.clear()
             self._others.clear()
-        if len(model) > NAME_LIMIT:
-            # Not even remembered: names are a client's to invent, and may be as long as a body.
-            return None
         try:
             return self._routes[model]
         except KeyError:
+            if len(model) > NAME_LIMIT:
+                # Not even remembered: names are a client's to invent, and may be as long as a body.
+                return None
             if len(self._routes) >= _CACHE:
                 self._routes.clear()
             found = self._routes[model] = self._find(model)

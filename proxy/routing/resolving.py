@@ -58,7 +58,7 @@ class Resolver:
             return self._carried(ctx)
         if model is not None:
             directory = self._directory
-            if model.startswith("auto"):
+            if model[:4] == "auto":
                 route = self.named(ctx, model)
             else:
                 route = directory.route(model) if directory.allows(ctx.principal, model) else None

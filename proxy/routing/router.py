@@ -13,7 +13,6 @@ from ..context import NO_CONTROLS, Controls, RequestContext
 from ..errors import DeadlineExceeded, InvalidRequest
 from ..policy.faults import Fault
 from ..policy.routes import PolicyName, Retry
-from ..policy.scopes import EVERYTHING
 from ..policy.targets import Asking, Candidate, Plan, Rejection, Route
 from ..protocols import Board, Clock, Directory
 from .asking import NO_ASKING, asking_of, demand_of, needs_of_request
@@ -84,11 +83,13 @@ class Router:
     def plan(self, ctx: RequestContext) -> Plan:
         """See ``protocols.Router``. Sets ``ctx.controls`` and ``ctx.deadline``; takes a body list of models that it acts on out of the
         body; adds to the answer's headers. Raises ``DeadlineExceeded``, too."""
-        if not self._headers.issuperset(ctx.headers):
+        if not ctx.uncontrolled and not self._headers.issuperset(ctx.headers):
             self._look(ctx)
         asked = self._resolver.route(ctx)
         lone = self._lone.get(id(asked.candidates))
-        if lone is not None and lone.route is asked and _asks_nothing(ctx) and self._board.ready(lone.candidates):
+        # Have neither the request nor its key wishes about where it goes?
+        free = ctx.principal.anywhere and ctx.controls is NO_CONTROLS and not ctx.bound
+        if free and lone is not None and lone.route is asked and self._board.ready(lone.candidates):
             # Nothing about the request matters: what was found for the last one holds.
             return lone
         found = self._resolver.living(ctx, asked)
@@ -103,7 +104,7 @@ class Router:
         else:
             chosen = self._choice(candidates, policy, asking) or self._instead(ctx, route, candidates)
         plan = self._planned(ctx, route, policy, candidates, chosen, asking, rejected)
-        if plan.asking is NO_ASKING and _asks_nothing(ctx):
+        if free and plan.asking is NO_ASKING:
             self._remember(plan, prepared)
         return plan
 
@@ -312,20 +313,6 @@ class Router:
             bound=_why(bound) if bound else "",
             key=_key(bound) if bound else -1,
         )
-
-
-def _asks_nothing(ctx: RequestContext) -> bool:
-    """Do neither the request nor its key have wishes about where it goes?"""
-    principal = ctx.principal
-    return (
-        ctx.controls is NO_CONTROLS
-        and not ctx.bound
-        and principal.slo is None
-        and principal.providers == EVERYTHING
-        and principal.regions == EVERYTHING
-        and principal.max_price is None
-        and not principal.stable_only
-    )
 
 
 def _identity(each: Candidate) -> tuple[str, str, str]:

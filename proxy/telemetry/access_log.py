@@ -31,7 +31,7 @@ class AccessLog:
         self._thread: threading.Thread | None = None
 
     def append(self, line: bytes) -> None:
-        """Keeps ``line``, with its end, for the next batch; drops it when the sink is too far behind."""
+        """Keeps ``line`` for the next batch; drops it when the sink is too far behind."""
         if len(self._waiting) + self._handed_over - self._done >= BACKLOG:
             self._dropped(1)
             return
@@ -62,7 +62,7 @@ class AccessLog:
         while (batch := self._batches.get()) is not None:
             try:
                 with self._open() as stream:
-                    stream.write(b"".join(batch))
+                    stream.write(b"\n".join([*batch, b""]))
             except (OSError, ValueError):
                 self._dropped(len(batch))
             finally:

@@ -13,10 +13,6 @@ from .metrics import Metrics
 _log = logging.getLogger("tollway.request")
 
 
-def _keep_none(ctx: RequestContext, ended: float) -> None:
-    pass
-
-
 class Exporting(Protocol):
     """What takes requests to a collector elsewhere."""
 
@@ -36,7 +32,7 @@ class Recorder:
         metrics: Metrics | None,
         access_log: AccessLog | None,
         wall: Callable[[], float],
-        traced: Callable[[RequestContext, float], None] = _keep_none,
+        traced: Callable[[RequestContext, float], None] | None = None,
     ) -> None:
         self._metrics = metrics
         self._access_log = access_log
@@ -52,7 +48,8 @@ class Recorder:
             self.exporting.record(ctx, ended)
         if self._access_log is not None:
             self._access_log.append(encoded(line_of(ctx, ended, self._wall(), waited)))
-        self._traced(ctx, ended)
+        if self._traced is not None:
+            self._traced(ctx, ended)
 
     def settler_failed(self, name: str, error: BaseException) -> None:
         """A settler broke; the others still ran."""

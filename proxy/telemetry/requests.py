@@ -122,18 +122,21 @@ class RequestSeries:
         provider = model = ""
         if target is not None:
             model = target.model
-            provider = CACHE if cached is not None and ctx.from_cache else target.provider
+            provider = CACHE if cached is not None and not ctx.attempts and ctx.from_cache else target.provider
         alike = (ctx.endpoint.name, ctx.route, provider, model, ctx.status, ctx.request.stream, ctx.outcome)
         kind = self._kinds.get(alike)
         if kind is None:
             kind = self._kind(ctx, provider, model)
-        kind.count.value += 1
-        if not kind.count.value % SAMPLED:
+        count = kind.count
+        count.value += 1
+        if not count.value % SAMPLED:
             self._observe_links(ctx.timings)
         if self._by_key is not None:
             self._by_key.observe(ctx)
-        if b"x-stainless-retry-count" in ctx.headers or (ctx.plan is not None and ctx.plan.asking.slo is not None):
-            self._count_asides(ctx)
+        if ctx.headers.get(b"x-stainless-retry-count", b"0") != b"0":
+            self._metrics.client_retries.labels(ctx.endpoint.name).inc()
+        if ctx.plan is not None and ctx.plan.asking.slo is not None:
+            self._count_attained(ctx)
         if cached is not None and cached.usage is not NO_USAGE:
             self._count_saved(ctx, cached.usage)
         place = kind.place
@@ -154,10 +157,8 @@ class RequestSeries:
         if ctx.rewritten:
             self._metrics.changed.labels(provider, "rewritten").inc()
 
-    def _count_asides(self, ctx: RequestContext) -> None:
-        """What few requests have: a count of their SDK's own retries, targets of their own."""
-        if ctx.headers.get(b"x-stainless-retry-count", b"0") != b"0":
-            self._metrics.client_retries.labels(ctx.endpoint.name).inc()
+    def _count_attained(self, ctx: RequestContext) -> None:
+        """A request with targets of its own."""
         for objective, result in judged(ctx).items():
             self._metrics.slo.labels(ctx.route or OTHER, objective, result).inc()
 

@@ -38,6 +38,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "proxy.admission": ("proxy.admission", *KERNEL),
     "proxy.cache": ("proxy.cache", "proxy.state", "proxy.relay.inflate", "proxy.translation.completion", *KERNEL),
     "proxy.semantic": ("proxy.semantic", "proxy.state", *KERNEL),
+    "proxy.migration": ("proxy.migration", "proxy.catalogue", "proxy.config"),
     "proxy.comparison": (
         "proxy.comparison",
         "proxy.benchmark.statistics",

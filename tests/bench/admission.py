@@ -53,7 +53,7 @@ class Later:
         """As the real one."""
         return self._inner.immediate(ctx)
 
-    async def settle(self, ctx: RequestContext, ended: float) -> None:
+    async def settle(self, ctx: RequestContext, ended: float, *, at_once: bool = False) -> None:
         """Not yet."""
         self.kept.append((ctx, ended))
 

@@ -18,6 +18,9 @@ CHART = DEPLOY / "helm" / "tollway"
 EXAMPLES = sorted((DEPLOY / "helm" / "examples").glob("*.yaml"))
 MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
 
+FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The dashboards are 200 KB of text."""
+
 Object = dict[str, Any]
 
 
@@ -43,20 +46,20 @@ def merged(base: Object, changes: Object) -> Object:
     return found
 
 
-def texts(values: Object) -> dict[str, str]:
+def texts(values: Object, release: str = "tollway") -> dict[str, str]:
     """File of the chart to what it renders to."""
-    found: dict[str, str] = _chart().render(values, name="tollway", namespace="edge")
+    found: dict[str, str] = _chart().render(values, name=release, namespace="edge")
     return found
 
 
-def rendered(values: Object) -> list[Object]:
+def rendered(values: Object, release: str = "tollway") -> list[Object]:
     """Every object that the chart makes of the values."""
-    return [item for name, text in texts(values).items() if name.endswith(".yaml") for item in documents(text)]
+    return [item for name, text in texts(values, release).items() if name.endswith(".yaml") for item in documents(text)]
 
 
 def documents(text: str) -> list[Object]:
     """The documents of a YAML text, without empty ones."""
-    return [item for item in yaml.safe_load_all(text) if item]
+    return [item for item in yaml.load_all(text, Loader=FAST) if item]
 
 
 @cache

@@ -1,5 +1,8 @@
 """Every values file and every manifest: valid for Kubernetes from 1.29 on, and everything they name of each other is there."""
 
+import subprocess
+from pathlib import Path
+
 import jsonschema
 import kubernetes_validate
 import pytest
@@ -8,7 +11,7 @@ import yaml
 from proxy import __version__
 
 from . import operator_kinds
-from .rendered import CHART, Object, everything, one, pods, rendered, texts, values_of
+from .rendered import CHART, Object, everything, merged, one, pods, rendered, texts, values_of
 
 ALL = dict(everything())
 NEWEST = kubernetes_validate.latest_version()
@@ -94,8 +97,79 @@ def test_ports_are_those_of_the_configuration() -> None:
     values: Object = {"config": {"server": {"port": 7000, "health_port": 7001}}}
     ports = one(rendered(values), "Deployment")["spec"]["template"]["spec"]["containers"][0]["ports"]
     assert {port["name"]: port["containerPort"] for port in ports} == {"http": 7000, "health": 7001}
-    service = {port["name"]: port for port in one(rendered(values), "Service")["spec"]["ports"]}
-    assert (service["health"]["port"], service["http"]["targetPort"]) == (7001, "http")
+    (port,) = one(rendered(values), "Service")["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (80, "http")
+    scraped = one(rendered({**values, "serviceMonitor": {"enabled": True}}), "Service", "tollway-pods")
+    (health,) = scraped["spec"]["ports"]
+    assert (health["port"], health["targetPort"]) == (7001, "health")
+
+
+def test_no_load_balancer_shows_the_health_port() -> None:
+    services = [item["spec"] for item in ALL["chart:everything"] if item["kind"] == "Service"]
+    assert {spec.get("type") or spec["clusterIP"]: [port["name"] for port in spec["ports"]] for spec in services} == {
+        "LoadBalancer": ["http"],
+        "None": ["health"],
+    }
+
+
+def test_the_service_says_what_the_port_speaks() -> None:
+    def spoken(values: Object) -> str:
+        found: str = one(rendered(values), "Service")["spec"]["ports"][0]["appProtocol"]
+        return found
+
+    assert spoken({}) == "http"
+    assert spoken({"tls": {"existingSecret": "tollway-tls"}}) == "https"
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({}, {"sleep": {"seconds": 10}}),
+        ({"preStopSeconds": 0, "preStop": {"httpGet": {"path": "/bye", "port": 9000}}}, {"httpGet": {"path": "/bye", "port": 9000}}),
+    ],
+)  # fmt: skip
+def test_a_hook_of_ones_own_is_used_whatever_it_takes(values: Object, wanted: Object) -> None:
+    (container,) = one(rendered(values), "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["lifecycle"]["preStop"] == wanted
+
+
+LONG_NAME = "r" * 53
+"""Helm allows no more."""
+
+
+@pytest.mark.parametrize(
+    "names", [{}, {"nameOverride": "n" * 70}, {"fullnameOverride": "f" * 70}], ids=["release", "name", "fullname"]
+)
+def test_long_names_stay_within_what_kubernetes_allows(names: Object) -> None:
+    """63 characters for names of Services and labels; a Job's and a set's pods get theirs with up to 11 more."""
+    objects = rendered(
+        {**merged(values_of("production"), {"grafanaDashboards": {"enabled": True}}), **names}, LONG_NAME
+    )
+    for item in objects:
+        template = item.get("spec", {}).get("template", {}).get("metadata", {}).get("labels", {})
+        texts_of = [item["metadata"]["name"], *item["metadata"]["labels"].values(), *template.values()]
+        assert [text for text in texts_of if len(text) > 63 or text.endswith("-")] == []
+        if item["kind"] == "StatefulSet":
+            assert len(item["metadata"]["name"]) <= 52
+    assert len({(item["kind"], item["metadata"]["name"]) for item in objects}) == len(objects)
+
+
+def test_labels_of_ones_own_do_not_hide_the_pods() -> None:
+    labels: Object = {"app.kubernetes.io/name": "mine", "team": "edge"}
+    spec = one(rendered({"podLabels": labels}), "Deployment")["spec"]
+    assert spec["template"]["metadata"]["labels"]["team"] == "edge"
+    assert matches(spec["selector"]["matchLabels"], spec["template"]["metadata"]["labels"])
+
+
+def test_promtool_takes_the_rules_as_they_are_rendered(tmp_path: Path) -> None:
+    for name in ("chart:everything", "central-monitoring.yaml"):
+        file = tmp_path / "rules.yaml"
+        file.write_text(yaml.safe_dump(one(ALL[name], "PrometheusRule")["spec"]))
+        done = subprocess.run(
+            ["promtool", "check", "rules", file], capture_output=True, text=True, timeout=20, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "SUCCESS" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -152,10 +226,24 @@ def test_the_migration_runs_before_with_what_it_needs() -> None:
     weights = [int(item["metadata"]["annotations"]["helm.sh/hook-weight"]) for item in (own, job)]
     assert weights == sorted(weights)
     assert own["data"] == one(objects, "ConfigMap", "tollway")["data"]
-    # Its service account is not there yet, and its pods are no endpoints.
+    # Nothing else of the release is there yet but what the hook brings, and its pods are no endpoints.
     assert "serviceAccountName" not in pod
     selector = one(objects, "StatefulSet")["spec"]["selector"]["matchLabels"]
     assert not matches(selector, job["spec"]["template"]["metadata"]["labels"])
+
+
+def test_the_migration_has_what_the_gateway_has() -> None:
+    """The same nodes, and files such as a database's certificate: they may stand in the configuration that both read."""
+    objects = ALL["chart:everything"]
+    job, gateway = (one(objects, kind)["spec"]["template"]["spec"] for kind in ("Job", "Deployment"))
+    for name in ("nodeSelector", "tolerations", "affinity", "priorityClassName", "imagePullSecrets"):
+        assert job[name] == gateway[name], name
+    mounts = [{mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]} for pod in (job, gateway)]
+    assert mounts[1] - mounts[0] == {"/var/lib/tollway"}
+    assert {"/etc/authority", "/run/secrets/tls"} <= mounts[0]
+    own: Object = {"serviceAccount": {"create": False, "name": "mine"}}
+    named = one(rendered(merged(values_of("production"), own)), "Job")["spec"]["template"]["spec"]
+    assert named["serviceAccountName"] == "mine"
 
 
 def test_a_journal_that_outlives_its_pod() -> None:
@@ -179,7 +267,18 @@ def test_the_notes_say_where_it_is_and_what_is_wrong() -> None:
     assert "145 s in all" in notes({})
     assert "WARNING" in notes({"replicaCount": 2})
     assert "WARNING" not in notes(values_of("production"))
-    assert "https://" in notes(values_of("ingress"))
+    assert "curl --insecure https://" in notes(values_of("ingress"))
+    literal: Object = {
+        "keys": [{"name": "a", "key": "sk-literal"}, {"name": "b", "key": "${APP_KEY}"}],
+        "providers": {"openai": {"api_key": "sk-literal"}, "own": {"use": "openai", "base_url": "http://own/v1", "api_key": "none"}},
+    }  # fmt: skip
+    told = notes({"replicaCount": 1, "config": literal})
+    assert "WARNING: secrets stand in the ConfigMap" in told
+    assert [line.strip() for line in told.splitlines() if line.startswith("  config.")] == [
+        "config.keys[0].key",
+        "config.providers.openai.api_key",
+    ]
+    assert "secrets stand" not in notes({"config": {"keys": None, "providers": None}})
 
 
 def test_the_chart_is_of_this_version() -> None:

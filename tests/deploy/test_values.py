@@ -76,9 +76,30 @@ def test_wrong_values_are_refused_by_name(values: Object, path: str, said: str) 
         ({"config": POSTGRES}, "config.storage.pepper is not set"),
         ({"persistence": {"existingClaim": "data"}}, "for a Deployment of one replica"),
         ({"podDisruptionBudget": {"minAvailable": 2}}, "no node could ever be drained"),
+        ({"podDisruptionBudget": {"minAvailable": "100%"}}, "no node could ever be drained"),
+        ({"podDisruptionBudget": {"maxUnavailable": 0}}, "no node could ever be drained: use 1"),
+        (
+            {"podDisruptionBudget": {"minAvailable": 2}, "autoscaling": {"enabled": True}},
+            "no node could ever be drained",
+        ),
+        ({"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 3}}, "minReplicas is more than"),
+        (
+            {"autoscaling": {"enabled": True, "targetInflightRequests": 0, "targetCPUUtilizationPercentage": 0}},
+            "autoscaling looks at nothing",
+        ),
+        ({"terminationGracePeriodSeconds": 100}, "less than preStopSeconds and config.server.drain together .130."),
         ({"image": {"tag": "latest"}}, "two pods of one release may differ"),
         ({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}, "each pod would be scraped twice"),
         ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs is empty"),
+        (
+            {"ingress": {"enabled": True, "hosts": [{"host": "a"}]}, "networkPolicy": {"enabled": True}},
+            "networkPolicy.clients is empty",
+        ),
+        ({"service": {"type": "LoadBalancer"}, "networkPolicy": {"enabled": True}}, "networkPolicy.clients is empty"),
+        (
+            {"networkPolicy": {"enabled": True}, "config": {"state": {"type": "redis", "url": "redis://r"}}},
+            "the database and Redis cannot be reached",
+        ),
         ({"ingress": {"enabled": True}}, "ingress.hosts is empty"),
     ],
 )
@@ -94,6 +115,10 @@ def test_values_that_do_not_go_together_are_refused_with_the_fix(values: Object,
         {"replicaCount": 1, "persistence": {"existingClaim": "data"}, "config": {"storage": {"type": "sqlite"}}},
         {"replicaCount": 1, "config": POSTGRES},
         {"podDisruptionBudget": {"minAvailable": "50%"}},
+        {"podDisruptionBudget": {"minAvailable": 1}, "autoscaling": {"enabled": True, "minReplicas": 1}},
+        {"replicaCount": 0},
+        {"enabled": True, "global": {"region": "eu"}},
+        {"terminationGracePeriodSeconds": 130},
         {"existingConfigMap": "mine"},
         {"serviceAccount": {"create": False}},
         {"extraContainers": [{"name": "debug", "image": "registry.example/debug:1"}]},
@@ -132,7 +157,7 @@ def keys_of(schema: Object, values: Object, path: str = "") -> list[str]:
 def test_the_schema_and_the_defaults_name_the_same_things() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert keys_of(schema, DEFAULTS) == []
-    assert set(schema["properties"]) - set(DEFAULTS) == {"global"}
+    assert set(schema["properties"]) - set(DEFAULTS) == {"global", "enabled"}, "what a parent chart says"
 
 
 def test_null_takes_a_default_away() -> None:

@@ -2,6 +2,8 @@
 
 import ast
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -19,6 +21,7 @@ from proxy.errors import TollwayError
 from proxy.semantic.layer import REASONS as SEMANTIC_REASONS
 from proxy.telemetry.caching import CacheMetrics
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.otel.exported import OtelMetrics
 from proxy.wire.endpoints import PREFIXES, SOCKETS, SURFACE
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +45,7 @@ def metric_names() -> set[str]:
     registry = CollectorRegistry()
     Metrics(registry, known_models=lambda _: False)
     CacheMetrics(registry)
+    OtelMetrics(registry)
     names = set()
     for family in registry.collect():
         names.add(family.name + "_total" if family.type == "counter" else family.name)
@@ -52,30 +56,35 @@ def error_classes(base: type[TollwayError] = TollwayError) -> list[type[TollwayE
     return [base, *(found for sub in base.__subclasses__() for found in error_classes(sub))]
 
 
-def error_codes() -> set[str]:
+def nodes(holding: str) -> Iterator[tuple[Path, ast.AST]]:
+    """(file, node) of the syntax trees of all served files that hold this text: the others need not be parsed."""
+    for package in ("proxy", "middleware"):
+        for path in (ROOT / package).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            if "mock" not in path.parts and holding in text:
+                for node in ast.walk(ast.parse(text)):
+                    yield path, node
+
+
+@cache
+def error_codes() -> frozenset[str]:
     codes = {cls.default_code for cls in error_classes() if cls.default_code is not None}
-    for package in ("proxy", "middleware"):
-        for path in (ROOT / package).rglob("*.py"):
-            if "mock" in path.parts or "cli" in path.parts:
-                continue
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
-                    if isinstance(node.value.value, str):
-                        codes.add(node.value.value)
-    return codes
+    for path, node in nodes("code="):
+        if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
+            if isinstance(node.value.value, str) and "cli" not in path.parts:
+                codes.add(node.value.value)
+    return frozenset(codes)
 
 
-def gateway_headers() -> set[str]:
+@cache
+def gateway_headers() -> frozenset[str]:
     found = set()
-    for package in ("proxy", "middleware"):
-        for path in (ROOT / package).rglob("*.py"):
-            if "mock" not in path.parts:
-                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                    if isinstance(node, ast.Constant) and isinstance(node.value, bytes | str):
-                        text = node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
-                        if re.fullmatch(r"x-tollway-[a-z-]*[a-z]", text):
-                            found.add(text)
-    return found
+    for _, node in nodes("x-tollway-"):
+        if isinstance(node, ast.Constant) and isinstance(node.value, bytes | str):
+            text = node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
+            if re.fullmatch(r"x-tollway-[a-z-]*[a-z]", text):
+                found.add(text)
+    return frozenset(found)
 
 
 def test_the_lists_are_not_empty() -> None:
@@ -144,6 +153,8 @@ def test_the_tree_of_errors_is_the_classes() -> None:
 def test_links_between_pages_lead_somewhere() -> None:
     broken = []
     for path in (ROOT / "docs").rglob("*.md"):
+        if "node_modules" in path.parts:
+            continue
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
             if not (path.parent / target).exists():
                 broken.append((path.name, target))

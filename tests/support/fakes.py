@@ -85,7 +85,7 @@ class FakeSettlement:
     def immediate(self, ctx: RequestContext) -> bool:
         return False
 
-    async def settle(self, ctx: RequestContext, ended: float) -> None:
+    async def settle(self, ctx: RequestContext, ended: float, *, at_once: bool = False) -> None:
         self.settled.append(ctx)
         if self._telemetry is not None:
             self._telemetry.record(ctx, ended)
@@ -125,6 +125,9 @@ class FakePricing:
         )  # fmt: skip
 
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
+        return self.price
+
+    def charge_at(self, quote: Quote, usage: Usage) -> int | None:
         return self.price
 
     def cached(self, ctx: RequestContext) -> int | None:

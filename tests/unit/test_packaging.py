@@ -80,8 +80,11 @@ def test_the_locks_name_no_host_and_no_index(name: str) -> None:
     assert not re.search(r"://|index-url|find-links|trusted-host| @ ", text)
 
 
-def test_the_node_lock_names_no_host() -> None:
-    text = (ROOT / "tests/e2e/sdk/node/package-lock.json").read_text()
+@pytest.mark.parametrize(
+    "folder", ["tests/e2e/sdk/node", "tests/e2e/outside/node", "loadtest/k6", "docs/examples/ai-sdk"]
+)
+def test_the_node_locks_name_no_host(folder: str) -> None:
+    text = (ROOT / folder / "package-lock.json").read_text()
     assert '"resolved"' not in text
     assert '"integrity": "sha512-' in text
 
@@ -172,7 +175,7 @@ def test_ci_calls_make_test_and_nothing_else() -> None:
 def test_every_file_of_tests_runs_in_one_part_of_make_test() -> None:
     """Lists of folders and of files to leave out: nothing falls between them."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    parts = ["computes-1", "computes-2", "waits-1", "waits-2", "alone"]
+    parts = ["soak-short", "computes-1", "computes-2", "waits-1", "waits-2", "waits-3", "alone"]
     dry = subprocess.run(
         ["make", "-n", *parts], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True
     )

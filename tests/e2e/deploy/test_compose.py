@@ -24,6 +24,7 @@ FOLDER = ROOT / "deploy/compose"
 CONFIG = FOLDER / "config/tollway.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text())
 OURS = ("gateway", "migrate")
+GATEWAYS = {"x-gateway-model-name": "llama", "x-gateway-destination-endpoint": "10.0.0.7:8000"}
 LEAST_GRACE = 5.0
 """Seconds that Granian gives a worker behind its drain."""
 
@@ -177,8 +178,9 @@ def secrets(tmp_path: Path) -> Path:
 
 def test_the_secrets_are_made_once_and_agree(secrets: Path) -> None:
     first = {path.name: path.read_text() for path in secrets.iterdir()}
-    assert set(first) == set(COMPOSE["secrets"]) - {"openai_api_key"}
+    assert set(first) == set(COMPOSE["secrets"])
     assert len(set(first.values())) == len(first)
+    assert first["openai_api_key"] == "", "to be filled, whatever the umask is then"
     assert secrets.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in secrets.iterdir()} == {0o644}, "mounted for other users"
     assert f":{first['postgres_password']}@" in first["database_url"]
@@ -242,6 +244,8 @@ async def test_the_configuration_serves_with_real_engines(
             gateway.wait_for("listens on")
             assert healthy(health, gateway)
             assert chat(port, (secrets / "app_key").read_text()) == 200
+            passed = {name.lower(): value for name, value in mock.requests(last=1)[0]["headers"]}
+            assert GATEWAYS.items() <= passed.items(), "what a gateway of the Gateway API says to a pool behind us"
             assert gateway.terminate() == 0
         finally:
             gateway.close()
@@ -273,7 +277,7 @@ def healthy(port: int, gateway: Process) -> bool:
 def chat(port: int, key: str) -> int:
     """The status of one request."""
     body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}).encode()
-    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json", **GATEWAYS}
     with urlopen(Request(f"http://127.0.0.1:{port}/v1/chat/completions", body, headers), timeout=10) as answer:
         status: int = answer.status
         return status

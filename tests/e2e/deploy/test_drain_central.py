@@ -24,11 +24,11 @@ from .kubelet import Kubelet, Object
 
 pytestmark = pytest.mark.e2e
 
-PRE_STOP, DRAIN = 2, 3.0
-PROPAGATION = 1.0
+PRE_STOP, DRAIN = 1, 2.0
+PROPAGATION = 0.5
 """Seconds until every node has taken an ending pod out of the Service."""
 
-SHORT, MIDDLE, LONG = 1.0, 4.0, 60.0
+SHORT, MIDDLE, LONG = 0.8, 2.5, 60.0
 """Seconds of streams: one ends before SIGTERM, one within the drain, one does not."""
 
 

@@ -20,7 +20,7 @@ from tests.support.gateways import Books, Witness
 from tests.support.processes import ROOT, Mock, free_port
 
 from .app import FEW
-from .kubelet import Kubelet, Object
+from .kubelet import Container, Kubelet, Object
 
 pytestmark = pytest.mark.e2e
 
@@ -36,11 +36,6 @@ class Sidecar:
     books: Books
     report: Path
     log: Path
-
-    def seen(self) -> dict[str, Any]:
-        """What the application saw."""
-        found: dict[str, Any] = json.loads(self.report.read_text())
-        return found
 
 
 def placed(config: Object, folder: Path, upstream: str, ports: dict[int, int]) -> Object:
@@ -112,65 +107,94 @@ async def calling(pod: Sidecar, calls: int = 10) -> None:
             await asyncio.sleep(0.05)
 
 
-async def nothing_lost(witness: Witness, *pods: Sidecar) -> int:
-    """The ledgers have each request that the upstream saw, once. Returns how many."""
-    await witness.finish()
-    entries: dict[str, int] = {}
-    for pod in pods:
-        entries |= {ident: len(each) for ident, each in (await pod.books.entries()).items()}
+@dataclass(frozen=True)
+class Life:
+    """What became of a pod, from its start to its end."""
+
+    gateway: Container
+    app: Container
+    seen: dict[str, Any]
+    """What the application saw."""
+    entries: dict[str, int]
+    """Request to how often the ledger has it."""
+    probed: tuple[bool, ...]
+    log: str
+
+    @property
+    def calls(self) -> int:
+        """How many the application made and could report."""
+        found: int = self.seen["before"] + self.seen["after"]
+        return found
+
+
+async def life(manifest: str, mock: Mock, *, mode: str = "serve", grace: int | None = None) -> Life:
+    """Plays a manifest: a Job until it completes, others until the pod is told to end."""
+    async with played(manifest, mock, mode=mode, grace=grace) as pod:
+        probed: tuple[bool, ...] = ()
+        if mode == "job":
+            await pod.kubelet.complete()
+        else:
+            await calling(pod)
+            probed = tuple([await pod.kubelet.probe("tollway", which) for which in ("readinessProbe", "livenessProbe")])
+            await pod.kubelet.terminate()
+        entries = {ident: len(each) for ident, each in (await pod.books.entries()).items()}
         await pod.books.check()
-    assert entries == dict.fromkeys(witness.seen, 1)
-    assert all(len(each) == 1 for each in witness.seen.values()), "the application tries once"
-    return len(entries)
+        gateway, app = pod.kubelet.containers["tollway"], pod.kubelet.application
+        return Life(gateway, app, json.loads(pod.report.read_text()), entries, probed, pod.log.read_text())
 
 
-async def test_the_application_is_served_from_its_first_call_to_its_last(mock: Mock) -> None:
-    """On loopback and on a Unix socket, side by side."""
-    witness = Witness(mock)
-    async with played("sidecar.yaml", mock) as port, played("sidecar-uds.yaml", mock) as socket:
-        await asyncio.gather(calling(port), calling(socket))
-        for pod in (port, socket):
-            gateway = pod.kubelet.containers["tollway"]
-            assert gateway.ready_after < 15
-            assert pod.kubelet.application.started > gateway.started + gateway.ready_after
-            assert await pod.kubelet.probe("tollway", "readinessProbe")
-            assert await pod.kubelet.probe("tollway", "livenessProbe")
-        await asyncio.gather(port.kubelet.terminate(), socket.kubelet.terminate())
-        calls = 0
-        for pod in (port, socket):
-            app, gateway = pod.kubelet.application, pod.kubelet.containers["tollway"]
-            assert (app.process.returncode, app.killed) == (0, False), pod.log.read_text()
-            assert gateway.termed >= app.ended, "the gateway is told to end when nobody calls any more"
-            assert (gateway.process.returncode, gateway.killed) == (0, False), pod.log.read_text()
-            assert gateway.took < DRAIN + 2
-            seen = pod.seen()
-            assert seen["errors"] == []
-            assert (seen["before"] >= 10, seen["after"] >= 11) == (True, True), seen
-            calls += seen["before"] + seen["after"]
-        assert await nothing_lost(witness, port, socket) == calls
+@pytest.fixture(scope="module")
+def lives(mock: Mock) -> dict[str, Life]:
+    """Four pods side by side; together their ledgers have each request that the upstream saw, once."""
 
-
-async def test_a_job_completes(mock: Mock) -> None:
-    witness = Witness(mock)
-    async with played("job.yaml", mock, mode="job") as pod:
-        await pod.kubelet.complete()
-        app, gateway = pod.kubelet.application, pod.kubelet.containers["tollway"]
-        assert (app.process.returncode, gateway.process.returncode, gateway.killed) == (0, 0, False), (
-            pod.log.read_text()
+    async def all_of_them() -> dict[str, Life]:
+        witness = Witness(mock)
+        names = ("port", "socket", "job", "ignore")
+        found = await asyncio.gather(
+            life("sidecar.yaml", mock),
+            life("sidecar-uds.yaml", mock),
+            life("job.yaml", mock, mode="job"),
+            life("sidecar.yaml", mock, mode="ignore", grace=2),
         )
-        assert gateway.took < 2
-        assert pod.seen()["errors"] == []
-        assert await nothing_lost(witness, pod) == pod.seen()["before"] == FEW + 11
+        await witness.finish()
+        entries: dict[str, int] = {}
+        for each in found:
+            entries |= each.entries
+        assert entries == dict.fromkeys(witness.seen, 1)
+        assert all(len(each) == 1 for each in witness.seen.values()), "the application tries once"
+        return dict(zip(names, found, strict=True))
+
+    return asyncio.run(all_of_them())
 
 
-async def test_an_application_that_takes_all_the_time_leaves_two_seconds(mock: Mock) -> None:
-    witness = Witness(mock)
-    async with played("sidecar.yaml", mock, mode="ignore", grace=2) as pod:
-        await calling(pod)
-        await pod.kubelet.terminate()
-        app, gateway = pod.kubelet.application, pod.kubelet.containers["tollway"]
-        assert app.killed
-        assert (gateway.process.returncode, gateway.killed) == (0, False)
-        assert gateway.took < 2
-        # The call that the application was killed in is one that it could not report.
-        assert await nothing_lost(witness, pod) - pod.seen()["before"] - pod.seen()["after"] in (0, 1)
+@pytest.mark.parametrize("name", ["port", "socket"])
+def test_the_application_is_served_from_its_first_call_to_its_last(lives: dict[str, Life], name: str) -> None:
+    """On loopback and on a Unix socket."""
+    pod = lives[name]
+    assert pod.gateway.ready_after < 15
+    assert pod.app.started > pod.gateway.started + pod.gateway.ready_after
+    assert pod.probed == (True, True)
+    assert (pod.app.process.returncode, pod.app.killed) == (0, False), pod.log
+    assert pod.gateway.termed >= pod.app.ended, "the gateway is told to end when nobody calls any more"
+    assert (pod.gateway.process.returncode, pod.gateway.killed) == (0, False), pod.log
+    assert pod.gateway.took < DRAIN + 2
+    assert pod.seen["errors"] == []
+    assert (pod.seen["before"] >= 10, pod.seen["after"] >= 11) == (True, True), pod.seen
+    assert len(pod.entries) == pod.calls
+
+
+def test_a_job_completes(lives: dict[str, Life]) -> None:
+    pod = lives["job"]
+    assert (pod.app.process.returncode, pod.gateway.process.returncode, pod.gateway.killed) == (0, 0, False), pod.log
+    assert pod.gateway.took < 2
+    assert pod.seen["errors"] == []
+    assert len(pod.entries) == pod.calls == FEW + 11
+
+
+def test_an_application_that_takes_all_the_time_leaves_two_seconds(lives: dict[str, Life]) -> None:
+    pod = lives["ignore"]
+    assert pod.app.killed
+    assert (pod.gateway.process.returncode, pod.gateway.killed) == (0, False), pod.log
+    assert pod.gateway.took < 2
+    # The call that the application was killed in is one that it could not report.
+    assert len(pod.entries) - pod.calls in (0, 1)

@@ -22,7 +22,7 @@ import pytest
 from deploy.image import strip
 from proxy.tokens.bpe import VOCABULARIES
 from tests.e2e.deploy.dockerfile import FILE, ROOT, stages
-from tests.e2e.deploy.trees import NOBODY, Started, Tree, built
+from tests.e2e.deploy.trees import NOBODY, Started, Tree, built, roomy
 from tests.support.observed import children
 from tests.support.processes import KEY, Mock, config_for, free_port
 
@@ -55,7 +55,7 @@ RUNTIME_LIBRARIES = {
 @pytest.fixture(scope="module")
 def trees() -> Iterator[dict[str, Tree]]:
     """Both, in a folder that others may enter."""
-    with tempfile.TemporaryDirectory(prefix="tollway-image-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tollway-image-", dir=roomy()) as folder:
         Path(folder).chmod(0o755)
         yield built(Path(folder))
 
@@ -335,6 +335,19 @@ def test_the_server_runs_workers_with_a_store_of_its_own_and_a_database(
         assert answered(config["server"]["port"])
         assert (state / "tollway.db").exists()
     assert started.child.returncode == 0, "it said so itself"
+
+
+def test_a_start_hears_sigterm(trees: dict[str, Tree], own: Path, mock: Mock) -> None:
+    """The first process of a container gets no signal that it does not handle; here one that is ignored from the beginning."""
+    path = written(own, config_for(mock.url))
+    started = trees["sidecar"].start("serve", "--config", path, deaf=True)
+    deadline = time.monotonic() + 10
+    with started:
+        while started.child.poll() is None and time.monotonic() < deadline:
+            started.child.terminate()
+            time.sleep(0.005)
+        assert started.child.returncode != 0, "it ended before anything was served"
+        assert started.log() == ""
 
 
 @pytest.mark.parametrize("target", ["sidecar", "server"])

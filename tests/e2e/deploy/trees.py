@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,9 @@ NOBODY = 65532
 
 LOCKS = ("deploy/image/sidecar.txt", "deploy/image/server.txt", "requirements/build.txt")
 WHEELS = ROOT / "tests/.cache/image-wheels"
+MEMORY, ROOM = "/dev/shm", 2 << 30
+"""Both trees and what it takes to build them are 0.7 GB."""
+
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -64,18 +68,19 @@ class Tree(NamedTuple):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, *arguments: str, environ: Mapping[str, str] = {}) -> "Started":
-        """The entry point in the background."""
-        return Started(self, *arguments, environ=environ)
+    def start(self, *arguments: str, environ: Mapping[str, str] = {}, deaf: bool = False) -> "Started":
+        """The entry point in the background; ``deaf``: SIGTERM is ignored until it says otherwise."""
+        return Started(self, *arguments, environ=environ, deaf=deaf)
 
 
 class Started:
     """A process of a tree, its output in a file."""
 
-    def __init__(self, tree: Tree, *arguments: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, tree: Tree, *arguments: str, environ: Mapping[str, str], deaf: bool) -> None:
         self._output = tempfile.TemporaryFile("w+")
+        ears = ["env", "--ignore-signal=TERM"] if deaf else []
         self.child = subprocess.Popen(
-            [tree.command, *arguments],
+            [*ears, tree.command, *arguments],
             env={"HOME": "/nonexistent", **environ},
             cwd="/",
             stdout=self._output,
@@ -143,18 +148,26 @@ def wheels(stage: Mapping[str, str]) -> Path:
     return folder
 
 
+def roomy() -> str | None:
+    """A folder in memory, where it may hold programs: ten thousand files are slow to write, and to remove, on a busy disk."""
+    try:
+        found = os.statvfs(MEMORY)
+    except OSError:
+        return None
+    return MEMORY if not found.f_flag & os.ST_NOEXEC and found.f_bavail * found.f_frsize > ROOM else None
+
+
 def built(folder: Path) -> dict[str, Tree]:
     """Both trees below ``folder``. Each RUN of the Dockerfile is run as it stands there, but for places and the interpreter."""
     _, found = stages(FILE.read_text())
     source = folder / "source"
     carry_out_copies(found["source"], source)
     stage = with_pip(folder / "stage")
-    environ = {**stage, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels(stage))}
-    trees = {}
-    for target in ("sidecar", "server"):
-        tree = Tree(target, folder / target / "tollway")
-        build(found[f"{target}-tree"], tree, source, environ)
-        trees[target] = tree
+    (folder / "tmp").mkdir()
+    environ = {**stage, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels(stage)), "TMPDIR": str(folder / "tmp")}
+    trees = {target: Tree(target, folder / target / "tollway") for target in ("sidecar", "server")}
+    with ThreadPoolExecutor() as side_by_side:
+        list(side_by_side.map(lambda tree: build(found[f"{tree.target}-tree"], tree, source, environ), trees.values()))
     return trees
 
 

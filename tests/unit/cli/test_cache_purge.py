@@ -143,3 +143,19 @@ def test_everything_is_asked_for_twice_on_a_terminal(gateway: Gateway, monkeypat
 def test_without_an_address_the_listener_of_the_configuration_is_meant(tmp_path: Any) -> None:
     (tmp_path / "tollway.yaml").write_text("server: {port: 9}\nauth: {mode: open}\n" + CONFIG.partition("accounts:")[0])
     assert "http://127.0.0.1:9" in run("--all", exits=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("server", "asked"),
+    [
+        ("{port: 9, admin_port: 7}", "http://127.0.0.1:7"),
+        ("{uds: /run/tollway.sock, admin_port: 7}", "http://127.0.0.1:7"),
+        ("{port: 9, admin_port: 7, admin_host: '::'}", "http://[::1]:7"),
+    ],
+)
+def test_an_admin_listener_of_the_configuration_is_the_one_that_is_meant(
+    tmp_path: Any, server: str, asked: str
+) -> None:
+    text = f"server: {server}\nauth: {{mode: open}}\nadmin: {{key: {ADMIN_KEY}}}\n"
+    (tmp_path / "tollway.yaml").write_text(text + CONFIG.partition("accounts:")[0])
+    assert asked in run("--all", exits=1).stderr

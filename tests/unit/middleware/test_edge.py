@@ -1,6 +1,7 @@
 """The edge: every ending gets one name, one answer and one settlement."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -135,13 +136,15 @@ async def test_a_request_id_that_is_not_sane_is_replaced(given: bytes) -> None:
 
 
 async def test_request_ids_differ() -> None:
+    """More of them than are made at once."""
     ids = set()
-    for _ in range(50):
+    for _ in range(3 * edge_module._AT_ONCE):
         bench = Bench(ok_app)
         await bench.run()
         assert bench.ctx is not None
+        assert re.fullmatch("req_[0-9a-f]{32}", bench.ctx.request_id)
         ids.add(bench.ctx.request_id)
-    assert len(ids) == 50
+    assert len(ids) == 3 * edge_module._AT_ONCE
 
 
 @pytest.mark.parametrize(
@@ -502,6 +505,15 @@ def test_what_was_refused_is_refused_again_and_what_passed_is_remembered_within_
         check_request(http_scope(), ctx_with([(b"host", b"h%d" % number), (b"x-%d" % number, b"")]))
     check_request(http_scope(), ctx_with([(b"host", b"h" * 200)]))
     assert len(hosts) == len(names) == 3
+
+
+def test_a_request_with_a_control_is_never_taken_for_one_without() -> None:
+    for _ in range(2):
+        ordinary, controlled = ctx_with([HOST, (b"x-seen", b"1")]), ctx_with([HOST, (b"x-tollway-dry-run", b"true")])
+        check_request(http_scope(), ordinary)
+        check_request(http_scope(), controlled)
+        assert not controlled.uncontrolled
+    assert ordinary.uncontrolled, "its names were seen before"
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,7 @@ def test_no_usage_costs_more_than_its_quote(prompt: int, cached: int, written: i
     prices, customer = pricing(TIERED), principal(Plan(markup=markup))
     quote = prices.quote(customer, "x", TARGET)
     charge = prices.charge(customer, "x", TARGET, usage)
+    assert charge == prices.charge_at(quote, usage)
     assert charge is not None
     assert charge <= -(-(usage.input * quote.input_price + usage.output * quote.output_price) // MILLION)
 
@@ -119,6 +120,7 @@ def test_a_price_nobody_knows_is_denied_or_free_as_configured() -> None:
     assert not pricing().quote(principal(), "x", stranger).known
     assert pricing(unknown="free").quote(principal(), "x", stranger).known
     assert pricing().charge(principal(), "x", stranger, Usage(input=1)) is None
+    assert pricing().charge_at(NO_QUOTE, Usage(input=1)) is None
     listed = Plan(prices={"*": ListPrice(input=1, output=2)})
     assert pricing().quote(principal(listed), "x", stranger).known, "the customer's price is known"
     assert pricing().quote(principal(), "x", None) is NO_QUOTE

@@ -24,10 +24,33 @@
 {{- if and .Values.persistence.existingClaim (or $several (eq .Values.kind "StatefulSet")) -}}
 {{- fail "persistence.existingClaim is for a Deployment of one replica: a StatefulSet makes a claim for each pod" -}}
 {{- end -}}
-{{- if and .Values.podDisruptionBudget.enabled (not .Values.autoscaling.enabled) (hasKey .Values.podDisruptionBudget "minAvailable") -}}
-{{- $least := .Values.podDisruptionBudget.minAvailable -}}
-{{- if and (not (kindIs "string" $least)) (ge (int $least) (int .Values.replicaCount)) -}}
+{{- if and .Values.podDisruptionBudget.enabled $several -}}
+{{- $pods := .Values.autoscaling.enabled | ternary .Values.autoscaling.minReplicas .Values.replicaCount -}}
+{{- $budget := .Values.podDisruptionBudget -}}
+{{- if hasKey $budget "minAvailable" -}}
+{{- $least := $budget.minAvailable -}}
+{{- if or (eq (toString $least) "100%") (and (not (kindIs "string" $least)) (ge (int $least) (int $pods)) (gt (int $pods) 1)) -}}
 {{- fail "podDisruptionBudget.minAvailable is as many as there are pods, so that no node could ever be drained: use maxUnavailable: 1" -}}
+{{- end -}}
+{{- else if has (toString $budget.maxUnavailable) (list "0" "0%") -}}
+{{- fail "podDisruptionBudget.maxUnavailable is 0, so that no node could ever be drained: use 1" -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.autoscaling.enabled -}}
+{{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) -}}
+{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" -}}
+{{- end -}}
+{{- if not (or .Values.autoscaling.targetInflightRequests .Values.autoscaling.targetCPUUtilizationPercentage) -}}
+{{- fail "autoscaling looks at nothing: set autoscaling.targetInflightRequests or autoscaling.targetCPUUtilizationPercentage" -}}
+{{- end -}}
+{{- end -}}
+{{- if not (kindIs "invalid" .Values.terminationGracePeriodSeconds) -}}
+{{- $drain := toString (get $server "drain" | default 60) -}}
+{{- if regexMatch (include "tollway.duration" .) $drain -}}
+{{- $needed := add .Values.preStopSeconds (include "tollway.seconds" $drain) -}}
+{{- if lt (int .Values.terminationGracePeriodSeconds) (int $needed) -}}
+{{- fail (printf "terminationGracePeriodSeconds is less than preStopSeconds and config.server.drain together (%d), so that requests would be cut: raise it, or leave it out" $needed) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.preStopSeconds (not .Values.preStop) (semverCompare "<1.30.0-0" .Capabilities.KubeVersion.Version) -}}
@@ -39,10 +62,37 @@
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
 {{- fail "serviceMonitor and podMonitor are both enabled, so that each pod would be scraped twice: enable one" -}}
 {{- end -}}
+{{- if .Values.networkPolicy.enabled -}}
+{{- $outside := or .Values.ingress.enabled .Values.httpRoute.enabled (ne .Values.service.type "ClusterIP") -}}
+{{- if and $outside (not .Values.networkPolicy.clients) -}}
+{{- fail "networkPolicy.clients is empty, so that only pods of this namespace may call, and nobody from outside: name the namespace of what stands in front, or {ipBlock: {cidr: 0.0.0.0/0}}" -}}
+{{- end -}}
+{{- $stores := or (eq $storage "postgres") (eq (dig "state" "type" "memory" .Values.config) "redis") -}}
+{{- if and $stores (not .Values.networkPolicy.extraEgress) (eq (len .Values.networkPolicy.providers.ports) 1) -}}
+{{- fail "networkPolicy.extraEgress is empty, so that the database and Redis cannot be reached: name their ports and pods" -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.parentRefs is empty: name the Gateway that the route belongs to" -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
 {{- fail "ingress.hosts is empty: name a host" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Paths of the configuration at which a secret stands itself, rather than a reference to it. */}}
+{{- define "tollway.literals" -}}
+{{- $found := dict "admin.key" (dig "admin" "key" "" .Values.config) "storage.pepper" (dig "storage" "pepper" "" .Values.config) -}}
+{{- $_ := set $found "telemetry.metrics_key" (dig "telemetry" "metrics_key" "" .Values.config) -}}
+{{- range $index, $key := dig "keys" list .Values.config -}}
+{{- $_ := set $found (printf "keys[%d].key" $index) (get $key "key") -}}
+{{- end -}}
+{{- range $name, $provider := dig "providers" dict .Values.config -}}
+{{- $_ := set $found (printf "providers.%s.api_key" $name) (get $provider "api_key") -}}
+{{- end -}}
+{{- range $path, $value := $found -}}
+{{- if and (kindIs "string" $value) $value (ne $value "none") (not (hasPrefix "file:" $value)) (not (contains "${" $value)) }}
+config.{{ $path }}
+{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -68,11 +68,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- .Values.existingConfigMap | default (include "tollway.fullname" .) -}}
 {{- end -}}
 
+{{/* What a duration looks like. */}}
+{{- define "tollway.duration" -}}
+^[0-9]+([.][0-9]+)?[[:space:]]*(ms|s|m|h|d)?$
+{{- end -}}
+
 {{/* Whole seconds of a duration as the configuration writes it: 120, 120s, 2m, 1h, 1d, 500ms. */}}
 {{- define "tollway.seconds" -}}
 {{- $text := toString . -}}
 {{- $number := regexFind "^[0-9.]+" $text -}}
-{{- if not (regexMatch "^[0-9]+([.][0-9]+)?[[:space:]]*(ms|s|m|h|d)?$" $text) -}}
+{{- if not (regexMatch (include "tollway.duration" .) $text) -}}
 {{- fail (printf "config.server.drain is %q, from which the grace period cannot be told: write it like 120s, or set terminationGracePeriodSeconds" $text) -}}
 {{- else if hasSuffix "ms" $text -}}
 {{- ceil (divf $number 1000) -}}

@@ -3,8 +3,8 @@
 metadata:
   labels:
     {{- include "tollway.labels" . | nindent 4 }}
-    {{- with .Values.podLabels }}
-    {{- toYaml . | nindent 4 }}
+    {{- range $name, $value := omit .Values.podLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" }}
+    {{ $name }}: {{ $value | quote }}
     {{- end }}
   annotations:
     {{- if and .Values.rolloutOnConfigChange (not .Values.existingConfigMap) }}
@@ -24,9 +24,6 @@ spec:
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
-  {{- end }}
   securityContext:
     {{- toYaml .Values.podSecurityContext | nindent 4 }}
   {{- with .Values.extraInitContainers }}
@@ -42,6 +39,9 @@ spec:
       ports:
         - {name: http, containerPort: {{ dig "server" "port" 8080 .Values.config }}}
         - {name: health, containerPort: {{ .Values.config.server.health_port }}}
+        {{- with .Values.config.server.admin_port }}
+        - {name: admin, containerPort: {{ . }}}
+        {{- end }}
       {{- with .Values.extraEnv }}
       env:
         {{- toYaml . | nindent 8 }}
@@ -56,7 +56,7 @@ spec:
         {{- toYaml .Values.readinessProbe | nindent 8 }}
       livenessProbe:
         {{- toYaml .Values.livenessProbe | nindent 8 }}
-      {{- if .Values.preStopSeconds }}
+      {{- if or .Values.preStop .Values.preStopSeconds }}
       lifecycle:
         preStop:
           {{- include "tollway.preStop" . | nindent 10 }}
@@ -68,9 +68,6 @@ spec:
       volumeMounts:
         {{- include "tollway.fileMounts" . | nindent 8 }}
         - {name: data, mountPath: /var/lib/tollway}
-        {{- with .Values.extraVolumeMounts }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
     {{- with .Values.extraContainers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -84,9 +81,6 @@ spec:
       emptyDir: {sizeLimit: {{ .Values.persistence.size }}}
       {{- end }}
     {{- end }}
-    {{- with .Values.extraVolumes }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
   {{- with .Values.topologySpreadConstraints }}
   topologySpreadConstraints:
     {{- range . }}
@@ -98,18 +92,18 @@ spec:
       {{- end }}
     {{- end }}
   {{- end }}
-  {{- with .Values.nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
+  {{- with include "tollway.place" . }}
+  {{- . | nindent 2 }}
   {{- end }}
-  {{- with .Values.affinity }}
-  affinity:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .Values.tolerations }}
-  tolerations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+{{- end -}}
+
+{{/* Where a pod may run. */}}
+{{- define "tollway.place" -}}
+{{- $place := pick .Values "nodeSelector" "affinity" "tolerations" "priorityClassName" -}}
+{{- range $name, $value := $place -}}
+{{- if not $value }}{{ $place = omit $place $name }}{{ end -}}
+{{- end -}}
+{{- with $place }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
 {{- define "tollway.fileMounts" -}}
@@ -121,6 +115,9 @@ spec:
 - {name: tls, mountPath: /run/secrets/tls, readOnly: true}
 {{- end }}
 - {name: tmp, mountPath: /tmp}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "tollway.fileVolumes" -}}
@@ -142,4 +139,7 @@ spec:
 {{- end }}
 - name: tmp
   emptyDir: {sizeLimit: {{ $values.tmp.sizeLimit }}}
+{{- with $values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}

@@ -62,6 +62,9 @@ class Pricing:
     def charge(self, principal: Principal, model: str, target: Target, usage: Usage) -> int | None:
         return usage.input + 2 * usage.output
 
+    def charge_at(self, quote: Quote, usage: Usage) -> int | None:
+        return 7 if quote is self._quote else None
+
     def cached(self, ctx: RequestContext) -> int | None:
         return 1
 

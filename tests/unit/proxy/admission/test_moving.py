@@ -10,6 +10,7 @@ from proxy.policy.rules import MICRO
 from proxy.policy.targets import Candidate, Facts, Plan, Route
 from proxy.policy.terms import Budget
 from proxy.wire.endpoints import EMBEDDINGS
+from proxy.wire.usage import Usage
 from tests.support.fakes import TARGET
 
 from .test_limiter import PRICE, Ledger, Made, request
@@ -168,6 +169,25 @@ async def test_a_keys_cap_binds_every_target_that_may_be_asked(plan: Plan, sent:
     ctx.principal = structs.replace(ctx.principal, rules=request(budget=of(100_000)).principal.rules)
     await made.limiter.admit(ctx)
     assert ctx.body == (BODY if sent is None else b'{"max_completion_tokens":%d,' % sent + BODY[1:])
+
+
+# ---- what it comes to ------------------------------------------------------------------------------------------------
+
+
+async def test_what_a_usage_comes_to_goes_by_the_quote_only_where_that_was_asked_for() -> None:
+    """Where another target answers, or the same one under another name, its own price is looked up."""
+    made, ctx, plan = Made(), request(budget=of(100_000), body=BODY), planned(1000, 1000)
+    ctx.plan, ctx.target, ctx.route = plan, plan.chosen.target, "fast"
+    await made.limiter.admit(ctx)
+    costing, usage = ctx.costing, Usage(input=100, output=10)
+    assert costing is not None
+    assert costing(usage) == 7
+    ctx.attempts.append(Attempt(provider="local", model="m0", started=0.0, public="fast"))
+    assert costing(usage) == 7
+    ctx.attempts[0].public = "spare"
+    assert costing(usage) == 120
+    ctx.attempts[0].public, ctx.target = "fast", plan.candidates[1].target
+    assert costing(usage) == 120
 
 
 # ---- the journal ----------------------------------------------------------------------------------------------------

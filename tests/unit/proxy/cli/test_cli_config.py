@@ -40,6 +40,14 @@ def write(text: str = TEXT, name: str = "tollway.yaml") -> None:
     Path(name).write_text(text)
 
 
+def test_check_shows_a_listener_of_the_admin_api() -> None:
+    write(TEXT.replace("health_port: 9901", "admin_port: 8081, admin_host: '::1'"))
+    assert "http://[::1]:8081 (admin)" in run("check", TOLLWAY_ADMIN_KEY="an admin key of a test").stdout
+    refused = run("check")
+    assert refused.exit_code == 1
+    assert "server.admin_port: there is no admin key" in refused.stderr
+
+
 def test_check_prints_the_plan() -> None:
     write()
     result = run("check")
@@ -141,6 +149,20 @@ def test_check_problems_as_json() -> None:
         "column": None,
         "hint": "port",
     }
+
+
+@pytest.mark.parametrize("command", ["check", "doctor"])
+def test_a_collector_without_the_extra_is_told_of_before_the_start(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(TEXT + "telemetry: {otlp: 'http://127.0.0.1:4318'}\n")
+    assert "tollway[otel]" not in run(command).output
+    monkeypatch.setattr(
+        "proxy.config.checks_policy.find_spec", lambda name: None if name.startswith("opentelemetry") else name
+    )
+    result = run(command)
+    assert result.exit_code == 1
+    assert re.search(r"telemetry\.otlp: .*needs the extra otel: pip install 'tollway\[otel\]'", result.output)
 
 
 def test_warnings_fail_only_when_strict() -> None:

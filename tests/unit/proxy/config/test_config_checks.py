@@ -213,6 +213,10 @@ def test_cors_origins_that_are_refused(problems: Problems, origin: str) -> None:
         ("server: {host: ''}", "server.host: expected an address"),
         ("server: {host: 'http://x'}", "server.host: expected an address"),
         ("server: {port: 80, health_port: 80}", "server.health_port: is the same as server.port"),
+        ("server: {port: 80, admin_port: 80}", "server.admin_port: is the same as server.port"),
+        ("server: {health_port: 81, admin_port: 81}", "server.admin_port: is the same as server.health_port"),
+        ("server: {admin_port: 81}", "server.admin_port: there is no admin key"),
+        ("server: {admin_port: 81, admin_host: 'http://x'}", "server.admin_host: expected an address"),
         ("server: {uds: tollway.sock}", "server.uds: expected the absolute path of the socket"),
         ("server: {uds: /run/tollway/}", "server.uds: expected the absolute path of the socket"),
         (f"server: {{uds: /{'x' * 107}}}", "server.uds: is longer than 107 bytes"),
@@ -236,6 +240,7 @@ def test_the_rest_that_is_refused(problems: Problems, written: str, said: str) -
     [
         ("auth: {mode: open}\n", "providers: none is configured"),
         (OPEN + "server: {health_host: 127.0.0.1}", "server.health_host: has no effect"),
+        (OPEN + "server: {admin_host: 127.0.0.1}", "server.admin_host: has no effect without server.admin_port"),
         (OPEN + "server: {uds: /run/a, port: 8081}", "server.port: has no effect with server.uds"),
         (OPEN + "server: {uds: /run/a, host: 0.0.0.0}", "server.host: has no effect with server.uds"),
         (OPEN + "keys: [{name: a, key: b}]", 'keys: are not looked at while auth.mode is "open"'),

@@ -4,11 +4,12 @@ import json
 from collections.abc import Sequence
 
 import pytest
+from msgspec import structs
 
 from proxy.context import Attempt, Principal, RequestContext, TokenEstimate
 from proxy.errors import InvalidRequest, NoHealthyTarget, PermissionDenied
 from proxy.policy.faults import ACTIONS, Fault, FaultKind
-from proxy.policy.routes import Slo
+from proxy.policy.routes import PriceCeiling, Slo
 from proxy.policy.targets import Candidate, Plan
 from proxy.routing.scores import Score, Scores
 from proxy.wire.endpoints import NATIVE, PASSTHROUGH
@@ -413,6 +414,24 @@ def test_it_is_not_for_those_who_ask_for_something(asked: dict[str, object]) -> 
         alone = [stand().plan("third", **each) for each in order]
         assert [first, second] == alone
         assert first != second
+
+
+@pytest.mark.parametrize(
+    ("wish", "anywhere"),
+    [
+        ({}, True),
+        ({"models": ("third",)}, True),
+        ({"slo": Slo(ttft=1.0)}, False),
+        ({"providers": ("a",)}, False),
+        ({"regions": ("eu",)}, False),
+        ({"max_price": PriceCeiling(output=1.0)}, False),
+        ({"stable_only": True}, False),
+    ],
+)
+def test_a_keys_wishes_are_known_without_looking_at_each(wish: dict[str, object], anywhere: bool) -> None:
+    key = Principal(name="k", tenant="k", **wish)  # type: ignore[arg-type]
+    assert key.anywhere is anywhere
+    assert structs.replace(Principal(name="k", tenant="k"), **wish).anywhere is anywhere
 
 
 def test_a_key_that_may_not_go_there_is_refused_after_one_that_may() -> None:

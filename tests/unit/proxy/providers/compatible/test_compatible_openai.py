@@ -2,6 +2,7 @@
 
 import pytest
 
+from proxy.config.secrets import Hidden
 from proxy.context import Limits, Principal, RequestContext, Target
 from proxy.errors import EndpointUnsupported, InvalidRequest
 from proxy.protocols import Prepared
@@ -68,6 +69,11 @@ def prepared(account: Account, ctx: RequestContext, model: str = "small", *, inc
 )
 def test_the_base_url(base_url: str | None, url: str) -> None:
     assert prepared(made(base_url=base_url), request()).request.url == url
+
+
+def test_an_option_that_a_reference_brought_is_a_text_like_any() -> None:
+    sent = prepared(made(organization=Hidden("org-acme")), request()).request
+    assert {str(name).lower(): value for name, value in sent.headers}["openai-organization"] == "org-acme"
 
 
 def test_the_model_is_spliced_and_nothing_else() -> None:
