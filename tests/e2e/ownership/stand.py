@@ -142,7 +142,7 @@ class Stand:
             clock=time.monotonic,
             wall=time.time,
         )
-        self.app: ASGIApp = Surface(self._chain, Health(State(), registry=None), config.server.cors).app
+        self.app: ASGIApp = Surface(self._chain, Health(State(), metrics=None), config.server.cors).app
 
     def _chain(self, endpoint: Endpoint, path: str | None) -> ASGIApp:
         return middleware.build_chain(endpoint, path, self.services)

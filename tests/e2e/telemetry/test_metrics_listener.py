@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from tests.support.observed import metric, metrics_text, workers
+from tests.support.observed import descriptors, metric, metrics_text, workers
 from tests.support.processes import KEY, Gateway, Mock, config_for, free_port, running
 from tests.support.rawhttp import Client, ask, chat, eventually, request
 
@@ -165,11 +165,13 @@ async def test_any_worker_answers_for_all_and_none_for_the_dead(mock: Mock) -> N
             assert (await client.head()).status == 200
         for _ in range(6):
             await eventually(lambda: metric(gateway, "tollway_inflight_requests", health) == 16)
-        os.kill(first[0], signal.SIGKILL)
+        # The kernel may have given all of them to one.
+        busier = max(first, key=descriptors)
+        os.kill(busier, signal.SIGKILL)
         gone = sum(await asyncio.gather(*(ended(client) for client in clients)))
         assert 0 < gone <= 16, "it had some of them"
         left = 16 - gone
-        await eventually(lambda: len(found := workers(gateway)) == 2 and first[0] not in found, 15)
+        await eventually(lambda: len(found := workers(gateway)) == 2 and busier not in found, 15)
         await eventually(lambda: metric(gateway, "tollway_inflight_requests", health) == left)
         assert "tollway_budgets_unlisted 0.0" in metrics_text(gateway, health)
         for client in clients:
