@@ -179,7 +179,7 @@ def test_waiting_is_the_time_to_the_head(failed: dict[str, Ran]) -> None:
 def test_through_the_gateway_the_head_comes_with_the_first_token(failed: dict[str, Ran]) -> None:
     through = failed["through"]
     assert through.code == PASSED, through.output
-    assert FIRST_MS <= through.value("http_req_waiting", "min") < FIRST_MS + ROOM_MS
+    assert FIRST_MS - 1 <= through.value("http_req_waiting", "min") < FIRST_MS + ROOM_MS
     assert through.value("http_req_waiting", "med") < FIRST_MS + LATE_MS
     assert through.value("http_req_receiving", "med") < REST_MS + ROOM_MS
 

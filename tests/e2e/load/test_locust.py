@@ -115,8 +115,9 @@ def test_a_ramp_follows_its_steps_and_ends_by_itself(ran: dict[str, Ran], folder
 
 def check_at_first_token(entry: dict[str, float]) -> None:
     """Is this when the upstream sent its first token, not when it sent its head or had ended?"""
-    assert FIRST_MS <= entry["Min Response Time"] < FIRST_MS + ROOM_MS
-    assert FIRST_MS <= entry["Median Response Time"] < FIRST_MS + LATE_MS
+    # The mock's timers count whole milliseconds.
+    assert FIRST_MS - 1 <= entry["Min Response Time"] < FIRST_MS + ROOM_MS
+    assert FIRST_MS - 1 <= entry["Median Response Time"] < FIRST_MS + LATE_MS
 
 
 @pytest.mark.parametrize("way", ["straight", "through"])
@@ -128,7 +129,7 @@ def test_the_entries_say_what_the_upstream_was_told(way: str, ran: dict[str, Ran
     check_at_first_token(ttft)
     assert gaps["Request Count"] == (TOKENS - 1) * ttft["Request Count"]
     assert PACE_MS * 0.9 <= gaps["Average Response Time"] < PACE_MS * 1.25
-    assert whole["Average Response Time"] >= FIRST_MS + (TOKENS - 1) * PACE_MS
+    assert whole["Average Response Time"] >= FIRST_MS - 1 + (TOKENS - 1) * (PACE_MS - 1)
     assert whole["Average Content Size"] == TOKENS
     assert 0.75 * 1000 / PACE_MS < found["LLM tokens_per_s"]["Median Response Time"] <= 1000 / PACE_MS + 1
 
