@@ -33,7 +33,7 @@ class Place:
         return self.gateway.url
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
     """``slow`` waits before its first token, ``dead`` fails wherever it goes, ``cut`` breaks off in the middle, ``uncached`` is never answered from the cache."""
     with contextlib.ExitStack() as stack:
