@@ -10,7 +10,7 @@ SERVER = server postgres semantic bedrock vertex oidc brotli valkey
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -rfEs -p tests.support.no_skips
+PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -rfEs -p tests.support.no_skips -p tests.support.second_look
 # The parts of `make test`: what computes, and what waits more than it works, runs side by side, cut so that all take about as
 # long; what has narrow time limits runs alone after them, and so does whatever is in no list.
 COMPUTES_1 = tests/unit/proxy tests/e2e/dialects
@@ -25,13 +25,15 @@ NARROW = $(addprefix tests/contract/,storage/test_sqlite_faults.py vectors/test_
 	$(addprefix tests/e2e/faults/test_faults_,client_leaves.py keepalive.py timeouts.py) \
 	$(addprefix tests/e2e/,cache/test_cache_store_outages.py failover/test_failover_load.py local/test_local_start.py \
 	money/test_money_outages.py rollout/test_rollout_shadow.py)
+# Where each part leaves what failed in it: see tests/support/second_look.py.
+AGAIN = $(CURDIR)/$(VENV)/second-look
 PARTS = soak-short computes-1 computes-2 waits-1 waits-2 waits-3
 
 # Tests start hundreds of processes: a gateway that has to compile itself takes half as long again to start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test $(PARTS) alone install format lint typecheck e2e soak bench compare scale bench-check docs lock clean
+.PHONY: help run test $(PARTS) alone again install format lint typecheck e2e soak bench compare scale bench-check docs lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +42,7 @@ run: $(VENV)/.runtime $(if $(LOCAL),$(VENV)/.local) ## Start the demo on 127.0.0
 	@$(BIN)/tollway serve --demo $(if $(LOCAL),--local) $(ARGS)
 
 test: lint typecheck $(VENV)/.promtool $(NODE:%=%/node_modules/.tollway) ## Everything that CI does: lint, format, types, all tests
-	@$(if $(ARGS),$(PYTEST) $(ARGS),$(MAKE) --no-print-directory --output-sync -j3 $(PARTS) && $(MAKE) --no-print-directory alone)
+	@$(if $(ARGS),$(PYTEST) $(ARGS),rm -rf $(AGAIN) && SECOND_LOOK=$(AGAIN) $(MAKE) --no-print-directory --output-sync -j3 $(PARTS) && SECOND_LOOK=$(AGAIN) $(MAKE) --no-print-directory alone && $(MAKE) --no-print-directory again)
 
 computes-1:
 	@$(PYTEST) $(COMPUTES_1)
@@ -63,6 +65,9 @@ soak-short:
 alone:
 	@$(PYTEST) $(NARROW)
 	@$(PYTEST) $(patsubst %,--ignore %,$(COMPUTES_1) $(COMPUTES_2) $(WAITS_1) $(WAITS_2) $(WAITS_3))
+
+again:
+	@if [ -d $(AGAIN) ]; then cat $(AGAIN)/*.txt > $(AGAIN)/all; $(PYTEST) @$(AGAIN)/all; fi
 
 install: $(VENV)/.dev ## Make .venv with everything that development needs
 

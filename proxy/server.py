@@ -291,8 +291,8 @@ def check_port(host: str, port: int, *, setting: str = "server.port") -> None:
         # No SO_REUSEPORT: the bind fails if anybody listens. SO_REUSEADDR: it does not for old connections.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
+            # Nor does it listen: who connects early is refused, not taken in and dropped.
             probe.bind((host, port))
-            probe.listen(1)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise StartError(

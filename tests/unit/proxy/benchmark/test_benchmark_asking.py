@@ -62,7 +62,9 @@ async def test_the_first_token_is_not_the_chunk_with_the_role() -> None:
     assert (found.error, len(found.chunks), found.finished) == ("", 2, True)
     assert found.ttft is not None
     assert found.ttft >= 0.1
-    assert found.gaps[0] >= 0.04
+    # A late look at the first word shortens the gap: what cannot come early is the second one.
+    assert len(found.gaps) == 1
+    assert found.ttft + found.gaps[0] >= 0.15
     assert found.latency >= 0.2
 
 
@@ -71,8 +73,9 @@ async def test_times_are_those_that_the_mock_was_told(mock: Running) -> None:
     assert (found.error, len(found.chunks), found.output_tokens, found.status) == ("", 5, 5, 200)
     assert found.input_tokens
     assert found.ttft is not None
-    assert 0.059 <= found.ttft < 0.5
-    assert sum(found.gaps) >= 0.11
+    assert found.ttft >= 0.059
+    assert found.ttft + sum(found.gaps) >= 0.059 + 4 * 0.029
+    assert found.ttft + sum(found.gaps) <= found.latency
 
 
 async def test_thoughts_and_tool_calls_are_output(mock: Running) -> None:
