@@ -130,8 +130,11 @@ async def read_body(ctx: RequestContext, receive: Receive, limits: BodyLimits) -
     if b"content-encoding" in headers and headers[b"content-encoding"] != b"identity":
         raise UnsupportedMedia("Send the JSON body uncompressed.", code="unsupported_content_encoding")
     declared = headers.get(b"content-length", b"0")
-    if declared.isdigit() and int(declared) > limits.body:
+    expected = int(declared) if declared.isdigit() else 0
+    if expected > limits.body:
         raise too_large(limits.body)
+    if b"transfer-encoding" in headers:
+        expected = 0
     loop = asyncio.get_running_loop()
     give_up = loop.time() + limits.total
     parts: list[bytes] = []
@@ -145,18 +148,13 @@ async def read_body(ctx: RequestContext, receive: Receive, limits: BodyLimits) -
         if message["type"] == "http.disconnect":
             raise IncompleteBody("The request body ended before its declared end.")
         part: bytes = message.get("body", b"")
-        more = message.get("more_body", False)
-        if not more and not parts:
-            size = len(part)
-            if size > limits.body:
-                raise too_large(limits.body)
-            return part
         size += len(part)
         if size > limits.body:
             raise too_large(limits.body)
+        # Granian tells the end in a message of its own, which costs a way through three threads; the declared length tells it before.
+        if not message.get("more_body", False) or (size and size == expected):
+            return b"".join((*parts, part)) if parts else part
         parts.append(part)
-        if not more:
-            return b"".join(parts)
         if loop.time() > give_up:
             raise RequestTimeout(f"The request body took longer than {limits.total:g} s to arrive.")
 

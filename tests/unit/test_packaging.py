@@ -180,7 +180,7 @@ def test_every_file_of_tests_runs_in_one_part_of_make_test() -> None:
         ["make", "-n", *parts], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True
     )
     runs = [
-        line.partition(" -p tests.support.no_skips")[2] for line in dry.stdout.splitlines() if " -m pytest " in line
+        line.partition(" -p tests.support.second_look")[2] for line in dry.stdout.splitlines() if " -m pytest " in line
     ]
     assert len(runs) == len(parts) + 1
     for file in (ROOT / "tests").rglob("test_*.py"):
