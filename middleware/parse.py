@@ -135,7 +135,8 @@ async def read_body(ctx: RequestContext, receive: Receive, limits: BodyLimits) -
         raise too_large(limits.body)
     if b"transfer-encoding" in headers:
         expected = 0
-    loop = asyncio.get_running_loop()
+    # Asking for the running loop takes a call of the system.
+    loop = ctx.task.get_loop() if ctx.task is not None else asyncio.get_running_loop()
     give_up = loop.time() + limits.total
     parts: list[bytes] = []
     size = 0

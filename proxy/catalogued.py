@@ -128,10 +128,9 @@ class Facts:
     def known(self, target: Target) -> targets.Facts:
         """What a choice among targets may rest on. What is not known is left at its default, which excludes nothing."""
         region, info = self._regions.get(target.provider, ""), self._info(target)
-        free = target.provider in self._free
+        prices = self._prices(target)
         if info is None:
-            return targets.Facts(region=region, input_price=0, output_price=0) if free else targets.Facts(region=region)
-        unpriced = info.input_price is None and info.output_price is None
+            return targets.Facts(region=region, input_price=prices[0], output_price=prices[1], cached_price=prices[2])
         row = self._configured.get(f"{info.provider}/{info.id}") if info.source == "configuration" else None
         return targets.Facts(
             lacks=_lacks(info) if row is None else _lacks_for_certain(row),
@@ -139,10 +138,18 @@ class Facts:
             max_output=info.max_output or 0,
             region=region,
             tier=info.tier(self._today()),
-            input_price=0 if unpriced and free else _or_unknown(info.input_price),
-            output_price=0 if unpriced and free else _or_unknown(info.output_price),
-            cached_price=_or_unknown(info.cached_price),
+            input_price=prices[0],
+            output_price=prices[1],
+            cached_price=prices[2],
         )
+
+    def _prices(self, target: Target) -> tuple[int, int, int]:
+        """Micro-dollars per million tokens of input, output and cached input; -1: not known. What the operator will be charged with
+        (``PriceList.operator``), so also at an address of one's own the catalogue's price of a model that it knows."""
+        info = catalogue.info(self._uses.get(target.provider, ("", False))[0], target.model)
+        if info is None or (info.input_price is None and info.output_price is None):
+            return (0, 0, -1) if target.provider in self._free else (-1, -1, -1)
+        return _or_unknown(info.input_price), _or_unknown(info.output_price), _or_unknown(info.cached_price)
 
     def day(self) -> int:
         """Changes with the day (UTC), and what is known of models with it."""

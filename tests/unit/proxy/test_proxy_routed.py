@@ -3,10 +3,13 @@
 import pytest
 
 from proxy import catalogue, generation
+from proxy.context import Target
+from proxy.money.prices import Priced
 from proxy.policy.routes import Hedge, Retry, Shadow, Slo, SlowStream
 from proxy.policy.targets import AUDIO, JSON_SCHEMA, PDF, REASONING, TOOLS, VIDEO, VISION, Candidate, Facts, Route
 from tests.support.clock import FakeClock
-from tests.support.routers import TODAY, load_text
+from tests.support.fakes import LIMITS
+from tests.support.routers import ANYBODY, TODAY, load_text
 
 TEXT = """
 providers:
@@ -97,9 +100,36 @@ def test_the_tier_is_todays() -> None:
     assert known("openai/gpt-4o", now=TODAY + 60 * 86_400).tier == "retired"
 
 
-def test_of_another_server_only_rows_of_the_configuration_hold() -> None:
-    assert known("mine/gpt-6-luna") == Facts()
+def test_of_another_server_only_rows_of_the_configuration_hold_and_what_it_is_charged_at() -> None:
+    info = catalogue.info("openai", "gpt-6-luna")
+    assert info is not None
+    assert info.input_price is not None
+    assert info.output_price is not None
+    assert info.cached_price is not None
+    assert known("mine/gpt-6-luna") == Facts(
+        input_price=info.input_price, output_price=info.output_price, cached_price=info.cached_price
+    )
+    assert known("mine/unheard-of") == Facts()
     assert known("mine/own") == Facts(context=5, lacks=REASONING)
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["openai/gpt-6-luna", "mine/gpt-6-luna", "mine/own", "vllm/eyes", "vllm/unheard-of", "near/gpt-4o", "near/other"],
+)
+def test_a_choice_reckons_with_what_the_ledger_charges(place: str) -> None:
+    text = TEXT.replace(
+        "  vllm: {use", '  near: {use: openai, base_url: "http://10.0.0.5", api_key: none}\n  vllm: {use'
+    )
+    provider, _, model = place.partition("/")
+    facts = known(place, text=text)
+    asked = Target(provider=provider, model=model, limits=LIMITS)
+    quote = generation.pricing(load_text(text)).quote(ANYBODY, place, asked)
+    assert isinstance(quote, Priced)
+    rates = quote.operator.rates
+    assert (facts.input_price, facts.output_price) == tuple(
+        -1 if rate is None else rate for rate in (rates.input, rates.output)
+    )
 
 
 def test_what_a_row_of_the_configuration_does_not_mention_is_not_known() -> None:
