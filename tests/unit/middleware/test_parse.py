@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from middleware.edge import EdgeMiddleware
-from middleware.parse import ParseMiddleware, decode, decode_loosely, has_body, model_in_query
+from middleware.parse import ParseMiddleware, decode, decode_loosely, has_body, model_in_query, read_body
 from proxy.context import Receive, RequestContext, Scope, Send, context_of
 from proxy.errors import IncompleteBody, InvalidJson, InvalidRequest, RequestTooLarge, TollwayError, UnsupportedMedia
 from proxy.relay.form import FormUpload
@@ -58,6 +58,38 @@ async def test_a_body_in_several_messages_is_one_body(at: int) -> None:
     ctx = await parsed(Client([BODY[:at], b"", BODY[at:]]))
     assert ctx.body == BODY
     assert ctx.request.model == "fast"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "headers", "asked"),
+    [
+        ([BODY], {b"content-length": b"%d" % len(BODY)}, 1),
+        ([BODY[:9], BODY[9:]], {b"content-length": b"%d" % len(BODY)}, 2),
+        ([b"", BODY[:9], BODY[9:]], {b"content-length": b"%d" % len(BODY)}, 3),
+        ([BODY], {b"transfer-encoding": b"chunked"}, 2),
+        ([BODY], {b"transfer-encoding": b"chunked", b"content-length": b"%d" % len(BODY)}, 2),
+        ([BODY[:9], BODY[9:]], {b"transfer-encoding": b"chunked", b"content-length": b"9"}, 3),
+        ([BODY], {b"content-length": b"%d" % (len(BODY) - 1)}, 2),
+        ([BODY], {}, 2),
+    ],
+    ids=[
+        "declared", "in two pieces", "after nothing", "chunked", "both", "both, the length wrong", "longer than declared", "neither",
+    ],
+)  # fmt: skip
+async def test_the_end_is_asked_for_only_where_no_length_tells_it(
+    pieces: list[bytes], headers: dict[bytes, bytes], asked: int
+) -> None:
+    """A server may say that a body has ended in a message of its own, as Granian does after every one."""
+    messages = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+    messages.append({"type": "http.request", "body": b"", "more_body": False})
+    begun = len(messages)
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    ctx = RequestContext(request_id="r", endpoint=CHAT, headers=headers, task=asyncio.current_task())
+    assert await read_body(ctx, receive, LIMITS) == BODY
+    assert begun - len(messages) == asked
 
 
 @pytest.mark.parametrize(
