@@ -112,7 +112,8 @@ class ParseMiddleware:
                 except msgspec.ValidationError:
                     pass  # said by ``decode``
                 else:
-                    ctx.plain = plain
+                    if plain:
+                        ctx.plain = frozenset(document)
                     if self._hands_on and len(body) <= KEPT:
                         ctx.decoded = Decoded(body, document)
                     return

@@ -28,7 +28,7 @@ class TokenCountMiddleware:
             cap = _cap(ctx.endpoint.dialect, request)
             if request.n is not None or request.best_of is not None:
                 cap *= max(request.n or 1, request.best_of or 1)
-            ctx.estimate = self._counter.estimate(ctx.body, cap, plain=ctx.plain)
+            ctx.estimate = self._counter.estimate(ctx.body, cap, plain=bool(ctx.plain))
             ctx.timings.append(("token_count", self._clock() - begun))
         return self.app(scope, receive, send)
 

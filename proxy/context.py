@@ -14,7 +14,8 @@ query               bytes                   edge                   streaming
 client              str                     edge                   auth, telemetry
 principal           Principal               auth                   parse, routing, streaming, telemetry
 body                bytes                   parse                  token_count, streaming
-plain               bool                    parse                  ownership, token_count (settings and texts alone, see ``wire.document``)
+plain               frozenset[str]          parse                  ownership, token_count, providers (a body's members, where they are settings and
+                                                                   texts alone, see ``wire.document``; else empty)
 decoded             Decoded | None          parse                  cache, which takes it (the body's document, where it has but one reading)
 request             RequestView             parse                  token_count, routing, streaming
 upload              Upload | None           parse, ownership       streaming (a body that is streamed through)
@@ -347,7 +348,7 @@ class RequestContext(Struct, kw_only=True):
     client: str = ""
     principal: Principal = ANONYMOUS
     body: bytes = b""
-    plain: bool = False
+    plain: frozenset[str] = frozenset()
     decoded: Decoded | None = None
     request: RequestView = EMPTY
     upload: Upload | None = None

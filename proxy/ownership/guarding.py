@@ -56,7 +56,9 @@ class Guard:
 
     def passes(self, ctx: RequestContext) -> bool:
         """Has nobody to be asked, and nothing to be done with the answer? Cheap; where it says no, ``admit`` looks closely."""
-        return ctx.plain and self._generates and plain(ctx) and not (self._seals and self._reach.ways(ctx).several)
+        if not ctx.plain or not self._generates or not plain(ctx):
+            return False
+        return not (self._seals and self._reach.ways(ctx).several)
 
     async def admit(self, ctx: RequestContext) -> None:
         """Sets ``ctx.bound``, and what is done with the answer.

@@ -84,7 +84,7 @@ def plain(ctx: RequestContext) -> bool:
         and ctx.upload is None
         and (model is None or ":" not in model)
         and not ctx.request.models
-        and (ctx.plain or (concerns_nobody(body) and not escapes(body)))
+        and (bool(ctx.plain) or (concerns_nobody(body) and not escapes(body)))
     )
 
 

@@ -47,17 +47,27 @@ class Passing(Protocol):
     def untouched(self, endpoint: Endpoint, behaviour: Behaviour) -> bool:
         """Would ``edit`` and ``repair`` of a model that behaves so do nothing, whatever the body?"""
 
+    def minds(self, endpoint: Endpoint, behaviour: Behaviour) -> frozenset[str] | None:
+        """Members for whose sake they could do something to a plain body; ``None``: whatever it is made of. See ``shims.minded``."""
+
 
 def _nothing(endpoint: str, model: str) -> Operation | None:
     return None
 
 
 class _Model(Struct, frozen=True):
-    """What is known of one upstream model; ``untouched``: operations (by name) for which nothing is ever changed, or something may be."""
+    """What is known of one upstream model; ``untouched``: operations (by name) for which nothing is ever changed, or something may be;
+    ``minds``: members of a plain request for whose sake."""
 
     info: ModelInfo | None
     behaviour: Behaviour
     untouched: dict[str, bool]
+    minds: dict[str, frozenset[str] | None]
+
+    @property
+    def most(self) -> int | None:
+        """Tokens that it can write; ``None``: not known."""
+        return (self.info.max_output if self.info is not None else None) or self.behaviour.max_output
 
 
 _MODELS = 1024
@@ -151,7 +161,7 @@ class Account:
             body = with_model(body, target.model, ctx.request.model)
         if include_usage:
             body = with_usage(body)
-        if body and ctx.endpoint.body == "json" and not self._untouched(ctx.endpoint, target.model, now):
+        if body and ctx.endpoint.body == "json" and not self._suits(ctx, body, target.model, now):
             ask = self._ask(ctx, target, now=now)
             body = self._passing.edit(ctx.endpoint, body, ask)
             repair = self._passing.repair(ctx.endpoint, ask)
@@ -205,6 +215,29 @@ class Account:
             headers=ctx.headers,
         )
 
+    def _suits(self, ctx: RequestContext, body: bytes, model: str, now: int) -> bool:
+        """Is there nothing to change in this request, and nothing in its answer? Where a look at the bytes would tell: no."""
+        endpoint = ctx.endpoint
+        if self._untouched(endpoint, model, now):
+            return True
+        if not ctx.plain:
+            return False
+        minds = self._minds(endpoint, model, now)
+        if minds is None or not minds.isdisjoint(ctx.plain):
+            return False
+        known, request = self._model(model, now), ctx.request
+        most = known.most
+        if most is not None and max(request.max_tokens or 0, request.max_completion_tokens or 0) > most:
+            return False
+        return known.behaviour.system_role != "developer" or b'"developer"' not in body
+
+    def _minds(self, endpoint: Endpoint, model: str, now: int) -> frozenset[str] | None:
+        assert self._passing is not None
+        known, name = self._model(model, now), endpoint.name
+        if name not in known.minds:
+            known.minds[name] = self._passing.minds(endpoint, known.behaviour)
+        return known.minds[name]
+
     def _untouched(self, endpoint: Endpoint, model: str, now: int) -> bool:
         assert self._passing is not None
         known = self._model(model, now)
@@ -225,6 +258,7 @@ class Account:
             found = self._models[model] = _Model(
                 info(catalogued, model) if catalogued else None,
                 behaviour_of(answering(catalogued, model, date.fromordinal(_EPOCH + days)) if catalogued else model),
+                {},
                 {},
             )
         return found

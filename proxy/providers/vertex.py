@@ -91,6 +91,10 @@ class SharedEndpoint:
         """Always."""
         return True
 
+    def minds(self, endpoint: Endpoint, behaviour: Behaviour) -> frozenset[str] | None:
+        """Nothing."""
+        return frozenset()
+
 
 def provider(settings: Settings) -> Account:
     """An account at Vertex AI. Raises ``OptionError`` where neither a project nor a key is known."""

@@ -15,7 +15,7 @@ from .values import UNREADABLE, JsonObject
 LARGEST = 1024 * 1024
 """Bytes of a body that is decoded whole: in memory a document can be many times as large."""
 
-_decode = msgspec.json.Decoder().decode
+_loads = orjson.loads
 _format = msgspec.json.format
 _dumps = orjson.dumps
 _convert = msgspec.convert
@@ -74,11 +74,11 @@ def document_in(body: bytes) -> JsonObject | None:
     if len(body) > LARGEST:
         return None
     try:
-        document = _decode(body)
+        document = _loads(body)
         if type(document) is not dict:
             return None
         again = _dumps(document)
-    except (*UNREADABLE, TypeError):
+    except (orjson.JSONDecodeError, *UNREADABLE, TypeError):
         return None
     return document if again == body or again == _format(body, indent=-1) else None
 

@@ -51,6 +51,10 @@ class MessagesPassing:
         """Thinking may have to be cleaned."""
         return False
 
+    def minds(self, endpoint: Endpoint, behaviour: Behaviour) -> frozenset[str] | None:
+        """Not told by names."""
+        return None
+
 
 def provider(settings: Settings) -> Account:
     """An account at Anthropic, or at a host that speaks its Messages API under ``base_url``."""

@@ -60,6 +60,10 @@ class AzurePassing:
         """The model behind a deployment has a behaviour of its own."""
         return False
 
+    def minds(self, endpoint: Endpoint, behaviour: Behaviour) -> frozenset[str] | None:
+        """Not told by names."""
+        return None
+
     def speaks_anthropic(self, model: str) -> bool:
         """Is Claude behind the name?"""
         return is_claude(self._base_of(model))

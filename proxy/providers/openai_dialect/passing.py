@@ -9,6 +9,7 @@ from ...translation.responses.native import native
 from ...translation.shimmed import shimmed
 from ...wire.endpoints import Endpoint
 from ..shims import shim
+from ..shims.minded import minded
 from .fields import Draft
 from .params import PLAIN
 from .repair import ChatRepair, ErrorRepair
@@ -86,3 +87,9 @@ class CompatiblePassing:
         if self._repairs and (name == "chat" or name in _JSON_ONLY):
             return False
         return name != "responses" and not (spec.shims and behaviour.adapt) and spec.map_of(name) is PLAIN
+
+    def minds(self, endpoint: Endpoint, behaviour: Behaviour) -> frozenset[str] | None:
+        """Those of the shims, where nothing else has a part in it."""
+        if endpoint.name != "chat" or self._repairs or self._spec.map_of("chat") is not PLAIN:
+            return None
+        return minded(behaviour) if self._spec.shims else frozenset()
