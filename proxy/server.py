@@ -45,6 +45,9 @@ M_ARENA_MAX = -8
 ARENAS = 2
 """Few threads allocate at once: the interpreter's lock lets one of them run at a time."""
 
+READ_BUFFER = 128 * 1024
+"""Bytes that are read of a connection at most at once, reached by doubling: a prompt of 100 KB comes in one piece. Bounds the head too."""
+
 KILL_MARGIN = 5
 """Seconds behind the drain limit after which a worker is killed."""
 
@@ -173,7 +176,7 @@ def granian(config: Config, *, path: str | None, overrides: Mapping[str, str]) -
         backlog=server.backlog,
         backpressure=server.connections,
         http1_settings=HTTP1Settings(
-            header_read_timeout=int(server.header_timeout * 1000), keep_alive=True, max_buffer_size=65_536
+            header_read_timeout=int(server.header_timeout * 1000), keep_alive=True, max_buffer_size=READ_BUFFER
         ),
         log_level=LogLevels.warning,
         log_dictconfig=granian_log(),

@@ -63,12 +63,14 @@ class _Model(Struct, frozen=True):
     behaviour: Behaviour
     untouched: dict[str, bool]
     minds: dict[str, frozenset[str] | None]
+    most: int | None
+    """Tokens that it can write; ``None``: not known."""
+    instructed: bool
+    """Does it take instructions from a developer, not a system?"""
 
-    @property
-    def most(self) -> int | None:
-        """Tokens that it can write; ``None``: not known."""
-        return (self.info.max_output if self.info is not None else None) or self.behaviour.max_output
 
+_UNKNOWN: frozenset[str] = frozenset(("?",))
+"""Stands for what was not asked yet."""
 
 _MODELS = 1024
 """Models that are remembered; names behind wildcards are anybody's to invent."""
@@ -160,7 +162,7 @@ class Account:
         if renamed and body:
             body = with_model(body, target.model, ctx.request.model)
         if include_usage:
-            body = with_usage(body)
+            body = with_usage(body, absent=bool(ctx.plain) and "stream_options" not in ctx.plain)
         if body and ctx.endpoint.body == "json" and not self._suits(ctx, body, target.model, now):
             ask = self._ask(ctx, target, now=now)
             body = self._passing.edit(ctx.endpoint, body, ask)
@@ -217,32 +219,27 @@ class Account:
 
     def _suits(self, ctx: RequestContext, body: bytes, model: str, now: int) -> bool:
         """Is there nothing to change in this request, and nothing in its answer? Where a look at the bytes would tell: no."""
-        endpoint = ctx.endpoint
-        if self._untouched(endpoint, model, now):
+        endpoint, known = ctx.endpoint, self._model(model, now)
+        if self._untouched(endpoint, known):
             return True
-        if not ctx.plain:
+        names = ctx.plain
+        if not names:
             return False
-        minds = self._minds(endpoint, model, now)
-        if minds is None or not minds.isdisjoint(ctx.plain):
+        minds = known.minds.get(endpoint.name, _UNKNOWN)
+        if minds is _UNKNOWN:
+            assert self._passing is not None
+            minds = known.minds[endpoint.name] = self._passing.minds(endpoint, known.behaviour)
+        if minds is None or not minds.isdisjoint(names):
             return False
-        known, request = self._model(model, now), ctx.request
-        most = known.most
-        if most is not None and max(request.max_tokens or 0, request.max_completion_tokens or 0) > most:
+        request, most = ctx.request, known.most
+        if most is not None and ((request.max_tokens or 0) > most or (request.max_completion_tokens or 0) > most):
             return False
-        return known.behaviour.system_role != "developer" or b'"developer"' not in body
+        return not known.instructed or b'"developer"' not in body
 
-    def _minds(self, endpoint: Endpoint, model: str, now: int) -> frozenset[str] | None:
-        assert self._passing is not None
-        known, name = self._model(model, now), endpoint.name
-        if name not in known.minds:
-            known.minds[name] = self._passing.minds(endpoint, known.behaviour)
-        return known.minds[name]
-
-    def _untouched(self, endpoint: Endpoint, model: str, now: int) -> bool:
-        assert self._passing is not None
-        known = self._model(model, now)
+    def _untouched(self, endpoint: Endpoint, known: _Model) -> bool:
         found = known.untouched.get(endpoint.name)
         if found is None:
+            assert self._passing is not None
             found = known.untouched[endpoint.name] = self._passing.untouched(endpoint, known.behaviour)
         return found
 
@@ -255,11 +252,12 @@ class Account:
         found = self._models.get(model)
         if found is None:
             catalogued = self._catalogued
+            row = info(catalogued, model) if catalogued else None
+            answers = answering(catalogued, model, date.fromordinal(_EPOCH + days)) if catalogued else model
+            behaviour = behaviour_of(answers)
+            most = (row.max_output if row is not None else None) or behaviour.max_output
             found = self._models[model] = _Model(
-                info(catalogued, model) if catalogued else None,
-                behaviour_of(answering(catalogued, model, date.fromordinal(_EPOCH + days)) if catalogued else model),
-                {},
-                {},
+                row, behaviour, {}, {}, most, instructed=behaviour.system_role == "developer"
             )
         return found
 

@@ -65,10 +65,10 @@ def _place_of_model(body: bytes, named: str) -> int:
         return 0
 
 
-def with_usage(body: bytes) -> bytes:
-    """``body`` asking for the usage chunk: ``stream_options.include_usage`` is true."""
+def with_usage(body: bytes, *, absent: bool = False) -> bytes:
+    """``body`` asking for the usage chunk: ``stream_options.include_usage`` is true. ``absent``: it is known to have no such options."""
     # A key may also be spelt with \\uXXXX for its letters.
-    certain = b'"stream_options"' not in body and b"\\u00" not in body
+    certain = absent or (b'"stream_options"' not in body and b"\\u00" not in body)
     options = None if certain else find(body, b"stream_options")
     if options is None:
         return _with_member(body, _INCLUDE)

@@ -58,7 +58,7 @@ def stream(events: int) -> bytes:
             "id": "chatcmpl-1",
             "object": "chat.completion.chunk",
             "created": 1,
-            "model": "small",
+            "model": "gpt-4o-mini",
             "service_tier": "default",
         }
         return b"data: " + orjson.dumps({**head, "choices": [choice]}) + b"\n\n"

@@ -61,14 +61,14 @@ REPLY = orjson.dumps(
     {
         "id": "chatcmpl-1",
         "object": "chat.completion",
-        "model": "small",
+        "model": "gpt-4o-mini",
         "choices": [
             {"index": 0, "message": {"role": "assistant", "content": "A mile. " * 100}, "finish_reason": "stop"}
         ],
         "usage": USAGE,
     }
 )
-EVENT = b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"small","choices":[{"index":0,"delta":{"content":" mile"},"finish_reason":null}]}\n\n'
+EVENT = b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","choices":[{"index":0,"delta":{"content":" mile"},"finish_reason":null}]}\n\n'
 LAST = (
     b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
     b"data: " + orjson.dumps({"choices": [], "usage": USAGE}) + b"\n\ndata: [DONE]\n\n"
@@ -174,14 +174,14 @@ class Bench:
         """``store``: one that is waited for, in place of this process's memory."""
         self.config = Config(
             keys=(Key(name="app", key=Secret(KEY), limits=limits, budget=budget),),
-            catalogue=Catalogue(models={"openai/small": PRICED}),
+            catalogue=Catalogue(models={"openai/gpt-4o-mini": PRICED}),
             providers={"local": Provider(use="openai", base_url="http://127.0.0.1:1/v1", api_key=Secret("none"))},
-            models={"fast": Model(targets=(Target(provider="local", model="small"),))},
+            models={"fast": Model(targets=(Target(provider="local", model="gpt-4o-mini"),))},
         )
         clock = time.perf_counter
         self.transport = MemoryTransport()
         self.registry = CollectorRegistry()
-        metrics = Metrics(self.registry, known_models=lambda model: model == "small")
+        metrics = Metrics(self.registry, known_models=lambda model: model == "gpt-4o-mini")
         self._log = AccessLog("/dev/null", dropped=metrics.log_dropped.inc)
         self._tokens = TokenCounter()
         self._clock = clock

@@ -110,7 +110,7 @@ class Served:
     def __init__(self, bench: Bench, variant: Variant, url: str) -> None:
         registry = CollectorRegistry()
         self._log = AccessLog("/dev/null", dropped=lambda _: None) if variant.log else None
-        metrics = Metrics(registry, known_models=lambda model: model == "small") if variant.metrics else None
+        metrics = Metrics(registry, known_models=lambda model: model == "gpt-4o-mini") if variant.metrics else None
         recorder = Recorder(metrics=metrics, access_log=self._log, wall=time.time)
         services = structs.replace(bench.services, telemetry=recorder)
         self._exporter = None
@@ -127,7 +127,7 @@ class Served:
             tasks = TracedInFlight()
             self._exporter = recorder.exporting = Exporter(
                 settings,
-                known_models=lambda model: model == "small",
+                known_models=lambda model: model == "gpt-4o-mini",
                 workers=1,
                 scheme="http",
                 counts=OtelMetrics(registry),

@@ -71,9 +71,11 @@ def test_untouched_means_the_very_bytes(use: str) -> None:
 
 def test_plain_chat_of_openai_is_untouched_and_that_of_its_reasoning_models_is_not() -> None:
     account: Any = driver.account(next(case for case in cases() if case.provider == "openai"))
-    assert account._untouched(CHAT, "small", driver.NOW)
-    assert not account._untouched(CHAT, "o1-mini", driver.NOW)
-    assert not account._untouched(RESPONSES, "small", driver.NOW), "other models' reasoning is taken out"
+    assert account._untouched(CHAT, account._model("small", driver.NOW))
+    assert not account._untouched(CHAT, account._model("o1-mini", driver.NOW))
+    assert not account._untouched(RESPONSES, account._model("small", driver.NOW)), (
+        "other models' reasoning is taken out"
+    )
 
 
 def test_what_is_known_of_a_model_holds_for_a_day() -> None:

@@ -68,6 +68,8 @@ def test_with_usage_equals_decode_and_edit(body: dict[str, Any], render: Any, op
     kept = given_options if isinstance(given_options, dict) else {}
     expected = {**body, "stream_options": {**kept, "include_usage": True}}
     assert json.loads(with_usage(render(body))) == expected
+    if "stream_options" not in body:
+        assert with_usage(render(body), absent=True) == with_usage(render(body))
 
 
 @pytest.mark.parametrize(
