@@ -19,6 +19,7 @@ from proxy.wire.chat import ACTED_ON, DESTINATION_KEYS, EMPTY, RequestView
 from proxy.wire.document import Decoded, document_in, is_plain
 from proxy.wire.endpoints import NATIVE, Endpoint
 from proxy.wire.members import Watchlist, deeper_than
+from proxy.wire.words import NO_WORDS, words_in
 
 MAX_DEPTH = 64
 
@@ -106,14 +107,14 @@ class ParseMiddleware:
         document = document_in(body)
         if document is not None and _destinations.isdisjoint(document):
             plain = is_plain(document)
-            if plain or not deeper_than(body, MAX_DEPTH):
+            words = NO_WORDS if plain else words_in(document, levels=MAX_DEPTH)
+            if plain or words or not deeper_than(body, MAX_DEPTH):
                 try:
                     ctx.request = msgspec.convert(document, RequestView)
                 except msgspec.ValidationError:
                     pass  # said by ``decode``
                 else:
-                    if plain:
-                        ctx.plain = frozenset(document)
+                    ctx.plain, ctx.words = frozenset(document) if plain else NO_WORDS, words
                     if self._hands_on and len(body) <= KEPT:
                         ctx.decoded = Decoded(body, document)
                     return

@@ -16,6 +16,8 @@ principal           Principal               auth                   parse, routin
 body                bytes                   parse                  token_count, streaming
 plain               frozenset[str]          parse                  ownership, token_count, providers (a body's members, where they are settings and
                                                                    texts alone, see ``wire.document``; else empty)
+words               frozenset[str]          parse                  ownership, token_count, providers (names and short texts of a body that is not
+                                                                   plain, see ``wire.words``; empty: not known)
 decoded             Decoded | None          parse                  cache, which takes it (the body's document, where it has but one reading)
 request             RequestView             parse                  token_count, routing, streaming
 upload              Upload | None           parse, ownership       streaming (a body that is streamed through)
@@ -93,6 +95,7 @@ from .wire.document import Decoded
 from .wire.endpoints import CHAT, Endpoint
 from .wire.stream import StreamEvent
 from .wire.usage import NO_USAGE, Usage
+from .wire.words import NO_WORDS
 
 if TYPE_CHECKING:
     from .protocols import Again, Exchange, UpstreamRequest
@@ -348,7 +351,8 @@ class RequestContext(Struct, kw_only=True):
     client: str = ""
     principal: Principal = ANONYMOUS
     body: bytes = b""
-    plain: frozenset[str] = frozenset()
+    plain: frozenset[str] = NO_WORDS
+    words: frozenset[str] = NO_WORDS
     decoded: Decoded | None = None
     request: RequestView = EMPTY
     upload: Upload | None = None

@@ -115,7 +115,9 @@ _SCANS: dict[Profile, re.Pattern[bytes]] = {
     ),
 }
 _CERTAIN = _scan(_GENERATED)
-PLAIN = _scan((*_GENERATED, *_URIS, "store", "code_execution"), "code_execution")
+_TELLING = frozenset((*_GENERATED, *_URIS, "store"))
+_CODE = "code_execution"
+PLAIN = _scan((*_TELLING, _CODE), _CODE)
 """What a request to generate must not contain to be none of our business."""
 
 _RARE = re.compile(
@@ -137,6 +139,11 @@ def profile_of(endpoint: str) -> Profile:
 def escapes(body: bytes) -> bool:
     """Is a letter in ``body`` written as an escape, which no library does, so that a name could hide?"""
     return b"\\u00" in body and _ESCAPED.search(body) is not None
+
+
+def tells_nothing(words: frozenset[str]) -> bool:
+    """Is nothing of ``PLAIN`` among the words of a document? Not where they are not known."""
+    return bool(words) and words.isdisjoint(_TELLING) and not any(word.startswith(_CODE) for word in words)
 
 
 def concerns_nobody(body: bytes) -> bool:

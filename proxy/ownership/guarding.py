@@ -56,7 +56,7 @@ class Guard:
 
     def passes(self, ctx: RequestContext) -> bool:
         """Has nobody to be asked, and nothing to be done with the answer? Cheap; where it says no, ``admit`` looks closely."""
-        if not ctx.plain or not self._generates or not plain(ctx):
+        if not (ctx.plain or ctx.words) or not self._generates or not plain(ctx):
             return False
         return not (self._seals and self._reach.ways(ctx).several)
 

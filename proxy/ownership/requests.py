@@ -10,7 +10,7 @@ from ..context import RequestContext
 from ..errors import PermissionDenied
 from ..wire.endpoints import NATIVE, Endpoint
 from ..wire.values import UNREADABLE
-from .bodies import concerns_nobody, escapes, names_in, profile_of, reads_everybodys
+from .bodies import concerns_nobody, escapes, names_in, profile_of, reads_everybodys, tells_nothing
 from .google import name_in
 from .naming import Named, inside, tuned
 from .paths import TOUCHING_ALL, Reading, read_native, read_path, row_of
@@ -84,7 +84,7 @@ def plain(ctx: RequestContext) -> bool:
         and ctx.upload is None
         and (model is None or ":" not in model)
         and not ctx.request.models
-        and (bool(ctx.plain) or (concerns_nobody(body) and not escapes(body)))
+        and (bool(ctx.plain) or tells_nothing(ctx.words) or (concerns_nobody(body) and not escapes(body)))
     )
 
 

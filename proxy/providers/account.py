@@ -48,7 +48,7 @@ class Passing(Protocol):
         """Would ``edit`` and ``repair`` of a model that behaves so do nothing, whatever the body?"""
 
     def minds(self, endpoint: Endpoint, behaviour: Behaviour) -> frozenset[str] | None:
-        """Members for whose sake they could do something to a plain body; ``None``: whatever it is made of. See ``shims.minded``."""
+        """Members for whose sake they could do something; ``None``: whatever it is made of. See ``shims.minded``."""
 
 
 def _nothing(endpoint: str, model: str) -> Operation | None:
@@ -57,7 +57,7 @@ def _nothing(endpoint: str, model: str) -> Operation | None:
 
 class _Model(Struct, frozen=True):
     """What is known of one upstream model; ``untouched``: operations (by name) for which nothing is ever changed, or something may be;
-    ``minds``: members of a plain request for whose sake."""
+    ``minds``: members for whose sake."""
 
     info: ModelInfo | None
     behaviour: Behaviour
@@ -162,7 +162,7 @@ class Account:
         if renamed and body:
             body = with_model(body, target.model, ctx.request.model)
         if include_usage:
-            body = with_usage(body, absent=bool(ctx.plain) and "stream_options" not in ctx.plain)
+            body = with_usage(body, absent=_lacks(ctx, "stream_options"))
         if body and ctx.endpoint.body == "json" and not self._suits(ctx, body, target.model, now):
             ask = self._ask(ctx, target, now=now)
             body = self._passing.edit(ctx.endpoint, body, ask)
@@ -222,7 +222,7 @@ class Account:
         endpoint, known = ctx.endpoint, self._model(model, now)
         if self._untouched(endpoint, known):
             return True
-        names = ctx.plain
+        names = ctx.plain or ctx.words
         if not names:
             return False
         minds = known.minds.get(endpoint.name, _UNKNOWN)
@@ -234,7 +234,9 @@ class Account:
         request, most = ctx.request, known.most
         if most is not None and ((request.max_tokens or 0) > most or (request.max_completion_tokens or 0) > most):
             return False
-        return not known.instructed or b'"developer"' not in body
+        if not known.instructed:
+            return True
+        return "developer" not in names if names is ctx.words else b'"developer"' not in body
 
     def _untouched(self, endpoint: Endpoint, known: _Model) -> bool:
         found = known.untouched.get(endpoint.name)
@@ -279,6 +281,12 @@ class Account:
         headers += self._forwarded_key(ctx)
         request = UpstreamRequest(method="POST", url=self._base_url + encoded.path, headers=headers, body=encoded.body)
         return Prepared(request, Composed(ask, operation, front, forwards=self.forwards))
+
+
+def _lacks(ctx: RequestContext, name: str) -> bool:
+    """Is it known that the body has no member ``name``?"""
+    names = ctx.plain or ctx.words
+    return bool(names) and name not in names
 
 
 def _tell(ctx: RequestContext, ask: Ask) -> None:

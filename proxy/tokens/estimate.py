@@ -143,6 +143,9 @@ _READERS: dict[bytes, _Reader] = {
 }
 """A quote inside somebody's text is escaped, so text cannot pass itself off as one of these."""
 
+ATTACHING = frozenset(key[1:-1].decode() for key in _READERS)
+"""Names of the members that hold an attachment; a body without them is all text."""
+
 _COLON = re.compile(rb"\s{0,8}:\s{0,8}")
 
 

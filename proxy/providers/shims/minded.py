@@ -1,4 +1,4 @@
-"""What a model minds in a plain request, by the names of its members: whoever writes none of them is passed on unread.
+"""What a model minds in a request, by the words in it: whoever writes none of them is passed on unread.
 
 The rules themselves are in ``rules`` and ``messages``; a name that one of them could act on must be here.
 """
@@ -7,7 +7,7 @@ from ...catalogue.behaviour import Behaviour
 
 
 def minded(behaviour: Behaviour) -> frozenset[str] | None:
-    """Members for whose sake a chat of settings and texts alone (``wire.document.is_plain``) could have to change.
+    """Members for whose sake a chat could have to change.
 
     ``None``: whatever it is made of, since its messages could. Caps above what the model writes, and both kinds of instructions side
     by side where it takes ``developer``, are not told by names.
@@ -17,6 +17,10 @@ def minded(behaviour: Behaviour) -> frozenset[str] | None:
     if not behaviour.tools or behaviour.system_role == "none":
         return None
     names = {"reasoning_effort"}
+    if not behaviour.tools_while_reasoning:
+        names |= {"tools", "functions"}
+    if not behaviour.images:
+        names.add("image_url")
     if not behaviour.several:
         names.add("n")
     if behaviour.completion_cap:

@@ -1,4 +1,4 @@
-"""Plain requests that an account passes on unread: reading them would have changed nothing."""
+"""Requests that an account passes on unread: reading them would have changed nothing."""
 
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from proxy.wire.chat import RequestView
 from proxy.wire.document import document_in, is_plain
 from proxy.wire.endpoints import CHAT
 from proxy.wire.values import JsonObject
+from proxy.wire.words import words_in
 
 from . import driver
 from .cases import cases
@@ -78,14 +79,60 @@ families = st.builds(
 )  # fmt: skip
 
 
+_tool = st.sampled_from(
+    [
+        {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"x": {}}}}},
+        {"type": "function", "function": {"name": "f", "strict": True}},
+        {"type": "custom", "custom": {"name": "c"}},
+    ]
+)
+_turn = st.one_of(
+    _message,
+    st.sampled_from(
+        [
+            {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f"}}]},
+            {"role": "tool", "tool_call_id": "c", "content": "found"},
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]},
+        ]
+    ),
+)
+_more: dict[str, st.SearchStrategy[Any]] = {
+    "tools": st.lists(_tool, max_size=2),
+    "functions": st.just([{"name": "f"}]),
+    "tool_choice": st.sampled_from(["auto", "none", "required"]),
+    "parallel_tool_calls": st.booleans(),
+    "response_format": st.sampled_from(
+        [{"type": "text"}, {"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": "s", "schema": {}}}]
+    ),
+    "logit_bias": st.sampled_from([{}, {"1": 2}]),
+    "prediction": st.just({"type": "content", "content": "p"}),
+    "metadata": st.just({"stop": "x"}),
+}
+_turns = st.lists(_turn, max_size=4)
+agents = st.one_of(
+    st.fixed_dictionaries({"messages": _turns}, optional=_members | _more),
+    st.sampled_from(sorted(_members | _more)).flatmap(
+        lambda name: st.fixed_dictionaries({"messages": _turns, name: (_members | _more)[name]})
+    ),
+    st.sampled_from(sorted(_members)).flatmap(
+        lambda name: st.fixed_dictionaries({"messages": _turns, "tools": _more["tools"], name: _members[name]})
+    ),
+)
+"""Those of agents, most of them not plain."""
+
+
 def context(document: JsonObject, model: str) -> RequestContext:
     """As parse leaves it."""
     body = orjson.dumps({"model": model, **document})
     found = document_in(body)
     assert found is not None
-    assert is_plain(found)
     ctx = driver.context("/chat/completions", body, {})
-    ctx.request, ctx.plain = msgspec.convert(found, RequestView), frozenset(found)
+    ctx.request = msgspec.convert(found, RequestView)
+    if is_plain(found):
+        ctx.plain = frozenset(found)
+    else:
+        ctx.words = words_in(found, levels=64)
+        assert ctx.words
     return ctx
 
 
@@ -95,7 +142,7 @@ def account(use: str) -> Any:
 
 @pytest.mark.parametrize("use", USES)
 @settings(max_examples=300, deadline=None)
-@given(document=bodies, model=st.sampled_from(MODELS))
+@given(document=st.one_of(bodies, agents), model=st.sampled_from(MODELS))
 def test_what_suits_unread_suits_when_it_is_read(use: str, document: JsonObject, model: str) -> None:
     found, ctx = account(use), context(document, model)
     if found._suits(ctx, ctx.body, model, driver.NOW):
@@ -106,14 +153,14 @@ def test_what_suits_unread_suits_when_it_is_read(use: str, document: JsonObject,
 
 
 @settings(max_examples=2000, deadline=None)
-@given(document=bodies, family=families)
+@given(document=st.one_of(bodies, agents), family=families)
 def test_whatever_a_model_may_mind_is_named(document: JsonObject, family: Behaviour) -> None:
     """Families that do not exist yet."""
     ctx = context(document, "m")
-    minds = minded(family)
-    if minds is None or not minds.isdisjoint(ctx.plain):
+    minds, names = minded(family), ctx.plain or ctx.words
+    if minds is None or not minds.isdisjoint(names):
         return
-    if family.max_output is not None and {"max_tokens", "max_completion_tokens"} & ctx.plain:
+    if family.max_output is not None and {"max_tokens", "max_completion_tokens"} & names:
         return
     if family.system_role == "developer" and b'"developer"' in ctx.body:
         return
@@ -122,6 +169,8 @@ def test_whatever_a_model_may_mind_is_named(document: JsonObject, family: Behavi
     assert shimmed("chat", ask) is None
     assert (ask.notes.dropped, ask.notes.rewritten) == ([], [])
 
+
+TOOL: JsonObject = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 
 Suits = Literal["suits", "is read"]
 
@@ -142,6 +191,13 @@ Suits = Literal["suits", "is read"]
         ("o3", {"stop": "x"}, "is read"),
         ("o1-mini", {}, "is read"),
         ("grok-4.3", {"presence_penalty": 1}, "is read"),
+        ("gpt-4o", {"tools": [TOOL], "max_tokens": 50, "parallel_tool_calls": False}, "suits"),
+        ("gpt-4o", {"tools": [TOOL], "verbosity": "low"}, "is read"),
+        ("gpt-4o", {"response_format": {"type": "json_object"}}, "suits"),
+        ("gpt-4", {"response_format": {"type": "json_schema"}}, "is read"),
+        ("gpt-5.4", {"tools": [TOOL]}, "is read"),
+        ("gpt-5", {"tools": [TOOL]}, "suits"),
+        ("o3", {"tools": [TOOL], "parallel_tool_calls": True}, "is read"),
     ],
 )
 def test_what_is_read(model: str, given_: JsonObject, verdict: Suits) -> None:
@@ -155,7 +211,7 @@ def test_instructions_of_both_kinds_are_read() -> None:
     assert not account("openai")._suits(ctx, ctx.body, "gpt-5.4", driver.NOW)
 
 
-def test_what_is_not_plain_is_read() -> None:
+def test_what_is_neither_plain_nor_known_by_its_words_is_read() -> None:
     ctx = context({"messages": []}, "gpt-4o")
     assert account("openai")._suits(ctx, ctx.body, "gpt-4o", driver.NOW)
     ctx.plain = frozenset()
