@@ -52,7 +52,25 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 0
     together: int = 1
     paced: bool = False
+    tools: bool = False
+    """An agent's: with eight tools, as ``TOOLS``."""
 
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": f"look_{number}",
+            "description": "Looks a thing up in the index of things.",
+            "parameters": {
+                "type": "object",
+                "properties": {"what": {"type": "string"}, "where": {"type": "string", "enum": ["near", "far"]}},
+                "required": ["what"],
+            },
+        },
+    }
+    for number in range(8)
+]
 
 CASES = {
     "plain": Case(whole=False),
@@ -61,6 +79,8 @@ CASES = {
     "miss, waited for": Case(paced=True),
     "miss, 10 KB": Case(size=10),
     "miss, 100 KB": Case(size=100),
+    "agent": Case(tools=True),
+    "agent, 100 KB": Case(tools=True, size=100),
     "hit, 10 KB": Case(repeated=True, size=10),
     "stream of 16": Case(events=16),
     "stream of 416": Case(events=416),
@@ -75,7 +95,9 @@ CASES = {
 def body_of(case: Case) -> bytes:
     """What the client of a case sends."""
     content = SENTENCE * SENTENCES[case.size]
-    body = {"model": "fast", "messages": [{"role": "user", "content": content}]}
+    body: dict[str, object] = {"model": "fast", "messages": [{"role": "user", "content": content}]}
+    if case.tools:
+        body["tools"] = TOOLS
     return orjson.dumps(body | {"stream": True} if case.events else body)
 
 

@@ -21,6 +21,7 @@ GATED = (
     "hit",
     "miss, waited for",
     "miss, 10 KB",
+    "agent, 100 KB",
     "stream of 16",
     "paced stream of 16",
     "burst of 500 by 25",
