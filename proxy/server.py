@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import packages_distributions, version
@@ -19,7 +20,7 @@ from pathlib import Path
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, TaskImpl
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server.mp import MPServer as Granian
+from granian.server.mp import MPServer
 from starlette.types import ASGIApp
 
 from . import unix_socket
@@ -48,6 +49,9 @@ ARENAS = 2
 READ_BUFFER = 128 * 1024
 """Bytes that are read of a connection at most at once, reached by doubling: a prompt of 100 KB comes in one piece. Bounds the head too."""
 
+LOOK = 0.02
+"""Seconds between two looks at whether a worker accepts connections."""
+
 KILL_MARGIN = 5
 """Seconds behind the drain limit after which a worker is killed."""
 
@@ -60,8 +64,24 @@ class StartError(Exception):
     """The server cannot start; the message is one sentence with the fix."""
 
 
+class Granian(MPServer):
+    """Says that it listens once it does. ``opened``: does somebody accept connections? ``greet`` is called then, by the launcher."""
+
+    opened: Callable[[], bool]
+    greet: Callable[[], None]
+
+    def startup(self, spawn_target: Callable[..., None], target_loader: Callable[..., object]) -> None:
+        """Workers are started, and waited for: not where all of them have ended, or where a signal has come."""
+        super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+        while not self.interrupt_signal and any(worker.is_alive() for worker in self.wrks):  # type: ignore[no-untyped-call]
+            if self.opened():
+                self.greet()
+                return
+            time.sleep(LOOK)
+
+
 def serve(loaded: Loaded, *, overrides: Mapping[str, str], greet: Callable[[], None] = lambda: None) -> None:
-    """Runs until a signal. Raises ``StartError``, or ``SystemExit`` when the workers failed. ``greet``: nothing speaks against it."""
+    """Runs until a signal. Raises ``StartError``, or ``SystemExit`` when the workers failed. ``greet``: connections are accepted."""
     config = loaded.config
     check_packages()
     check_granian()
@@ -69,8 +89,8 @@ def serve(loaded: Loaded, *, overrides: Mapping[str, str], greet: Callable[[], N
     raise_file_limit(config.server.connections)
     with shared_metrics(config), started(config):
         server = granian(config, path=loaded.path, overrides=overrides)
+        server.greet = greet
         with administered(config, server, path=loaded.path, overrides=overrides):
-            greet()
             server.serve(target_loader=partial(load_application, loaded.path, dict(overrides)), wrap_loader=False)
 
 
@@ -186,7 +206,20 @@ def granian(config: Config, *, path: str | None, overrides: Mapping[str, str]) -
         workers_kill_timeout=int(server.drain) + KILL_MARGIN,
     )
     made.main_loop_interrupt = SignalledEvent()
+    made.opened = partial(accepts, server.host, server.port, server.uds)
+    made.greet = lambda: None
     return made
+
+
+def accepts(host: str, port: int, path: str | None) -> bool:
+    """Does somebody accept connections there? ``path``: of a Unix socket, in place of the others."""
+    nearest = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+    family = socket.AF_UNIX if path is not None else socket.AF_INET6 if ":" in nearest else socket.AF_INET
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        probe.connect(path if path is not None else (nearest, port))
+        return True
+    return False
 
 
 def granian_log(name: str = "granian") -> dict[str, object]:

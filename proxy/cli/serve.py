@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,6 +18,9 @@ from ..config import Loaded
 from ..inference.weights import MODEL, LocalModelError, check_engine, weights
 from . import Failure
 from .config import CONFIG_OPTION, load_or_fail
+
+Demo = tuple[Loaded, Callable[[], None]]
+"""Its configuration, and what is said once it answers."""
 
 
 @click.command()
@@ -31,8 +35,8 @@ def serve(path: str | None, host: str | None, port: int | None, workers: int | N
     flags = {"server.host": host, "server.port": port, "server.workers": workers}
     overrides = {name: str(value) for name, value in flags.items() if value is not None}
     if demo or local:
-        with _local_demo(overrides) if local else _demo(overrides) as loaded:
-            _run(loaded, overrides)
+        with _local_demo(overrides) if local else _demo(overrides) as (loaded, greet):
+            _run(loaded, overrides, greet=greet)
         return
     loaded = load_or_fail(path, overrides)
     server = loaded.config.server
@@ -61,7 +65,7 @@ def _shown(host: str) -> str:
 
 
 @contextmanager
-def _demo(overrides: dict[str, str]) -> Iterator[Loaded]:
+def _demo(overrides: dict[str, str]) -> Iterator[Demo]:
     """A mock upstream in its own process, and a configuration in front of it."""
     mock = subprocess.Popen(
         [sys.executable, "-m", "proxy", "mock", "--host", "127.0.0.1", "--port", "0", "--pace", "40"],
@@ -74,29 +78,29 @@ def _demo(overrides: dict[str, str]) -> Iterator[Loaded]:
         if "http://" not in line:
             raise Failure("The demo's upstream did not start.", fix="run 'tollway mock' to see why")
         provider = {"use": "openai", "base_url": line.split()[-1], "api_key": "none"}
-        with _configured({"mock": provider}, "*", overrides, "a built-in upstream") as loaded:
-            yield loaded
+        with _configured({"mock": provider}, "*", overrides, "a built-in upstream") as demo:
+            yield demo
     finally:
         mock.terminate()
         mock.wait(5)
 
 
 @contextmanager
-def _local_demo(overrides: dict[str, str]) -> Iterator[Loaded]:
+def _local_demo(overrides: dict[str, str]) -> Iterator[Demo]:
     """A small model on this machine: whatever is asked for, it answers."""
     try:
         check_engine()
         weights(None)
     except LocalModelError as error:
         raise Failure(str(error)) from None
-    with _configured({"local": {"use": "local"}}, MODEL, overrides, f"{MODEL} on this machine") as loaded:
-        yield loaded
+    with _configured({"local": {"use": "local"}}, MODEL, overrides, f"{MODEL} on this machine") as demo:
+        yield demo
 
 
 @contextmanager
 def _configured(
     providers: dict[str, dict[str, str]], model: str, overrides: dict[str, str], what: str
-) -> Iterator[Loaded]:
+) -> Iterator[Demo]:
     """A configuration that sends every name to the one provider's ``model``, with a key of its own."""
     try:
         folder = tempfile.mkdtemp(prefix="tollway-demo-")
@@ -118,8 +122,7 @@ def _configured(
         file.chmod(0o600)
         loaded = load_or_fail(str(file), overrides)
         server = loaded.config.server
-        _greet(f"http://{_shown(server.host)}:{server.port}/v1", key, what)
-        yield loaded
+        yield loaded, partial(_greet, f"http://{_shown(server.host)}:{server.port}/v1", key, what)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -80,7 +80,7 @@ async def test_the_demos_printed_lines_work_as_pasted(tmp_path: Path) -> None:
     port = free_port()
     process = Process(["serve", "--demo", "--port", str(port)], cwd=tmp_path)
     try:
-        await listening(port, process)
+        await asyncio.to_thread(process.wait_for, "tollway serve`")
         said = process.log()
         pasted = re.search(r"^  (curl .*?\n(?:    .*\n)*?    -d '.*')$", said, re.M)
         assert pasted is not None, said
