@@ -14,10 +14,8 @@ query               bytes                   edge                   streaming
 client              str                     edge                   auth, telemetry
 principal           Principal               auth                   parse, routing, streaming, telemetry
 body                bytes                   parse                  token_count, streaming
-plain               frozenset[str]          parse                  ownership, token_count, providers (a body's members, where they are settings and
-                                                                   texts alone, see ``wire.document``; else empty)
-words               frozenset[str]          parse                  ownership, token_count, providers (names and short texts of a body that is not
-                                                                   plain, see ``wire.words``; empty: not known)
+plain               frozenset[str]          parse                  ownership, token_count, providers (members of a body of settings and texts alone)
+words               frozenset[str]          parse                  ownership, token_count, providers (names and short texts of any other body)
 decoded             Decoded | None          parse                  cache, which takes it (the body's document, where it has but one reading)
 request             RequestView             parse                  token_count, routing, streaming
 upload              Upload | None           parse, ownership       streaming (a body that is streamed through)
