@@ -8,7 +8,6 @@ from starlette.types import ASGIApp
 from proxy.context import SCOPE_KEY, Receive, RequestContext, Scope, Send
 from proxy.protocols import Clock, Counter
 from proxy.services import Services
-from proxy.tokens.estimate import ATTACHING
 from proxy.wire.chat import RequestView
 from proxy.wire.endpoints import Dialect, Endpoint
 
@@ -29,8 +28,7 @@ class TokenCountMiddleware:
             cap = _cap(ctx.endpoint.dialect, request)
             if request.n is not None or request.best_of is not None:
                 cap *= max(request.n or 1, request.best_of or 1)
-            plain = bool(ctx.plain) or (bool(ctx.words) and ATTACHING.isdisjoint(ctx.words))
-            ctx.estimate = self._counter.estimate(ctx.body, cap, plain=plain)
+            ctx.estimate = self._counter.estimate(ctx.body, cap, plain=bool(ctx.plain), words=ctx.words)
             ctx.timings.append(("token_count", self._clock() - begun))
         return self.app(scope, receive, send)
 

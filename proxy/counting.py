@@ -5,12 +5,13 @@ import msgspec
 from .context import TokenEstimate
 from .errors import ClientError
 from .tokens.counter import TokenCounter
-from .tokens.estimate import ROOM, likely_tokens
+from .tokens.estimate import ATTACHING, ROOM, likely_tokens
 from .translation.ask import Ask
 from .translation.messages import MessagesFront
 from .wire.endpoints import Endpoint
 from .wire.usage import Usage
 from .wire.values import dumps, object_in
+from .wire.words import NO_WORDS
 
 LARGEST = 1024 * 1024
 """Bytes of a messages body that is translated to be counted; a larger one is estimated."""
@@ -22,9 +23,11 @@ class ChainCounter:
     def __init__(self, tokens: TokenCounter) -> None:
         self._tokens = tokens
 
-    def estimate(self, body: bytes, output: int, *, plain: bool = False) -> TokenEstimate:
-        """From bytes alone; ``output`` is the client's cap, 0 = none. ``plain``: it has no attachments."""
-        if plain:
+    def estimate(
+        self, body: bytes, output: int, *, plain: bool = False, words: frozenset[str] = NO_WORDS
+    ) -> TokenEstimate:
+        """From bytes alone; ``output`` is the client's cap, 0 = none. ``plain``: it has no attachments; ``words``: do they name one?"""
+        if plain or (words and ATTACHING.isdisjoint(words)):
             size = len(body)
             return TokenEstimate(likely_tokens(size), size + ROOM, output)
         estimate = self._tokens.estimate(body)

@@ -15,6 +15,7 @@ from .policy.targets import Candidate, Figures, Plan, Route
 from .wire.endpoints import Endpoint
 from .wire.usage import NO_USAGE, Usage
 from .wire.values import Json
+from .wire.words import NO_WORDS
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
@@ -742,8 +743,11 @@ class CacheRecords(Protocol):
 class Counter(Protocol):
     """Token figures, cheap or exact."""
 
-    def estimate(self, body: bytes, output: int, *, plain: bool = False) -> TokenEstimate:
-        """Prompt size from bytes alone, without a tokeniser; ``output`` is the client's cap, 0 = none. ``plain``: it has no attachments."""
+    def estimate(
+        self, body: bytes, output: int, *, plain: bool = False, words: frozenset[str] = NO_WORDS
+    ) -> TokenEstimate:
+        """Prompt size from bytes alone, without a tokeniser; ``output`` is the client's cap, 0 = none. ``plain``: it has no attachments;
+        ``words``: those of the body, where they are known, which tell the same (``wire.words``)."""
 
     async def usage(self, endpoint: Endpoint, model: str, body: bytes, output: str, *, dropped: int = 0) -> Usage:
         """Exact counts of a prompt and of the text that was generated; ``dropped``: characters of it not kept."""

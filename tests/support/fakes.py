@@ -182,7 +182,9 @@ class FakeCounter:
         self.estimated: list[tuple[bytes, int]] = []
         self.counted: list[tuple[str, str, bytes, str]] = []
 
-    def estimate(self, body: bytes, output: int, *, plain: bool = False) -> TokenEstimate:
+    def estimate(
+        self, body: bytes, output: int, *, plain: bool = False, words: frozenset[str] = frozenset()
+    ) -> TokenEstimate:
         self.estimated.append((body, output))
         return TokenEstimate(len(body), 2 * len(body), output)
 

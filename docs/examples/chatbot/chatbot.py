@@ -43,8 +43,8 @@ def answer(messages: list[ChatCompletionMessageParam], prices: dict[str, float])
             for chunk in stream:
                 for choice in chunk.choices:
                     piece = choice.delta.content or ""
+                    text += piece  # first: what was seen is remembered, whenever somebody stops it
                     print(piece, end="", flush=True)
-                    text += piece
                 if chunk.usage:
                     print(f"\n     ({chunk.usage.total_tokens} tokens, ${cost(chunk.usage, prices):.6f})")
     except KeyboardInterrupt:

@@ -60,7 +60,10 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(environ: dict[str, str], up
     assert "tokens" not in seen
     assert "tokens, $" in rest
     first, partial, second = (message["content"] for message in asked(upstream))
-    assert (first, partial, second) == ("How long is the road?", cut.group(1), "Again?")
+    assert (first, second) == ("How long is the road?", "Again?")
+    # What was seen, and at most the word that was about to be printed.
+    assert partial.startswith(cut.group(1))
+    assert len(partial.split()) <= len(cut.group(1).split()) + 1
     deadline = time.monotonic() + 5
     while upstream.stats()["aborted"] == before:
         assert time.monotonic() < deadline, "the call to the provider went on"

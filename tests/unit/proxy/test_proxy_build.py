@@ -292,6 +292,18 @@ async def test_the_chains_view_of_the_counter() -> None:
     tokens.close()
 
 
+def test_words_that_name_no_attachment_spare_the_search_for_one() -> None:
+    tokens = TokenCounter()
+    counter = ChainCounter(tokens)
+    data = "data:image/png;base64," + "A" * 4000
+    body = b'{"messages":[{"content":[{"type":"image_url","image_url":{"url":"%b"}}]}]}' % data.encode()
+    searched, plain = counter.estimate(body, 0), counter.estimate(body, 0, plain=True)
+    assert searched != plain
+    assert counter.estimate(body, 0, words=frozenset(("messages", "image_url"))) == searched
+    assert counter.estimate(body, 0, words=frozenset(("messages", "tools"))) == plain
+    tokens.close()
+
+
 # ---- before the server starts ---------------------------------------------------------------------------------------
 
 
