@@ -68,7 +68,7 @@ def test_a_signal_while_it_starts_ends_it(mock: Mock, after: float) -> None:
     try:
         time.sleep(after)
         gateway.terminate(20)
-        assert "Traceback (most recent call last)" not in gateway.log() or "KeyboardInterrupt" in gateway.log()
+        assert "Traceback" not in gateway.log()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", gateway.port), 1).close()
     finally:
