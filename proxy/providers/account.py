@@ -69,9 +69,6 @@ class _Model(Struct, frozen=True):
     """Does it take instructions from a developer, not a system?"""
 
 
-_UNKNOWN: frozenset[str] = frozenset(("?",))
-"""Stands for what was not asked yet."""
-
 _MODELS = 1024
 """Models that are remembered; names behind wildcards are anybody's to invent."""
 
@@ -223,12 +220,10 @@ class Account:
         if self._untouched(endpoint, known):
             return True
         names = ctx.plain or ctx.words
-        if not names:
+        # A cap of ours is a member that the client's names do not tell of.
+        if not names or ctx.uncapped:
             return False
-        minds = known.minds.get(endpoint.name, _UNKNOWN)
-        if minds is _UNKNOWN:
-            assert self._passing is not None
-            minds = known.minds[endpoint.name] = self._passing.minds(endpoint, known.behaviour)
+        minds = self._minds(endpoint, known)
         if minds is None or not minds.isdisjoint(names):
             return False
         request, most = ctx.request, known.most
@@ -237,6 +232,13 @@ class Account:
         if not known.instructed:
             return True
         return "developer" not in names if names is ctx.words else b'"developer"' not in body
+
+    def _minds(self, endpoint: Endpoint, known: _Model) -> frozenset[str] | None:
+        name = endpoint.name
+        if name not in known.minds:
+            assert self._passing is not None
+            known.minds[name] = self._passing.minds(endpoint, known.behaviour)
+        return known.minds[name]
 
     def _untouched(self, endpoint: Endpoint, known: _Model) -> bool:
         found = known.untouched.get(endpoint.name)

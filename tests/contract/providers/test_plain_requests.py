@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.admission.capping import with_output_cap
 from proxy.catalogue import behaviour
 from proxy.catalogue.behaviour import Behaviour, behaviour_of
 from proxy.context import RequestContext, Target
@@ -209,6 +210,16 @@ def test_instructions_of_both_kinds_are_read() -> None:
     both: JsonObject = {"messages": [{"role": "system", "content": "s"}, {"role": "developer", "content": "d"}]}
     ctx = context(both, "gpt-5.4")
     assert not account("openai")._suits(ctx, ctx.body, "gpt-5.4", driver.NOW)
+
+
+def test_a_cap_of_ours_is_seen() -> None:
+    """One that was put in for the first target is more than another can write."""
+    ctx = context({"messages": [{"role": "user", "content": "u"}]}, "gpt-4o")
+    ctx.uncapped = ctx.body
+    ctx.body, _ = with_output_cap(ctx.body, CHAT, 1_000_000)
+    target = Target(provider="here", model="gpt-4o", limits=driver.LIMITS)
+    prepared = account("openai").prepare(ctx, target, include_usage=False, now=driver.NOW)
+    assert orjson.loads(prepared.request.body)["max_completion_tokens"] == 16_384
 
 
 def test_what_is_neither_plain_nor_known_by_its_words_is_read() -> None:
